@@ -1,0 +1,3 @@
+"""Limen: a privacy-preserving cross-border data-sharing gateway."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,133 @@
+"""What two gateways say to each other in a check and about a table, in words instead of wire types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup, RequestId
+from gateway.terms.words import BATCH_CLASSES, KeyType, ListId, Role
+
+ELEMENT_BYTES = 32
+"""A ristretto255 element (RFC 9496)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyScope:
+    """Which OPRF key: one per (list, purpose group, epoch, peer), held by the owner (T1; PROTOCOL, keys)."""
+
+    owner: PeerId
+    list_id: ListId
+    group: PurposeGroup
+    epoch: EpochId
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """One leg's batch, asker to owner. Carries no field that is equal towards two owners.
+
+    `blinded` is `32 * class_size` bytes, shuffled keys and dummies. `leg_id` is random per (check, owner).
+    `batch` counts from 0; batch 0 declares `batches` and carries the whole charge. `seed_commitment` is SHA-512/256
+    of the batch seed (T8). `pair_seq` numbers the asker's messages to this owner. Digests are SHA-256, 32 bytes.
+    """
+
+    leg_id: RequestId
+    batch: int
+    batches: int
+    asker: PeerId
+    owner: PeerId
+    agency: AgencyId
+    role: Role
+    purpose: Purpose
+    legal_basis: str
+    list_id: ListId
+    group: PurposeGroup
+    epoch: EpochId
+    key_types: tuple[KeyType, ...]
+    known_version: int
+    blinded: bytes = field(repr=False)
+    seed_commitment: bytes = field(repr=False)
+    pair_seq: int
+    baseline_digest: bytes = field(repr=False)
+    national_digest: bytes = field(repr=False)
+    permit_expires_ns: int
+
+    @property
+    def class_size(self) -> int:
+        """Elements in this batch: one of `BATCH_CLASSES`."""
+        return len(self.blinded) // ELEMENT_BYTES
+
+    def __post_init__(self) -> None:
+        if len(self.blinded) % ELEMENT_BYTES or self.class_size not in BATCH_CLASSES:
+            raise ValueError("a batch has 8, 32, 320 or 1,280 elements")
+        if not 0 <= self.batch < self.batches:
+            raise ValueError("batch number outside the declared count")
+
+    @property
+    def scope(self) -> KeyScope:
+        """The key this batch asks to be evaluated under."""
+        return KeyScope(self.owner, self.list_id, self.group, self.epoch, self.asker)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReply:
+    """The owner's answer to one batch: points only. Hit and no hit look alike because it never knew.
+
+    `evaluated` is as long as the request's `blinded`; `proof` 64 bytes (RFC 9497, c then s).
+    """
+
+    request_hash: bytes = field(repr=False)
+    evaluated: bytes = field(repr=False)
+    proof: bytes = field(repr=False)
+    epoch: EpochId
+    table_version: int
+    quota_left: int
+    pair_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an owner signs for each published table (PROTOCOL; psi.md message 0). One per (scope, version).
+
+    `public_key` 32 bytes; `padded_count` entries of 64 bytes each; `table_hash` SHA-256 of the whole table file;
+    `chunk_hashes` SHA-256 of each chunk of `chunk_bytes`; `previous` SHA-256 of the previous manifest's bytes or zeros.
+    """
+
+    scope: KeyScope
+    version: int
+    public_key: bytes = field(repr=False)
+    key_types: tuple[KeyType, ...]
+    padded_count: int
+    chunk_bytes: int
+    chunk_hashes: tuple[bytes, ...] = field(repr=False)
+    table_hash: bytes = field(repr=False)
+    previous: bytes = field(repr=False)
+    made_ns: int
+    expires_ns: int
+    transfer_basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedMessage:
+    """Exact bytes with their header: what travels between gateways (decision 10; docs/protocol/envelope.md).
+
+    `header` and `signature` go in binary metadata, `body` is the protobuf message.
+    """
+
+    body: bytes = field(repr=False)
+    header: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a gateway says of itself (`Describe`, decision 15)."""
+
+    state: PeerId
+    release: str
+    protocol_majors: tuple[int, ...]
+    suites: tuple[str, ...]
+    key_types: tuple[KeyType, ...]
+    classes: tuple[int, ...]
+    baseline_digest: bytes = field(repr=False)
+    time_ns: int
