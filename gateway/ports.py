@@ -195,36 +195,30 @@ class SignedManifest:
     message: SignedMessage
 
 
-class Copies(Protocol):
-    """Tables received from peers, at the asker. Files; looked up in memory maps."""
+class Tables(Protocol):
+    """Encrypted tables, keyed by the other state: at the owner the peer each was made for, at the asker the owner each
+    came from. One current (manifest, table) pair for each (other state, list, group)."""
 
-    def current(self, owner: PeerId, list_id: ListId, group: PurposeGroup) -> Manifest | None:
-        """The manifest of the table in use, or None when none was received."""
+    def current(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> SignedManifest | None:
+        """The manifest in use, or None when there is no table."""
 
-    def find(self, manifest: Manifest, tag: bytes) -> bytes | None:
-        """The 48-byte sealed label under a 16-byte tag, or None."""
+    def find(self, other: PeerId, list_id: ListId, group: PurposeGroup, tag: bytes) -> bytes | None:
+        """The 48-byte sealed label under a 16-byte tag in the current table, or None."""
 
-    def put(self, signed: SignedManifest, table: bytes) -> None:
-        """Store a verified table durably and make it current. Raises VerificationFailed on a wrong hash."""
+    def table_id(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> bytes:
+        """The 16-byte id that the current table's labels are bound to. Raises NotFoundOrNotPermitted."""
 
-    def drop(self, owner: PeerId) -> int:
-        """Delete every table of the owner's; returns how many."""
+    def chunk(self, other: PeerId, manifest: Manifest, number: int) -> bytes:
+        """One chunk of the current table. Raises NotFoundOrNotPermitted for another version or number."""
 
+    def put(self, other: PeerId, signed: SignedManifest, table: bytes) -> None:
+        """Store durably and make current. Raises VerificationFailed when the table is not the manifest's."""
 
-class Published(Protocol):
-    """Tables made for peers, at the owner."""
+    def drop(self, other: PeerId) -> int:
+        """Delete every table of the other state's; returns how many."""
 
-    def current(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> SignedManifest | None:
-        """The newest manifest signed for the peer."""
-
-    def chunk(self, manifest: Manifest, number: int) -> bytes:
-        """One chunk. Raises NotFoundOrNotPermitted."""
-
-    def put(self, signed: SignedManifest, table: bytes) -> None:
-        """Store a table and its manifest durably."""
-
-    def drop(self, peer: PeerId) -> int:
-        """Delete every table made for the peer."""
+    def all(self) -> list[SignedManifest]:
+        """Every current manifest (`limen peer copies`)."""
 
 
 class Entries(Protocol):

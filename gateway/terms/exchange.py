@@ -91,6 +91,7 @@ class Manifest:
 
     `public_key` 32 bytes; `padded_count` entries of 64 bytes each; `table_hash` SHA-256 of the whole table file;
     `chunk_hashes` SHA-256 of each chunk of `chunk_bytes`; `previous` SHA-256 of the previous manifest's bytes or zeros.
+    `source` is the owner's own digest of what the table was made from; it travels as 32 opaque bytes.
     """
 
     scope: KeyScope
@@ -105,6 +106,7 @@ class Manifest:
     made_ns: int
     expires_ns: int
     transfer_basis: str
+    source: bytes = field(default=bytes(32), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

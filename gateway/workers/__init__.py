@@ -1,0 +1,1 @@
+"""What must not run on the event loop."""

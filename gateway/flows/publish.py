@@ -1,0 +1,413 @@
+"""Make a table for each permitted peer, entry by entry (T1, T3), and receive the tables peers made for us.
+
+Publishing a table is a disclosure: the recipient can ask about every entry in it. So it is decided per entry, logged on
+both sides before the table can be fetched or used, and undone by `withdraw`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway import ports
+from gateway.audit.entry import Entry, Phase
+from gateway.errors import VerificationFailed
+from gateway.policy import catalogue, floors
+from gateway.policy.decision import Deny, Permit
+from gateway.policy.question import Question, Stage
+from gateway.primitives.lp import lp
+from gateway.pseudonym import label as labels
+from gateway.pseudonym import schedule
+from gateway.pseudonym import table as tables
+from gateway.terms.exchange import KeyScope, Manifest, SignedMessage
+from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup
+from gateway.terms.words import KeyType, ListId, Role
+from gateway.watchlist import publish as telling
+from gateway.watchlist.entry import ListEntry
+
+CHUNK_BYTES = 256 * 1024
+"""Size of one fetched piece of a table; small enough to share the connection with a booth's check."""
+
+OFFERED: tuple[Purpose, ...] = (Purpose("SEC.WATCH"), Purpose("DOC.STATUS"))
+"""Purposes that have a table in this release."""
+
+
+class Book(Protocol):
+    """What publishing reads from the node's database."""
+
+    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
+        """The peer's epoch in force and its expiry."""
+
+    def is_suspended(self, peer: PeerId) -> bool:
+        """Suspended peers get nothing."""
+
+    def list_entries(self, list_id: ListId) -> Iterable[ListEntry]:
+        """Live entries of our own list."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishingWorld:
+    """The surroundings of the job process that makes tables."""
+
+    state: PeerId
+    agency: AgencyId
+    policy: ports.PolicyEngine
+    uow: ports.UnitOfWork
+    keys: ports.Keys
+    published: ports.Tables
+    book: Book
+    clock: ports.Clock
+    chance: ports.Chance
+    sign_manifest: Callable[[Manifest, int], tuple[bytes, dict[str, object]]]
+    """Wire body and header fields of a manifest (`rpc.convert`)."""
+    epoch_ns: int = 30 * 24 * 3600 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One table that was made. Counts are the owner's own business and never shown to a peer."""
+
+    peer: PeerId
+    list_id: ListId
+    group: PurposeGroup
+    version: int
+    told: int
+    withheld: dict[str, int]
+
+
+async def ensure_epoch(peer: PeerId, world: PublishingWorld) -> tuple[EpochId, int]:
+    """The peer's epoch in force, or a new one with a fresh independent seed (PROTOCOL, lists)."""
+    now = world.clock.now_ns()
+    held = world.book.epoch(peer)
+    if held is not None and held[1] > now:
+        return held
+    expires = now + world.epoch_ns
+    epoch = EpochId(f"{now // 10**9:x}-{world.chance.token(4).hex()}")
+    await world.keys.open_epoch(peer, epoch)
+    await world.uow.commit(
+        [Entry("epoch.opened", Phase.EVENT, peer, public={"epoch": epoch, "expires_ns": expires})],
+        [ports.Change("epoch.put", {"peer": peer, "epoch": epoch, "expires_ns": expires})],
+    )
+    return epoch, expires
+
+
+async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]:
+    """Make every table that has changed, for every peer that policy permits.
+
+    The padded size of a list's table is the same for all peers (T1): the next size class above what the whole list
+    would fill, so that what a peer is not told changes nothing it can count.
+    """
+    made: list[Made] = []
+    for purpose in OFFERED:
+        group = catalogue.group_of(purpose)
+        for list_id in catalogue.lists_of(purpose):
+            entries = list(world.book.list_entries(list_id))
+            padded = tables.padded_count(sum(telling.keys_upper_bound(entry) for entry in entries))
+            for peer in peers:
+                if world.book.is_suspended(peer):
+                    continue
+                one = await _publish_one(peer, purpose, list_id, group, entries, padded, world)
+                if one is not None:
+                    made.append(one)
+    return made
+
+
+async def _publish_one(
+    peer: PeerId,
+    purpose: Purpose,
+    list_id: ListId,
+    group: PurposeGroup,
+    entries: Sequence[ListEntry],
+    padded: int,
+    world: PublishingWorld,
+) -> Made | None:
+    now = world.clock.now_ns()
+    permit = await _may_publish(peer, purpose, list_id, now, world)
+    if isinstance(permit, Deny):
+        return None
+    epoch, epoch_expires = await ensure_epoch(peer, world)
+    scope = KeyScope(owner=world.state, list_id=list_id, group=group, epoch=epoch, peer=peer)
+
+    told: list[ListEntry] = []
+    withheld: dict[str, int] = {}
+    for entry in entries:
+        reason = telling.may_tell(entry, peer, group, permit, now, owner=world.state)
+        if reason is None:
+            told.append(entry)
+        else:
+            withheld[reason] = withheld.get(reason, 0) + 1
+
+    key_types = tuple(KeyType(name) for name in sorted(permit.key_types))
+    source = _source(scope, told, key_types, padded, permit)
+    before = world.published.current(peer, list_id, group)
+    if before is not None and before.manifest.source == source and before.manifest.expires_ns > now:
+        return None
+    version = before.manifest.version + 1 if before is not None else 1
+
+    table_id = world.chance.token(16)
+    sealed = await _sealed(scope, told, key_types, table_id, version, world)
+    blob = tables.build(
+        sealed, table_id=table_id, version=version, padded_count=padded, filler_seed=world.chance.token(32)
+    )
+    manifest = Manifest(
+        scope=scope,
+        version=version,
+        public_key=await world.keys.public_key(scope),
+        key_types=key_types,
+        padded_count=padded,
+        chunk_bytes=CHUNK_BYTES,
+        chunk_hashes=tables.chunk_hashes(blob, CHUNK_BYTES),
+        table_hash=hashlib.sha256(blob).digest(),
+        previous=hashlib.sha256(before.message.body).digest() if before is not None else bytes(32),
+        made_ns=now,
+        expires_ns=epoch_expires,
+        transfer_basis=permit.transfer_basis,
+        source=source,
+    )
+    body, header_fields = world.sign_manifest(manifest, now)
+    message = await world.keys.sign(header_fields, body)
+
+    await world.uow.commit(
+        [
+            Entry(
+                "table.published",
+                Phase.EVENT,
+                peer,
+                public={
+                    "list": list_id.value,
+                    "group": group,
+                    "epoch": epoch,
+                    "version": version,
+                    "padded_count": padded,
+                    "table_hash": manifest.table_hash,
+                    "manifest_hash": hashlib.sha256(body).digest(),
+                    "basis": permit.transfer_basis,
+                    "agreement": permit.agreement,
+                    "baseline": permit.baseline,
+                    "national": permit.national,
+                },
+                secret={"told": len(told), "withheld": [f"{reason}:{n}" for reason, n in sorted(withheld.items())]},
+            )
+        ],
+        [
+            ports.Change(
+                "expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer}
+            ),
+            ports.Change(
+                "manifest.put",
+                {
+                    "peer": peer,
+                    "list": list_id.value,
+                    "group": group,
+                    "epoch": epoch,
+                    "version": version,
+                    "body": message.body,
+                    "header": message.header,
+                    "signature": message.signature,
+                },
+            ),
+        ],
+    )
+    # Only now can the peer fetch it: logged first, then served.
+    world.published.put(peer, ports.SignedManifest(manifest, message), blob)
+    return Made(peer, list_id, group, version, len(told), withheld)
+
+
+async def _may_publish(
+    peer: PeerId, purpose: Purpose, list_id: ListId, now: int, world: PublishingWorld
+) -> Permit | Deny:
+    question = Question(
+        stage=Stage.PUBLISH,
+        purpose=purpose,
+        operation=catalogue.check_operation(purpose),
+        legal_basis="",
+        list_id=list_id,
+        key_types=(),
+        class_size=0,
+        asker=peer,
+        owner=world.state,
+        agency=world.agency,
+        role=Role.OPERATOR,
+        has_case=False,
+        signers=0,
+        time_ns=now,
+    )
+    decision = await world.policy.decide(question)
+    return decision if isinstance(decision, Deny) else floors.hold(question, decision)
+
+
+async def _sealed(
+    scope: KeyScope,
+    told: Sequence[ListEntry],
+    key_types: tuple[KeyType, ...],
+    table_id: bytes,
+    version: int,
+    world: PublishingWorld,
+) -> list[tuple[bytes, bytes]]:
+    """(tag, sealed label) of every match key of every entry told. Two keys of one entry share the label's handle."""
+    handles = await world.keys.handles(scope, [entry.entry_id for entry in told])
+    rows: list[tuple[ListEntry, bytes, bytes]] = []
+    for entry, handle in zip(told, handles, strict=True):
+        for key in telling.keys_of(entry, key_types):
+            rows.append((entry, handle, key.input.open()))
+    outputs: list[bytes] = []
+    step = 4096
+    for start in range(0, len(rows), step):
+        outputs.extend(await world.keys.derive(scope, [row[2] for row in rows[start : start + step]]))
+    sealed: dict[bytes, bytes] = {}
+    for (entry, handle, _), y in zip(rows, outputs, strict=True):
+        tag = schedule.tag(y)
+        # Two entries with one key: the first in entry order stands; the owner sees both when a case opens.
+        if tag not in sealed:
+            sealed[tag] = labels.seal_label(y, table_id, version, telling.label_of(entry, handle))
+    return sorted(sealed.items())
+
+
+def _source(
+    scope: KeyScope, told: Sequence[ListEntry], key_types: tuple[KeyType, ...], padded: int, permit: Permit
+) -> bytes:
+    """What the table was made from: unchanged means that no new version is due."""
+    digest = hashlib.sha256(lp("limen/table source/1", scope.epoch, scope.group, *key_types, str(padded)))
+    for entry in told:
+        digest.update(hashlib.sha256(entry.encode()).digest())
+    return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivingWorld:
+    """The surroundings of the asker's side of tables."""
+
+    state: PeerId
+    peers: ports.Peers
+    copies: ports.Tables
+    uow: ports.UnitOfWork
+    clock: ports.Clock
+    timeout_s: float = 10.0
+
+
+async def receive(owner: PeerId, purpose: Purpose, list_id: ListId, world: ReceivingWorld) -> bool:
+    """Fetch the owner's table for us if it is newer than ours. True when a new one is in use.
+
+    Raises:
+        PeerUnreachable, PolicyDenied, ...: the owner did not give it; the table in use stays, until it expires.
+        VerificationFailed: the owner showed two tables for one version, an older version, or other bytes than it
+            signed. The fault is in the log.
+    """
+    group = catalogue.group_of(purpose)
+    signed = await world.peers.manifest(owner, list_id, group, timeout_s=world.timeout_s)
+    manifest = signed.manifest
+    held = world.copies.current(owner, list_id, group)
+    if held is not None and held.message.body == signed.message.body:
+        return False
+    try:
+        _judge(manifest, held, owner, list_id, group, world.state, world.clock.now_ns())
+        blob = bytearray()
+        for number, want in enumerate(manifest.chunk_hashes):
+            chunk = await world.peers.chunk(owner, manifest, number, timeout_s=world.timeout_s)
+            if hashlib.sha256(chunk).digest() != want:
+                raise VerificationFailed("chunk", "the hash differs from the manifest's", position=number)
+            blob += chunk
+        if hashlib.sha256(blob).digest() != manifest.table_hash:
+            raise VerificationFailed("table", "the hash differs from the manifest's")
+        tables.TableView(bytes(blob))
+    except VerificationFailed as fault:
+        await world.uow.commit([_received(manifest, signed.message, owner, fault.step)])
+        raise
+    scope = manifest.scope
+    await world.uow.commit(
+        [_received(manifest, signed.message, owner, "")],
+        [
+            ports.Change(
+                "copy.put",
+                {
+                    "owner": owner,
+                    "list": list_id.value,
+                    "group": group,
+                    "epoch": scope.epoch,
+                    "version": manifest.version,
+                    "body": signed.message.body,
+                    "header": signed.message.header,
+                    "signature": signed.message.signature,
+                },
+            )
+        ],
+    )
+    world.copies.put(owner, signed, bytes(blob))
+    return True
+
+
+def _judge(
+    manifest: Manifest,
+    held: ports.SignedManifest | None,
+    owner: PeerId,
+    list_id: ListId,
+    group: PurposeGroup,
+    us: PeerId,
+    now: int,
+) -> None:
+    scope = manifest.scope
+    if (scope.owner, scope.list_id, scope.group, scope.peer) != (owner, list_id, group, us):
+        raise VerificationFailed("scope", "the manifest is for another table")
+    if manifest.expires_ns <= now:
+        raise VerificationFailed("expiry", "the manifest has expired")
+    if held is None:
+        return
+    if manifest.version < held.manifest.version:
+        raise VerificationFailed("version", "the owner went back to an older table")
+    if manifest.version == held.manifest.version:
+        raise VerificationFailed("version", "two tables under one version")
+    if manifest.version == held.manifest.version + 1 and manifest.previous != hashlib.sha256(
+        held.message.body
+    ).digest():
+        raise VerificationFailed("previous", "the manifest does not follow ours")
+
+
+def _received(manifest: Manifest, message: SignedMessage, owner: PeerId, fault: str) -> Entry:
+    return Entry(
+        "table.received",
+        Phase.EVENT,
+        owner,
+        public={
+            "list": manifest.scope.list_id.value,
+            "group": manifest.scope.group,
+            "epoch": manifest.scope.epoch,
+            "version": manifest.version,
+            "padded_count": manifest.padded_count,
+            "table_hash": manifest.table_hash,
+            "manifest_hash": hashlib.sha256(message.body).digest(),
+            "basis": manifest.transfer_basis,
+            "fault": fault,
+        },
+    )
+
+
+async def withdraw(peer: PeerId, world: PublishingWorld, received: ports.Tables) -> int:
+    """Suspend a peer: evaluation stops at the next call, its keys and its tables are destroyed (T3).
+
+    Returns how many seeds were destroyed. The order matters: the suspension is durable before anything is deleted.
+    """
+    await world.uow.commit(
+        [Entry("peer.suspended", Phase.EVENT, peer, public={"suspended": True})],
+        [ports.Change("peer.suspend", {"peer": peer, "suspended": True})],
+    )
+    destroyed = await world.keys.destroy(peer)
+    world.published.drop(peer)
+    received.drop(peer)
+    await world.uow.commit([Entry("keys.destroyed", Phase.EVENT, peer, public={"seeds": destroyed})])
+    return destroyed
+
+
+__all__ = [
+    "CHUNK_BYTES",
+    "OFFERED",
+    "Book",
+    "Made",
+    "PublishingWorld",
+    "ReceivingWorld",
+    "ensure_epoch",
+    "publish",
+    "receive",
+    "withdraw",
+]

@@ -1,0 +1,196 @@
+"""Tables as files: those made for peers and those received from peers.
+
+A table is one immutable file and a manifest beside it; the pair becomes current by renaming the manifest into place, so
+a crash leaves either the old pair or the new one (write, fsync, rename, fsync the folder). Nothing here is personal:
+a table without the owner's key is noise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import NotFoundOrNotPermitted, VerificationFailed
+from gateway.ports import SignedManifest
+from gateway.primitives import cbor
+from gateway.pseudonym import table as table_format
+from gateway.terms.exchange import Manifest, SignedMessage
+from gateway.terms.ids import PeerId, PurposeGroup
+from gateway.terms.words import ListId
+
+ParseManifest = Callable[[SignedMessage], Manifest]
+"""Wire form to words: `rpc.convert` at the edge, given by `app`."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A table in use. `stamp` is the manifest file's identity, to see a newer one without reading it."""
+
+    stamp: tuple[int, int]
+    signed: SignedManifest
+    table: bytes | mmap.mmap
+    view: table_format.TableView
+
+
+class TableFiles:
+    """`DIR/<other state>/<list>.<group>/{current, <version>.table}`.
+
+    Serves both sides: keyed by the peer it was made for (ports.Published) or by the owner it came from (ports.Copies).
+    """
+
+    def __init__(self, root: Path, parse: ParseManifest) -> None:
+        self._root = root
+        self._parse = parse
+        self._open: dict[tuple[str, str, str], _Open] = {}
+
+    def current(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> SignedManifest | None:
+        """The newest complete pair, or None. Costs one `stat` when nothing changed."""
+        opened = self._opened(other, list_id, group)
+        return opened.signed if opened else None
+
+    def find(self, other: PeerId, list_id: ListId, group: PurposeGroup, tag: bytes) -> bytes | None:
+        """The 48-byte sealed label under a tag in the current table."""
+        opened = self._opened(other, list_id, group)
+        return opened.view.find(tag) if opened else None
+
+    def table_id(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> bytes:
+        """The id that the labels of the current table are bound to."""
+        opened = self._opened(other, list_id, group)
+        if opened is None:
+            raise NotFoundOrNotPermitted("no table")
+        return opened.view.table_id
+
+    def chunk(self, other: PeerId, manifest: Manifest, number: int) -> bytes:
+        """Chunk `number` of the current table if it is the manifest's version."""
+        opened = self._opened(other, manifest.scope.list_id, manifest.scope.group)
+        if opened is None or opened.signed.manifest.version != manifest.version:
+            raise NotFoundOrNotPermitted("no such table version")
+        if not 0 <= number < len(manifest.chunk_hashes):
+            raise NotFoundOrNotPermitted("no such chunk")
+        start = number * manifest.chunk_bytes
+        return bytes(opened.table[start : start + manifest.chunk_bytes])
+
+    def put(self, other: PeerId, signed: SignedManifest, table: bytes) -> None:
+        """Store and make current. Raises VerificationFailed when the table is not the manifest's."""
+        manifest = signed.manifest
+        if hashlib.sha256(table).digest() != manifest.table_hash:
+            raise VerificationFailed("table", "the hash differs from the manifest's")
+        folder = self._folder(other, manifest.scope.list_id, manifest.scope.group)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = f"{manifest.scope.epoch}.{manifest.version}.table"
+        message = signed.message
+        _write(folder / name, table)
+        _write(folder / "current", cbor.encode([name, message.body, message.header, message.signature]))
+        for old in folder.glob("*.table"):
+            if old.name != name:
+                old.unlink()
+
+    def drop(self, other: PeerId) -> int:
+        """Delete every table of the other state's; returns how many."""
+        folder = self._root / other
+        count = len(list(folder.glob("*/*.table")))
+        if folder.exists():
+            shutil.rmtree(folder)
+        for key in [key for key in self._open if key[0] == other]:
+            del self._open[key]
+        return count
+
+    def all(self) -> list[SignedManifest]:
+        """Every current manifest, for `limen peer copies`."""
+        found = []
+        for current in sorted(self._root.glob("*/*/current")):
+            list_name, _, group = current.parent.name.partition(".")
+            signed = self.current(PeerId(current.parent.parent.name), ListId(list_name), PurposeGroup(group))
+            if signed is not None:
+                found.append(signed)
+        return found
+
+    def _folder(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> Path:
+        return self._root / other / f"{list_id.value}.{group}"
+
+    def _opened(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> _Open | None:
+        key = (str(other), list_id.value, str(group))
+        path = self._folder(other, list_id, group) / "current"
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            self._open.pop(key, None)
+            return None
+        stamp = (stat.st_mtime_ns, stat.st_ino)
+        opened = self._open.get(key)
+        if opened is not None and opened.stamp == stamp:
+            return opened
+        name, body, header, signature = cbor.decode(path.read_bytes())
+        message = SignedMessage(body, header, signature)
+        with (path.parent / name).open("rb") as file:
+            table = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        opened = _Open(stamp, SignedManifest(self._parse(message), message), table, table_format.TableView(table))
+        self._open[key] = opened
+        return opened
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(part, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class MemoryTables:
+    """The same promise in memory: the plainest statement of it, for flows' tests and the sandbox."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, str], tuple[SignedManifest, bytes, table_format.TableView]] = {}
+
+    def current(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> SignedManifest | None:
+        kept = self._kept.get((other, list_id.value, group))
+        return kept[0] if kept else None
+
+    def find(self, other: PeerId, list_id: ListId, group: PurposeGroup, tag: bytes) -> bytes | None:
+        kept = self._kept.get((other, list_id.value, group))
+        return kept[2].find(tag) if kept else None
+
+    def table_id(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> bytes:
+        kept = self._kept.get((other, list_id.value, group))
+        if kept is None:
+            raise NotFoundOrNotPermitted("no table")
+        return kept[2].table_id
+
+    def chunk(self, other: PeerId, manifest: Manifest, number: int) -> bytes:
+        kept = self._kept.get((other, manifest.scope.list_id.value, manifest.scope.group))
+        if kept is None or kept[0].manifest.version != manifest.version:
+            raise NotFoundOrNotPermitted("no such table version")
+        if not 0 <= number < len(manifest.chunk_hashes):
+            raise NotFoundOrNotPermitted("no such chunk")
+        start = number * manifest.chunk_bytes
+        return kept[1][start : start + manifest.chunk_bytes]
+
+    def put(self, other: PeerId, signed: SignedManifest, table: bytes) -> None:
+        if hashlib.sha256(table).digest() != signed.manifest.table_hash:
+            raise VerificationFailed("table", "the hash differs from the manifest's")
+        scope = signed.manifest.scope
+        self._kept[(other, scope.list_id.value, scope.group)] = (signed, table, table_format.TableView(table))
+
+    def drop(self, other: PeerId) -> int:
+        gone = [key for key in self._kept if key[0] == other]
+        for key in gone:
+            del self._kept[key]
+        return len(gone)
+
+    def all(self) -> list[SignedManifest]:
+        return [kept[0] for _, kept in sorted(self._kept.items())]
