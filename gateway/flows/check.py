@@ -1,0 +1,560 @@
+"""Ask other states about travellers. The walk is docs/flows/check.md.
+
+What the officer learns: hits, and which peers were unreachable or refused. What an owner learns: that this agency asked
+one padded batch. Where the owner may be the state a person fled from, dummies stand in that person's slots (a cover leg
+when nobody else is asked about), which differs from a real leg nowhere but in the home log, sealed (T2, T4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway import ports
+from gateway.audit.entry import Entry, Phase, Scalar
+from gateway.errors import (
+    BaselineOutdated,
+    CapabilityMissing,
+    EpochRefused,
+    GatewayError,
+    InputRefused,
+    PeerSuspended,
+    PeerUnreachable,
+    PolicyDenied,
+    QuotaExhausted,
+    VerificationFailed,
+)
+from gateway.people.origins import Origins, candidate_origins, could_be_child
+from gateway.people.person import Document, Person
+from gateway.policy import catalogue, floors
+from gateway.policy.decision import Deny, Permit
+from gateway.policy.question import Question, Stage
+from gateway.primitives import aead, cbor
+from gateway.pseudonym import batch as batches
+from gateway.pseudonym import label as labels
+from gateway.pseudonym import matchkeys
+from gateway.pseudonym.key import MatchKey
+from gateway.terms import BATCH_CLASSES, Hidden, KeyType, ListId, MatchClass, Outcome, PeerId, Purpose, RequestId
+from gateway.terms.exchange import CheckRequest, Manifest
+from gateway.terms.ids import AgencyId, OfficerId, PurposeGroup
+from gateway.terms.words import Action, RecordKind, Role
+
+TRAVELLERS_MAX = 1000
+"""Largest question, travellers: three flights."""
+
+HOME_REPLY_KEPT_NS = 24 * 3600 * 10**9
+SLOT_SEALED_BYTES = 160
+"""Room in a leg's sealed payload for one ordered match key; the whole is padded to the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traveller:
+    """Whom a question is about. Everything inside hides itself."""
+
+    person: Person | None
+    documents: tuple[Document, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """Who asks: a verified token's words. `owner_ids` are never sent abroad; the role and the agency are."""
+
+    officer: OfficerId
+    agency: AgencyId
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """An officer's question.
+
+    `protection_declared` and `declared_origins` are the booth's protection key (T2). `reply_key` (32 bytes) is the
+    client's own; the stored reply can be opened by nobody else. `digest` is the SHA-512 of the whole question.
+    """
+
+    request_id: RequestId
+    purpose: Purpose
+    legal_basis: str
+    case_ref: str
+    justification: Hidden[str]
+    travellers: tuple[Traveller, ...]
+    protection_declared: bool
+    declared_origins: frozenset[str]
+    reply_key: Hidden[bytes]
+    digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One entry of one owner's that a traveller's key met. A question for a human, never a finding.
+
+    `reference` is the asker's own name for it; `traveller` its position in the question, from 0;
+    `screening_required` says that the owner is a candidate origin of the person: no case before a protection officer
+    has recorded a screening (T2).
+    """
+
+    reference: str
+    owner: PeerId
+    match: MatchClass
+    kind: RecordKind
+    action: Action
+    contact: int
+    traveller: int
+    screening_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAnswer:
+    """What the officer is told. There is no per-state no-hit (decision 7)."""
+
+    request_id: RequestId
+    hits: tuple[Hit, ...]
+    unreachable: tuple[PeerId, ...]
+    refused: tuple[tuple[PeerId, tuple[str, ...]], ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """HIT or NOTHING_TO_REPORT, over all that answered."""
+        return Outcome.HIT if self.hits else Outcome.NOTHING_TO_REPORT
+
+    @property
+    def complete(self) -> bool:
+        """False when any peer was unreachable: then nothing may be read from silence."""
+        return not self.unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class AskingWorld:
+    """The surroundings of an asking gateway. `owners` are the active members other than ourselves."""
+
+    state: PeerId
+    owners: Sequence[PeerId]
+    policy: ports.PolicyEngine
+    uow: ports.UnitOfWork
+    peers: ports.Peers
+    copies: ports.Tables
+    home: HomeReplies
+    compute: ports.Compute
+    clock: ports.Clock
+    chance: ports.Chance
+    timeout_s: float = 2.0
+    tick_ns: int = 10_000_000
+
+
+class HomeReplies(ports.Protocol):
+    """Replies to our own officers, sealed under their clients' keys."""
+
+    def home_reply(self, request_id: RequestId) -> tuple[bytes, bytes] | None:
+        """(request digest, sealed answer), or None."""
+
+
+@dataclass(slots=True)
+class _Leg:
+    """One owner's part of a question, while it runs."""
+
+    owner: PeerId
+    permit: Permit
+    list_id: ListId
+    group: PurposeGroup
+    manifest: Manifest | None
+    keys: tuple[tuple[int, MatchKey], ...]
+    """Declared keys with the traveller each belongs to; a guarded traveller's are left out and dummies stand there."""
+    guards: tuple[str, ...]
+    """`<traveller>:<reason>` of each guarded traveller; sealed for auditor and protection desk only."""
+    class_size: int
+    leg_id: RequestId
+    seeds: tuple[bytes, ...]
+    pair_seq: int = 0
+    intent_seq: int = 0
+    hits: list[Hit] = field(default_factory=list)
+    request_hashes: list[bytes] = field(default_factory=list)
+    failure: str = ""
+    refusal: tuple[str, ...] = ()
+
+
+async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAnswer:
+    """Put one question to every owner that policy permits, and gather the hits.
+
+    One intent and one outcome entry a leg, each side's all in one commit. The answer leaves on a tick of 10 ms from
+    arrival, with all hit work before it, so that its time tells a hit from a miss to nobody.
+
+    Raises:
+        PolicyDenied: every owner was refused by the rules (in the log).
+        InputRefused: a traveller has nothing that can be asked about.
+        AuditUnavailable: nothing was asked, or nothing may be told.
+    """
+    arrived_ns = world.clock.monotonic_ns()
+    now = world.clock.now_ns()
+    _judge(inquiry)
+    operation = catalogue.check_operation(inquiry.purpose)
+
+    legs: list[_Leg] = []
+    refused: list[tuple[PeerId, tuple[str, ...]]] = []
+    for list_id in catalogue.lists_of(inquiry.purpose):
+        for owner in world.owners:
+            decision = await _may_ask(inquiry, officer, owner, list_id, operation, now, world)
+            if isinstance(decision, Deny):
+                refused.append((owner, decision.reasons))
+            else:
+                legs.append(_leg(inquiry, owner, list_id, decision, now, world))
+    if refused:
+        await world.uow.commit([_refused_entry(inquiry, officer, owner, reasons) for owner, reasons in refused])
+    if not legs:
+        raise PolicyDenied(tuple(sorted({reason for _, reasons in refused for reason in reasons} or {"no_peer"})))
+    # A replay has passed every gate again; now it may have its stored answer.
+    stored = world.home.home_reply(inquiry.request_id)
+    if stored is not None:
+        return _stored(inquiry, stored)
+
+    committed = await world.uow.commit([_entry(leg, inquiry, officer, Phase.INTENT) for leg in legs])
+    for leg, seq, pair_seq in zip(legs, committed.seqs, committed.pair_seqs, strict=True):
+        leg.intent_seq, leg.pair_seq = seq, pair_seq
+
+    await asyncio.gather(*(_run(leg, inquiry, officer, world) for leg in legs))
+
+    refused.extend((leg.owner, leg.refusal) for leg in legs if leg.refusal)
+    answer = CheckAnswer(
+        request_id=inquiry.request_id,
+        hits=tuple(sorted((hit for leg in legs for hit in leg.hits), key=lambda h: (h.traveller, h.reference))),
+        unreachable=tuple(sorted({leg.owner for leg in legs if leg.failure})),
+        refused=tuple(sorted(refused)),
+    )
+    await world.uow.commit(
+        [_entry(leg, inquiry, officer, Phase.OUTCOME) for leg in legs],
+        [
+            ports.Change(
+                "home_reply.put",
+                {
+                    "request_id": inquiry.request_id.value,
+                    "request_hash": inquiry.digest,
+                    "sealed": _sealed(inquiry, answer),
+                    "expires_ns": now + HOME_REPLY_KEPT_NS,
+                },
+            )
+        ],
+    )
+    elapsed = world.clock.monotonic_ns() - arrived_ns
+    ticks = -(-elapsed // world.tick_ns)
+    await world.clock.sleep_until(arrived_ns + ticks * world.tick_ns)
+    return answer
+
+
+def _judge(inquiry: Inquiry) -> None:
+    if not 1 <= len(inquiry.travellers) <= TRAVELLERS_MAX:
+        raise InputRefused(f"a question has 1 to {TRAVELLERS_MAX} travellers", field="travellers", code="COUNT")
+    if not inquiry.case_ref:
+        raise InputRefused("a case or shift reference is required", field="case", code="CASE")
+
+
+async def _may_ask(
+    inquiry: Inquiry,
+    officer: Officer,
+    owner: PeerId,
+    list_id: ListId,
+    operation: str,
+    now: int,
+    world: AskingWorld,
+) -> Permit | Deny:
+    """Our own rules first, for the first of the officer's roles that they permit."""
+    reasons: set[str] = set()
+    for role in officer.roles or ():
+        question = Question(
+            stage=Stage.ASK,
+            purpose=inquiry.purpose,
+            operation=operation,
+            legal_basis=inquiry.legal_basis,
+            list_id=list_id,
+            key_types=catalogue.key_types_of(inquiry.purpose),
+            class_size=BATCH_CLASSES[0],
+            asker=world.state,
+            owner=owner,
+            agency=officer.agency,
+            role=role,
+            has_case=bool(inquiry.case_ref),
+            signers=0,
+            time_ns=now,
+        )
+        decision = await world.policy.decide(question)
+        if isinstance(decision, Permit):
+            decision = floors.hold(question, decision)
+        if isinstance(decision, Permit):
+            return decision
+        reasons.update(decision.reasons)
+    return Deny(tuple(sorted(reasons or {"role"})))
+
+
+def _leg(
+    inquiry: Inquiry, owner: PeerId, list_id: ListId, permit: Permit, now: int, world: AskingWorld
+) -> _Leg:
+    """Prepare one leg. The class comes from the keys before any guard looks at the person (PROTOCOL, cover leg)."""
+    group = catalogue.group_of(inquiry.purpose)
+    signed = world.copies.current(owner, list_id, group)
+    manifest = signed.manifest if signed is not None else None
+    if manifest is not None and manifest.expires_ns <= now:
+        manifest = None
+    # Without the owner's manifest its key types are unknown: unreachable, but padded as the permit would have it.
+    ours = {KeyType(name) for name in permit.key_types}
+    common = ours & set(manifest.key_types) if manifest is not None else ours
+    keys = [
+        (number, key)
+        for number, traveller in enumerate(inquiry.travellers)
+        for key in matchkeys.for_asking(
+            traveller.person if list_id is ListId.PERSONS else None, traveller.documents, frozenset(common)
+        )
+    ]
+    if not keys and manifest is not None and common:
+        raise InputRefused(
+            "nothing that can be asked about: give a document number, or a name with a birth year",
+            field="traveller",
+            code="NO_KEY",
+        )
+    class_size = batches.class_for(len(keys))
+    count = max(1, -(-len(keys) // class_size))
+    guards = {number: _guard(inquiry, traveller, owner) for number, traveller in enumerate(inquiry.travellers)}
+    return _Leg(
+        owner=owner,
+        permit=permit,
+        list_id=list_id,
+        group=group,
+        manifest=manifest if common else None,
+        keys=tuple((number, key) for number, key in keys if not guards[number]),
+        guards=tuple(f"{number}:{reason}" for number, reason in guards.items() if reason),
+        class_size=class_size,
+        leg_id=RequestId(world.chance.token(16)),
+        seeds=tuple(world.chance.token(32) for _ in range(count)),
+    )
+
+
+def _origins(inquiry: Inquiry, traveller: Traveller) -> Origins:
+    return candidate_origins(traveller.person, traveller.documents, inquiry.declared_origins)
+
+
+def _guard(inquiry: Inquiry, traveller: Traveller, owner: PeerId) -> str:
+    """Why nothing about this traveller may reach this owner, or ""."""
+    return floors.guard(
+        inquiry.purpose,
+        owner,
+        origins=_origins(inquiry, traveller),
+        protected=inquiry.protection_declared or any(d.is_protection for d in traveller.documents),
+        child=traveller.person is not None and could_be_child(traveller.person),
+    )
+
+
+async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld) -> None:
+    """Ask one owner, batch by batch, and look the outputs up at home. Ends with hits, a refusal or a failure."""
+    if leg.manifest is None:
+        leg.failure = "no_table"
+        return
+    found: dict[tuple[int, bytes], tuple[MatchClass, labels.Label]] = {}
+    try:
+        async with asyncio.timeout(world.timeout_s):
+            for batch, seed in enumerate(leg.seeds):
+                part = leg.keys[batch * leg.class_size : (batch + 1) * leg.class_size]
+                outputs = await _one_batch(leg, batch, [key for _, key in part], seed, inquiry, officer, world)
+                for (number, key), y in zip(part, outputs, strict=True):
+                    hit = _look_up(leg, key, y, world)
+                    if hit is None:
+                        continue
+                    place = (number, hit.handle)
+                    match = MatchClass.of(key.key_type)
+                    if place not in found or _strength(match) > _strength(found[place][0]):
+                        found[place] = (match, hit)
+    except (PolicyDenied, PeerSuspended, QuotaExhausted, BaselineOutdated) as refusal:
+        leg.refusal = getattr(refusal, "reasons", None) or (refusal.row.reason.lower(),)
+        return
+    except (PeerUnreachable, EpochRefused, CapabilityMissing, VerificationFailed, TimeoutError) as failure:
+        # A batch whose proof fails is void as a whole: unreachable, never "nothing to report".
+        leg.failure = failure.row.reason.lower() if isinstance(failure, GatewayError) else "late"
+        return
+    origins = [_origins(inquiry, traveller) for traveller in inquiry.travellers]
+    now_day = world.clock.now_ns() // (24 * 3600 * 10**9)
+    leg.hits = [
+        Hit(
+            reference=f"{leg.owner}-{handle.hex()}",
+            owner=leg.owner,
+            match=match,
+            kind=label.kind,
+            action=label.action,
+            contact=label.contact,
+            traveller=number,
+            screening_required=origins[number].includes(leg.owner),
+        )
+        for (number, handle), (match, label) in sorted(found.items(), key=lambda item: item[0])
+        if label.expiry_day >= now_day
+    ]
+
+
+def _strength(match: MatchClass) -> int:
+    return -list(MatchClass).index(match)
+
+
+async def _one_batch(
+    leg: _Leg,
+    batch: int,
+    part: Sequence[MatchKey],
+    seed: bytes,
+    inquiry: Inquiry,
+    officer: Officer,
+    world: AskingWorld,
+) -> list[bytes]:
+    """Blind, send, verify, unblind: the 64-byte outputs of the real keys, in their order."""
+    assert leg.manifest is not None
+    heavy = leg.class_size > BATCH_CLASSES[0]
+    inputs = [key.input.open() for key in part]
+    blinded = await world.compute.run(batches.blinded_elements, inputs, seed, leg.class_size, heavy=heavy)
+    request = CheckRequest(
+        leg_id=leg.leg_id,
+        batch=batch,
+        batches=len(leg.seeds),
+        asker=world.state,
+        owner=leg.owner,
+        agency=officer.agency,
+        role=officer.roles[0],
+        purpose=inquiry.purpose,
+        legal_basis=inquiry.legal_basis,
+        list_id=leg.list_id,
+        group=leg.group,
+        epoch=leg.manifest.scope.epoch,
+        key_types=tuple(sorted(KeyType(name) for name in leg.permit.key_types)),
+        known_version=leg.manifest.version,
+        blinded=blinded,
+        seed_commitment=batches.seed_commitment(seed),
+        pair_seq=leg.pair_seq,
+        baseline_digest=leg.permit.baseline,
+        national_digest=leg.permit.national,
+        permit_expires_ns=leg.permit.expires_ns,
+    )
+    reply = await world.peers.check(leg.owner, request, timeout_s=world.timeout_s)
+    leg.request_hashes.append(reply.request_hash)
+    if reply.epoch != request.epoch:
+        raise PeerUnreachable(f"{leg.owner}: answered for another epoch")
+    return await world.compute.run(
+        batches.outputs,
+        inputs,
+        seed,
+        leg.class_size,
+        blinded,
+        reply.evaluated,
+        reply.proof,
+        leg.manifest.public_key,
+        heavy=heavy,
+    )
+
+
+def _look_up(leg: _Leg, key: MatchKey, y: bytes, world: AskingWorld) -> labels.Label | None:
+    assert leg.manifest is not None
+    sealed = world.copies.find(leg.owner, leg.list_id, leg.group, batches.tag(y))
+    if sealed is None:
+        return None
+    table_id = world.copies.table_id(leg.owner, leg.list_id, leg.group)
+    return labels.open_label(y, table_id, leg.manifest.version, sealed)
+
+
+def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry:
+    """A leg's entry. Guarded and real, hit and miss have the same fields and the same sizes (T4, T11)."""
+    public: dict[str, Scalar] = {
+        "purpose": inquiry.purpose,
+        "basis": inquiry.legal_basis,
+        "agency": officer.agency,
+        "list": leg.list_id.value,
+        "class": leg.class_size,
+        "batches": len(leg.seeds),
+        "leg": leg.leg_id.value,
+        "agreement": leg.permit.agreement,
+        "baseline": leg.permit.baseline,
+        "national": leg.permit.national,
+    }
+    secret: dict[str, Scalar | list[Scalar]]
+    if phase is Phase.INTENT:
+        secret = {
+            "officer": officer.officer,
+            "case": inquiry.case_ref,
+            "justification": inquiry.justification.open(),
+            "seeds": list(leg.seeds),
+            "keys": [key.input.open() for _, key in leg.keys],
+        }
+        guard: Mapping[str, Scalar | list[Scalar]] = {"guarded": bool(leg.guards), "why": list(leg.guards)}
+    else:
+        public |= {
+            "intent_seq": leg.intent_seq,
+            "reply": "refused" if leg.refusal else "unreachable" if leg.failure else "answered",
+            "reason": ",".join(leg.refusal) or leg.failure,
+            "request_hashes": b"".join(leg.request_hashes) or bytes(64 * len(leg.seeds)),
+        }
+        secret = {"hits": [f"{hit.traveller}:{hit.reference}:{hit.match.value}" for hit in leg.hits]}
+        guard = {}
+    return Entry(
+        "check.ask",
+        phase,
+        leg.owner,
+        public=public,
+        secret=secret,
+        guard=guard,
+        retention="30d",
+        sealed_bytes=1024 + SLOT_SEALED_BYTES * leg.class_size * len(leg.seeds),
+    )
+
+
+def _refused_entry(inquiry: Inquiry, officer: Officer, owner: PeerId, reasons: tuple[str, ...]) -> Entry:
+    return Entry(
+        "check.denied",
+        Phase.EVENT,
+        owner,
+        public={
+            "purpose": inquiry.purpose,
+            "basis": inquiry.legal_basis,
+            "agency": officer.agency,
+            "reasons": ",".join(reasons),
+        },
+        secret={"officer": officer.officer, "case": inquiry.case_ref},
+    )
+
+
+def _sealed(inquiry: Inquiry, answer: CheckAnswer) -> bytes:
+    """The answer under the client's key, padded so that a hit is not longer than a miss."""
+    body = cbor.encode(
+        {
+            "hits": [
+                [h.reference, h.owner, h.match.value, int(h.kind), int(h.action), h.contact, h.traveller,
+                 h.screening_required]
+                for h in answer.hits
+            ],
+            "unreachable": list(answer.unreachable),
+            "refused": [[owner, list(reasons)] for owner, reasons in answer.refused],
+        }
+    )
+    room = 2048 * max(1, -(-(len(body) + 4) // 2048))
+    padded = len(body).to_bytes(4, "big") + body + bytes(room - len(body) - 4)
+    return aead.seal(inquiry.reply_key.open(), bytes(12), inquiry.digest, padded)
+
+
+def _stored(inquiry: Inquiry, stored: tuple[bytes, bytes]) -> CheckAnswer:
+    digest, sealed = stored
+    from gateway.errors import RequestReused
+
+    if digest != inquiry.digest:
+        raise RequestReused("other words under this request id")
+    padded = aead.open_(inquiry.reply_key.open(), bytes(12), inquiry.digest, sealed)
+    body = cbor.decode(padded[4 : 4 + int.from_bytes(padded[:4], "big")])
+    return CheckAnswer(
+        request_id=inquiry.request_id,
+        hits=tuple(
+            Hit(ref, PeerId(owner), MatchClass(match), RecordKind(kind), Action(action), contact, number, screening)
+            for ref, owner, match, kind, action, contact, number, screening in body["hits"]
+        ),
+        unreachable=tuple(PeerId(name) for name in body["unreachable"]),
+        refused=tuple((PeerId(owner), tuple(reasons)) for owner, reasons in body["refused"]),
+    )
+
+
+def digest_of(parts: Sequence[bytes]) -> bytes:
+    """SHA-512 over length-prefixed parts: what an inquiry's `digest` is made with, the reply key included."""
+    running = hashlib.sha512()
+    for part in parts:
+        running.update(len(part).to_bytes(4, "big") + part)
+    return running.digest()
+
+
+__all__ = ["AskingWorld", "CheckAnswer", "Hit", "Inquiry", "Officer", "Traveller", "ask", "digest_of"]

@@ -1,0 +1,200 @@
+"""Change our own list: authority, decision reference, legal basis, originator and a second person (T9).
+
+Listing is an act: each entry that is entered, altered or withdrawn is an entry of the log, all of one file in one
+transaction, and nothing is published before it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway import ports
+from gateway.audit.entry import Entry, Phase
+from gateway.errors import InputRefused, PolicyDenied
+from gateway.policy import catalogue, floors
+from gateway.policy.decision import Deny
+from gateway.policy.question import Question, Stage
+from gateway.terms.ids import AgencyId, OfficerId, PeerId, Purpose
+from gateway.terms.words import ListId, Role
+from gateway.watchlist.entry import ListEntry
+
+ROWS_MAX = 20_000
+"""Rows one load may change: what one transaction and one frame hold. Larger files are split."""
+
+PURPOSE_OF = {ListId.PERSONS: Purpose("SEC.WATCH"), ListId.DOCUMENTS: Purpose("DOC.STATUS")}
+
+
+class ListBook(Protocol):
+    """Our own list as it stands."""
+
+    def list_entries(self, list_id: ListId) -> Iterable[ListEntry]:
+        """Live entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A person whose signature over the load's statement was verified against the register."""
+
+    officer: OfficerId
+    agency: AgencyId
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One file's worth of changes. `digest` is the SHA-512 of the file's bytes, `decision` the act's reference."""
+
+    list_id: ListId
+    mode: str
+    entries: tuple[ListEntry, ...]
+    digest: bytes
+    decision: str
+    legal_basis: str
+    signers: tuple[Signer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a load would change, by entry id."""
+
+    added: tuple[ListEntry, ...]
+    changed: tuple[ListEntry, ...]
+    withdrawn: tuple[ListEntry, ...]
+    unchanged: int
+
+
+def difference(load: Load, held: Iterable[ListEntry]) -> Difference:
+    """Compare a file with the list. `snapshot` withdraws what the file does not name; `delta` leaves it."""
+    before = {entry.entry_id: entry for entry in held}
+    added = tuple(entry for entry in load.entries if entry.entry_id not in before)
+    changed = tuple(
+        entry
+        for entry in load.entries
+        if entry.entry_id in before and before[entry.entry_id].encode() != entry.encode()
+    )
+    named = {entry.entry_id for entry in load.entries}
+    withdrawn = (
+        tuple(entry for entry_id, entry in sorted(before.items()) if entry_id not in named)
+        if load.mode == "snapshot"
+        else ()
+    )
+    return Difference(added, changed, withdrawn, len(load.entries) - len(added) - len(changed))
+
+
+@dataclass(frozen=True, slots=True)
+class ListingWorld:
+    """The surroundings of a change of the list."""
+
+    state: PeerId
+    policy: ports.PolicyEngine
+    uow: ports.UnitOfWork
+    book: ListBook
+    clock: ports.Clock
+
+
+async def load(load: Load, world: ListingWorld) -> Difference:
+    """Apply a file to the list. Returns what changed; the same file twice changes nothing.
+
+    Raises:
+        PolicyDenied: the rules or a floor (two distinct persons, authority, issuing state) said no.
+        InputRefused: too many changes for one transaction.
+    """
+    now = world.clock.now_ns()
+    persons = {signer.officer for signer in load.signers}
+    first = load.signers[0] if load.signers else None
+    question = Question(
+        stage=Stage.LIST,
+        purpose=PURPOSE_OF[load.list_id],
+        operation="enter",
+        legal_basis=load.legal_basis,
+        list_id=load.list_id,
+        key_types=catalogue.key_types_of(PURPOSE_OF[load.list_id]),
+        class_size=0,
+        asker=world.state,
+        owner=world.state,
+        agency=first.agency if first else AgencyId(""),
+        role=Role.LIST_OFFICER if first and Role.LIST_OFFICER in first.roles else Role.OPERATOR,
+        has_case=bool(load.decision),
+        signers=len(persons),
+        time_ns=now,
+    )
+    decision = await world.policy.decide(question)
+    if not isinstance(decision, Deny):
+        decision = floors.hold(question, decision)
+    if isinstance(decision, Deny):
+        await world.uow.commit([_denied(load, decision.reasons)])
+        raise PolicyDenied(decision.reasons)
+
+    change = difference(load, world.book.list_entries(load.list_id))
+    total = len(change.added) + len(change.changed) + len(change.withdrawn)
+    if total > ROWS_MAX:
+        raise InputRefused(f"{total} changes in one load; split the file at {ROWS_MAX}", code="TOO_MANY_ROWS")
+    if total == 0:
+        return change
+    entries = [_loaded(load, change)]
+    changes: list[ports.Change] = [
+        ports.Change("expect", {"baseline": decision.baseline, "national": decision.national, "peer_active": ""})
+    ]
+    for act, rows in (("enter", change.added), ("alter", change.changed)):
+        for row in rows:
+            entries.append(_act(load, act, row))
+            changes.append(
+                ports.Change(
+                    "entry.put", {"list": load.list_id.value, "entry_id": row.entry_id, "body": row.encode()}
+                )
+            )
+    for row in change.withdrawn:
+        entries.append(_act(load, "withdraw", row))
+        changes.append(
+            ports.Change(
+                "entry.withdraw", {"list": load.list_id.value, "entry_id": row.entry_id, "at_ns": now}
+            )
+        )
+    await world.uow.commit(entries, changes)
+    return change
+
+
+def _loaded(load: Load, change: Difference) -> Entry:
+    return Entry(
+        "list.loaded",
+        Phase.EVENT,
+        public={
+            "list": load.list_id.value,
+            "mode": load.mode,
+            "file_hash": load.digest,
+            "basis": load.legal_basis,
+            "added": len(change.added),
+            "changed": len(change.changed),
+            "withdrawn": len(change.withdrawn),
+            "signers": len({signer.officer for signer in load.signers}),
+        },
+        secret={"officers": [str(signer.officer) for signer in load.signers], "decision": load.decision},
+        retention="3y",
+    )
+
+
+def _act(load: Load, act: str, row: ListEntry) -> Entry:
+    return Entry(
+        "list.entry",
+        Phase.EVENT,
+        public={"list": load.list_id.value, "act": act, "file_hash": load.digest, "basis": load.legal_basis},
+        secret={
+            "entry_id": row.entry_id,
+            "originator": str(row.originator),
+            "decision": load.decision,
+            "officers": [str(signer.officer) for signer in load.signers],
+        },
+        retention="3y",
+        sealed_bytes=512,
+    )
+
+
+def _denied(load: Load, reasons: Sequence[str]) -> Entry:
+    return Entry(
+        "list.denied",
+        Phase.EVENT,
+        public={"list": load.list_id.value, "file_hash": load.digest, "reasons": ",".join(reasons)},
+        secret={"officers": [str(signer.officer) for signer in load.signers], "decision": load.decision},
+    )

@@ -1,0 +1,159 @@
+"""Gateways witness each other's logs (C2SP tlog-witness over gRPC)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway import ports
+from gateway.audit import checkpoint as checkpoints
+from gateway.audit import merkle, note
+from gateway.audit.entry import Entry, Phase
+from gateway.errors import NotFoundOrNotPermitted, VerificationFailed
+from gateway.terms.ids import PeerId
+
+
+class LogKeys(Protocol):
+    """The public keys of logs and witnesses, from the federation document in force."""
+
+    def log_vkey(self, state: PeerId) -> str:
+        """The state's log key (signed-note vkey; the name is the log's origin). Raises NotFoundOrNotPermitted."""
+
+    def witness_vkey(self, state: PeerId) -> str:
+        """The state's cosignature key."""
+
+
+class WitnessStore(Protocol):
+    """The atomic check-and-persist of the specification, in the writer."""
+
+    async def witness(self, origin: str, old_size: int, size: int, root: bytes, noted: bytes) -> None:
+        """Compare `old_size` with the last size signed for `origin` and store the new head in one transaction.
+
+        Raises:
+            VerificationFailed: step "old_size", `position` holds the size we know (the specification's 409).
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessWorld:
+    """The surroundings of a gateway as a witness."""
+
+    log_keys: LogKeys
+    store: WitnessStore
+    keys: ports.Keys
+    clock: ports.Clock
+
+
+async def cosign(
+    peer: PeerId, old_size: int, proof: Sequence[bytes], noted: bytes, known_root: Callable[[str], bytes | None],
+    world: WitnessWorld,
+) -> bytes:
+    """Check that the peer's checkpoint extends the one we signed before, remember it, then sign it.
+
+    `known_root` gives the root we hold for an origin (None before the first). Returns one cosignature line.
+
+    Raises:
+        NotFoundOrNotPermitted: the origin is not the peer's (404).
+        VerificationFailed: signature (403), old size (409), proof (422). Nothing was signed.
+    """
+    # 1. The checkpoint is the peer's own and signed by the key the federation names.
+    vkey = note.Verifier.parse(world.log_keys.log_vkey(peer))
+    opened = note.open_note(noted, [vkey])
+    head = checkpoints.parse(opened.text)
+    if head.origin != vkey.name:
+        raise NotFoundOrNotPermitted("the origin is not the peer's log")
+    # 2. It is consistent with what we hold. Size 0 needs no proof (the empty tree is a prefix of every tree).
+    if old_size > head.size:
+        raise VerificationFailed("old_size", "the old size is larger than the checkpoint", position=old_size)
+    if old_size > 0:
+        root = known_root(head.origin)
+        if root is None:
+            raise VerificationFailed("old_size", "this log was not seen before", position=0)
+        merkle.verify_consistency(old_size, head.size, root, head.root, list(proof))
+    elif proof:
+        raise VerificationFailed("proof", "an empty tree needs no proof")
+    # 3. Check and persist in one transaction: two requests that race cannot roll the log back.
+    await world.store.witness(head.origin, old_size, head.size, head.root, noted)
+    # 4. Only then sign.
+    return await world.keys.cosign(opened.text, world.clock.now_ns() // 10**9)
+
+
+class OwnLog(Protocol):
+    """Our log, as far as asking for cosignatures needs it."""
+
+    def last_checkpoint(self) -> tuple[bytes, bytes] | None:
+        """The newest published note with its cosignatures, and its digest."""
+
+    def witnessed_size(self, witness: PeerId) -> int:
+        """The largest size this witness has signed for us, 0 for none."""
+
+    def consistency(self, old_size: int, size: int) -> list[bytes]:
+        """The proof between two sizes of our tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectingWorld:
+    """The surroundings of a gateway that asks its peers to witness it."""
+
+    log: OwnLog
+    log_keys: LogKeys
+    peers: ports.Peers
+    uow: ports.UnitOfWork
+    state: PeerId
+    timeout_s: float = 5.0
+
+
+async def collect(witness: PeerId, world: CollectingWorld) -> bool:
+    """Ask one peer to cosign our newest checkpoint. True when its cosignature is stored.
+
+    A peer that answers with a larger size than we have sent it saw a longer log of ours: we were rolled back, or the
+    peer lies. Both are a person's business: the entry `witness.disputed` says so, and nothing is repaired.
+    """
+    held = world.log.last_checkpoint()
+    if held is None:
+        return False
+    noted = held[0]
+    vkey = note.Verifier.parse(world.log_keys.log_vkey(world.state))
+    opened = note.open_note(noted, [vkey])
+    head = checkpoints.parse(opened.text)
+    old_size = world.log.witnessed_size(witness)
+    if old_size >= head.size:
+        return False
+    proof = world.log.consistency(old_size, head.size) if old_size else []
+    try:
+        line = await world.peers.add_checkpoint(witness, old_size, proof, noted, timeout_s=world.timeout_s)
+    except VerificationFailed as refusal:
+        known = refusal.position
+        if refusal.step == "old_size" and known is not None and old_size < known <= head.size:
+            # The witness is ahead of our notes (a cosignature was lost on the way): prove from where it stands.
+            line = await world.peers.add_checkpoint(
+                witness, known, world.log.consistency(known, head.size), noted, timeout_s=world.timeout_s
+            )
+        else:
+            await world.uow.commit(
+                [
+                    Entry(
+                        "witness.disputed",
+                        Phase.EVENT,
+                        witness,
+                        public={"step": refusal.step, "our_size": head.size, "their_size": known or 0},
+                    )
+                ]
+            )
+            raise
+    cosigner = note.Verifier.parse(world.log_keys.witness_vkey(witness))
+    note.verify_cosignature(opened.text, line, cosigner)
+    await world.uow.commit(
+        [],
+        [
+            ports.Change(
+                "cosignature.put",
+                {"size": head.size, "name": cosigner.name, "witness": witness, "line": line},
+            )
+        ],
+    )
+    return True
+
+
+__all__ = ["CollectingWorld", "LogKeys", "OwnLog", "WitnessStore", "WitnessWorld", "collect", "cosign"]
