@@ -46,8 +46,8 @@ class PeerBook(Protocol):
         """The epoch in force for the peer and its expiry, UTC ns."""
 
 
-MakeFrame = Callable[[CheckReply, int], ports.ReplyFrame]
-"""Wire form of a reply without its points, and the time it is signed at (`rpc.convert`)."""
+MakeFrame = Callable[[CheckRequest, CheckReply, int], ports.ReplyFrame]
+"""Wire form of the reply to a request, without its points, and the time it is signed at (`rpc.convert`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
         quota_left=max(0, permit.slots_per_day - used),
         pair_seq=committed.pair_seqs[0],
     )
-    message = await world.keys.evaluate_and_sign(request.scope, request.blinded, world.make_frame(reply, now))
+    message = await world.keys.evaluate_and_sign(request.scope, request.blinded, world.make_frame(request, reply, now))
 
     outcome = Entry(
         "check.answer",
