@@ -6,6 +6,7 @@ asker looks the result up in a table at home.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -248,6 +249,4 @@ def _refused(request: CheckRequest, request_hash: bytes, refusal: GatewayError) 
 
 
 def _hash_of(message: SignedMessage) -> bytes:
-    from hashlib import sha512
-
-    return sha512(message.body).digest()
+    return hashlib.sha512(message.body).digest()

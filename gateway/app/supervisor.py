@@ -1,0 +1,145 @@
+"""`limen serve`: start a node's processes by exec, keep them alive, stop them in order.
+
+The supervisor holds no key, no database and no port. It imports nothing heavy, so that a node is up in two seconds and
+a process that dies is replaced at once. A process says that it is ready by writing `run/<name>.ready`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+ORDER: Final = ("keys", "writer", "gateway")
+"""Start order: the writer signs checkpoints with the key process, the gateway needs both. Stopped in reverse."""
+
+START_S_MAX: Final = 20.0
+RESTART_PAUSE_S: Final = 0.2
+RESTARTS_IN_A_MINUTE_MAX: Final = 20
+POLL_S: Final = 0.1
+
+
+@dataclass(slots=True)
+class _Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    restarts: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """One node's processes.
+
+    `config_file` is handed to each; `run_dir` holds sockets, port files and ready files; `jobs_every_s` is the publish
+    tick; `stale` says whether a table is due (asked on each tick, so that an idle node starts no job).
+    """
+
+    config_file: Path
+    run_dir: Path
+    flags: tuple[str, ...]
+    jobs_every_s: float
+    stale: Callable[[], bool]
+    drain_s: float
+    say: Callable[[str], None]
+    _children: dict[str, _Child] = field(default_factory=dict)
+    _jobs: subprocess.Popen[bytes] | None = None
+    _stopping: bool = False
+
+    def run(self) -> int:
+        """Start, watch, and on SIGTERM or SIGINT drain and stop. Returns the exit code."""
+        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for old in self.run_dir.glob("*.ready"):
+            old.unlink()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        try:
+            for name in ORDER:
+                self._start(name)
+                if not self._wait_ready(name):
+                    return 1
+            self.say("ready")
+            (self.run_dir / "node.ready").write_text(f"{os.getpid()}\n")
+            return self._watch()
+        finally:
+            self._stop_all()
+            (self.run_dir / "node.ready").unlink(missing_ok=True)
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        self._stopping = True
+
+    def _start(self, name: str) -> None:
+        (self.run_dir / f"{name}.ready").unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway.app", name, "--config", str(self.config_file), *self.flags],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        child = self._children.get(name)
+        if child is None:
+            self._children[name] = _Child(name, process)
+        else:
+            child.process = process
+
+    def _wait_ready(self, name: str) -> bool:
+        until = time.monotonic() + START_S_MAX
+        ready = self.run_dir / f"{name}.ready"
+        while not ready.exists():
+            code = self._children[name].process.poll()
+            if code is not None:
+                self.say(f"the {name} process did not start (exit {code}); its message stands above")
+                return False
+            if self._stopping or time.monotonic() > until:
+                self.say(f"the {name} process was not ready in {START_S_MAX:.0f} s")
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _watch(self) -> int:
+        next_job = time.monotonic()
+        while not self._stopping:
+            time.sleep(POLL_S)
+            for name in ORDER:
+                child = self._children[name]
+                code = child.process.poll()
+                if code is None or self._stopping:
+                    continue
+                now = time.monotonic()
+                child.restarts = [at for at in child.restarts if now - at < 60] + [now]
+                if len(child.restarts) > RESTARTS_IN_A_MINUTE_MAX:
+                    self.say(f"the {name} process keeps stopping (exit {code}); the node stops: see its messages above")
+                    return 1
+                self.say(f"the {name} process stopped (exit {code}) and is started again")
+                time.sleep(RESTART_PAUSE_S)
+                self._start(name)
+            if self._jobs is not None and self._jobs.poll() is not None:
+                self._jobs = None
+            if self._jobs is None and time.monotonic() >= next_job:
+                next_job = time.monotonic() + self.jobs_every_s
+                if self.stale():
+                    self._jobs = subprocess.Popen(
+                        [sys.executable, "-m", "gateway.app", "jobs", "--config", str(self.config_file), *self.flags],
+                        stdin=subprocess.DEVNULL,
+                        start_new_session=True,
+                    )
+        return 0
+
+    def _stop_all(self) -> None:
+        """Gateway first (it drains), then jobs, writer, keys."""
+        self._stopping = True
+        running = [self._children[name].process for name in reversed(ORDER) if name in self._children]
+        if self._jobs is not None:
+            running.insert(1, self._jobs)
+        for process in running:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(self.drain_s + 5)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
