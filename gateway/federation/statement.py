@@ -1,0 +1,209 @@
+"""What persons sign: one act, named in full, good for nothing else (T7; docs/protocol/envelope.md, persons).
+
+A statement is canonical CBOR: the act's name and version, the signer's key thumbprint and role, the time, and every
+fact the act rests on. The verifier builds the facts itself and compares, so a signature cannot be carried to another
+file, list, challenge or bundle. The signature is Ed25519 over `DOMAIN` and the statement's bytes, by a key that no
+gateway holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+from gateway.errors import Malformed, NotIdentified, VerificationFailed
+from gateway.federation.officers import Enrolled, Register
+from gateway.primitives import cbor, ed25519
+from gateway.terms.ids import OfficerId, PeerId
+from gateway.terms.words import ListId, Role
+
+DOMAIN: Final = b"limen/personal/1\x00"
+
+LISTING: Final = "limen/listing/1"
+ACTIVATION: Final = "limen/activation/1"
+LOGIN: Final = "limen/login/1"
+
+STATEMENT_BYTES_MAX: Final = 4096
+
+AGE_NS_MAX: Final = 7 * 86_400 * 10**9
+"""How long a personal signature waits for the second person's and the act itself."""
+
+SKEW_NS: Final = 300 * 10**9
+"""How far ahead a workstation's clock may be."""
+
+_COMMON: Final = frozenset({"act", "key", "role", "signed_ns"})
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalSignature:
+    """One person's signature, as it travels and is kept. Nothing in it counts before `verify`."""
+
+    key_thumbprint: bytes = field(repr=False)
+    role: Role
+    signed_ns: int
+    statement: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """The file form: canonical CBOR of statement and signature; the rest stands in the statement."""
+        return cbor.encode({"statement": self.statement, "signature": self.signature})
+
+    @classmethod
+    def decode(cls, data: bytes) -> PersonalSignature:
+        """Read the file form. Raises Malformed."""
+        table = cbor.decode(data)
+        if not isinstance(table, dict) or table.keys() != {"statement", "signature"}:
+            raise Malformed("signature", "is not a personal signature")
+        if not isinstance(table["statement"], bytes) or not isinstance(table["signature"], bytes):
+            raise Malformed("signature", "is not a personal signature")
+        said = _read(table["statement"])
+        return cls(said["key"], Role(said["role"]), said["signed_ns"], table["statement"], table["signature"])
+
+
+def listing(
+    *,
+    state: PeerId,
+    list_id: ListId,
+    mode: str,
+    file_hash: bytes,
+    originator: str,
+    provenance: Sequence[str],
+    decision: str,
+    legal_basis: str,
+) -> dict[str, Any]:
+    """The facts of entering a file into a list. `file_hash` is the SHA-512 of its bytes; the four words after it are
+    those given for rows that lack their own, empty where the file has them all."""
+    return {
+        "state": state,
+        "list": list_id.value,
+        "mode": mode,
+        "file_hash": file_hash,
+        "originator": originator,
+        "provenance": list(provenance),
+        "decision": decision,
+        "legal_basis": legal_basis,
+    }
+
+
+def activation(*, state: PeerId, layer: str, digest: bytes, sequence: int) -> dict[str, Any]:
+    """The facts of putting a policy bundle in force: which layer, the SHA-256 of the bundle and its number."""
+    return {"state": state, "layer": layer, "digest": digest, "sequence": sequence}
+
+
+def make(act: str, facts: Mapping[str, Any], *, role: Role, signed_ns: int, seed: bytes) -> PersonalSignature:
+    """Sign an act at the person's own machine. `seed` is the person's Ed25519 seed."""
+    thumbprint = sha256(ed25519.public(seed)).digest()
+    statement = cbor.encode({**facts, "act": act, "key": thumbprint, "role": role.value, "signed_ns": signed_ns})
+    return PersonalSignature(thumbprint, role, signed_ns, statement, ed25519.sign(seed, DOMAIN + statement))
+
+
+def verify(
+    signed: PersonalSignature,
+    act: str,
+    facts: Mapping[str, Any],
+    *,
+    register: Register,
+    roles: frozenset[Role],
+    now_ns: int,
+) -> Enrolled:
+    """Check one person's signature on exactly this act, and return the person.
+
+    Raises:
+        Malformed: the statement has the wrong shape.
+        VerificationFailed: step `statement`: another act or other facts, or `signature`.
+        NotIdentified: no such person in force, not in that role, a role that may not do this, or too old.
+    """
+    # 1. The statement says what travels beside it.
+    said = _read(signed.statement)
+    if (said["key"], said["role"], said["signed_ns"]) != (signed.key_thumbprint, signed.role.value, signed.signed_ns):
+        raise VerificationFailed("statement", "signer, role or time differ from the signed ones")
+    # 2. It is this act over these facts and no more.
+    # Compared as bytes, because to Python 1 and True are one value.
+    if said["act"] != act or cbor.encode({name: said[name] for name in said.keys() - _COMMON}) != cbor.encode(facts):
+        raise VerificationFailed("statement", "is about another act or other facts")
+    # 3. By a person in force, now and then, in a role the register gives and the act takes.
+    person = register.holder(signed.key_thumbprint, now_ns)
+    if not person.in_force(signed.signed_ns) or not -SKEW_NS <= now_ns - signed.signed_ns <= AGE_NS_MAX:
+        raise NotIdentified("a personal signature is too old, or from the future")
+    if signed.role not in person.roles or signed.role not in roles:
+        raise NotIdentified(f"the role {signed.role.value} is not the signer's, or may not do this")
+    # 4. With that person's key.
+    ed25519.verify(person.public_key, DOMAIN + signed.statement, signed.signature)
+    return person
+
+
+def verify_all(
+    signatures: Sequence[PersonalSignature],
+    act: str,
+    facts: Mapping[str, Any],
+    *,
+    register: Register,
+    roles: frozenset[Role],
+    now_ns: int,
+) -> tuple[Enrolled, ...]:
+    """Check every signature; the persons are distinct by personnel number and by key.
+
+    How many are needed is a floor's and a policy's matter (`policy.floors`).
+
+    Raises:
+        VerificationFailed: step `persons`: one person signed twice; else as `verify`.
+    """
+    people = tuple(verify(signed, act, facts, register=register, roles=roles, now_ns=now_ns) for signed in signatures)
+    if len({person.officer for person in people}) != len(people):
+        raise VerificationFailed("persons", "one person signed twice")
+    return people
+
+
+def login(*, state: PeerId, officer: OfficerId, challenge: bytes, certificate: bytes) -> bytes:
+    """The statement of a login: this challenge (32 bytes), at this state's door, over a connection whose client
+    certificate has this SHA-256, so that no one between can use it."""
+    return cbor.encode(
+        {"act": LOGIN, "state": state, "officer": officer, "challenge": challenge, "certificate": certificate}
+    )
+
+
+def sign_login(statement: bytes, seed: bytes) -> bytes:
+    """The person's signature over a login statement."""
+    return ed25519.sign(seed, DOMAIN + statement)
+
+
+def verify_login(
+    signature: bytes,
+    *,
+    state: PeerId,
+    officer: OfficerId,
+    challenge: bytes,
+    certificate: bytes,
+    register: Register,
+    now_ns: int,
+) -> Enrolled:
+    """Check a signed challenge and return the person.
+
+    Raises:
+        NotIdentified: unknown or retired officer, or a signature that does not hold. One face for all.
+    """
+    person = register.officer(officer, now_ns)
+    statement = login(state=state, officer=officer, challenge=challenge, certificate=certificate)
+    try:
+        ed25519.verify(person.public_key, DOMAIN + statement, signature)
+    except VerificationFailed:
+        raise NotIdentified("the login's signature does not hold") from None
+    return person
+
+
+def _read(statement: bytes) -> dict[str, Any]:
+    if len(statement) > STATEMENT_BYTES_MAX:
+        raise Malformed("statement", f"has more than {STATEMENT_BYTES_MAX} bytes")
+    said = cbor.decode(statement)
+    if not isinstance(said, dict) or not said.keys() >= _COMMON:
+        raise Malformed("statement", "lacks act, key, role or time")
+    if not isinstance(said["key"], bytes) or len(said["key"]) != 32 or type(said["signed_ns"]) is not int:
+        raise Malformed("statement", "has a key or time of the wrong form")
+    if not isinstance(said["role"], str) or said["role"] not in _ROLES or not isinstance(said["act"], str):
+        raise Malformed("statement", "has an unknown role or act")
+    return said
+
+
+_ROLES: Final = frozenset(role.value for role in Role)
