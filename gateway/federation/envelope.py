@@ -48,9 +48,7 @@ MANIFEST: Final = "gateway.wire.v1.Manifest"
 _METHOD = re.compile(r"/?[A-Za-z0-9_.]{1,96}(?:/[A-Za-z0-9_]{1,64})?\Z")
 _STATE = re.compile(r"[A-Z]{3}\Z")
 _TIME_MAX = (1 << 63) - 1
-_FIELDS = frozenset(
-    {"version", "method", "sender", "receiver", "key_id", "time_ns", "checkpoint", "body_hash"}
-)
+_FIELDS = frozenset({"version", "method", "sender", "receiver", "key_id", "time_ns", "checkpoint", "body_hash"})
 _REPLY_FIELDS = _FIELDS | {"request_hash"}
 
 
@@ -204,8 +202,8 @@ def verify(
 ) -> Header:
     """Return the header if the message is exactly what it must be here; numbers as in docs/protocol/envelope.md.
 
-    `keys` are the sender's raw public message keys in force; `now_ns` is None for a standing document, whose age its own
-    expiry bounds; `request_hash` is given when the message is a reply.
+    `keys` are the sender's raw public message keys in force; `now_ns` is None for a standing document, whose age its
+    own expiry bounds; `request_hash` is given when the message is a reply.
 
     Raises:
         Malformed, CapabilityMissing: not a header of this version.

@@ -123,7 +123,7 @@ class SignedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a gateway says of itself (`Describe`, decision 15)."""
+    """What a gateway says of itself (`Describe`, decision 15). `methods` are the paths of the peer methods it serves."""
 
     state: PeerId
     release: str
@@ -133,3 +133,34 @@ class Description:
     classes: tuple[int, ...]
     baseline_digest: bytes = field(repr=False)
     time_ns: int
+    methods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRequest:
+    """A peer asks for the manifest of the table made for it."""
+
+    request_id: RequestId
+    owner: PeerId
+    list_id: ListId
+    group: PurposeGroup
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRequest:
+    """A peer asks for one chunk, counted from 0, of the table that a manifest of its own names."""
+
+    request_id: RequestId
+    scope: KeyScope
+    version: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRequest:
+    """A peer asks to be witnessed (C2SP tlog-witness). `proof` are 32-byte hashes, `note` a signed note."""
+
+    request_id: RequestId
+    old_size: int
+    proof: tuple[bytes, ...] = field(repr=False)
+    note: bytes = field(repr=False)
