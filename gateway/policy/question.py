@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Final
 
 from gateway.terms.ids import AgencyId, PeerId, Purpose
 from gateway.terms.words import KeyType, ListId, Role
+
+SCHEMA: Final = "limen.question/1"
+"""The form of the input document; `policies/schemas/question.json`."""
 
 
 class Stage(StrEnum):
@@ -23,8 +27,9 @@ class Question:
     """Facts only; every value comes from verified messages or the gateway's own stores.
 
     `operation` is a catalogue operation (`hit`, `status`, `disclose`, ...). `class_size` is the padded batch size
-    (0 where there is none), `has_case` whether a case reference was given, `signers` the number of distinct officers
-    who signed (listing), `epsilon_micro` 0 outside statistics.
+    (0 where there is none), `has_case` whether a case reference was given (for listing: a decision reference),
+    `signers` the number of distinct officers who signed (listing, else 0), `issuers` the sorted issuing states of the
+    documents that a load of the list DOCUMENTS names (else empty).
     """
 
     stage: Stage
@@ -41,3 +46,26 @@ class Question:
     has_case: bool
     signers: int
     time_ns: int
+    issuers: tuple[str, ...] = ()
+
+
+def document(question: Question) -> dict[str, Any]:
+    """The question as the rules read it: plain values, every field always present."""
+    return {
+        "schema": SCHEMA,
+        "stage": question.stage.value,
+        "purpose": str(question.purpose),
+        "operation": question.operation,
+        "legal_basis": question.legal_basis,
+        "list": question.list_id.value,
+        "key_types": [key_type.value for key_type in question.key_types],
+        "class_size": question.class_size,
+        "asker": str(question.asker),
+        "owner": str(question.owner),
+        "agency": str(question.agency),
+        "role": question.role.value,
+        "has_case": question.has_case,
+        "signers": question.signers,
+        "issuers": list(question.issuers),
+        "time_ns": question.time_ns,
+    }

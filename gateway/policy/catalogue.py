@@ -1,0 +1,108 @@
+"""What may be asked under a purpose, in this release's words. The rows are `policy.purposes`.
+
+Nothing here permits anything: the rules do (`policies/`), and the floors hold what the catalogue says against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.policy.purposes import PURPOSES, PurposeRow
+from gateway.terms.ids import Purpose, PurposeGroup
+from gateway.terms.words import KeyType, ListId, RecordKind, Role
+
+CATALOGUE: Final[Mapping[str, PurposeRow]] = {row.code: row for row in PURPOSES}
+"""Every purpose by its code."""
+
+OFFERED: Final[tuple[Purpose, ...]] = (Purpose("SEC.WATCH"), Purpose("DOC.STATUS"))
+"""Purposes with every safeguard of their row built. All others are denied, `purpose_not_offered`."""
+
+LIST_OPERATIONS: Final[tuple[str, ...]] = ("enter", "alter", "extend", "withdraw")
+"""Acts upon our own list (T9)."""
+
+MODEL_MARK: Final = "(as model)"
+"""Marks an instrument that binds only its own members: never a legal basis here (T21)."""
+
+_KEY_TYPES: Final[Mapping[str, KeyType]] = {
+    "doc": KeyType.DOC_1,
+    "name_year": KeyType.NAME_YEAR_1,
+    "met2_dob": KeyType.MET2_DOB_1,
+}
+"""The catalogue's key names that this release can make, in their version in force."""
+
+_KINDS: Final[Mapping[str, tuple[RecordKind, ...]]] = {
+    "WATCH": (RecordKind.WANTED_ARREST, RecordKind.REFUSE_ENTRY),
+    "DOCUMENT": (RecordKind.LOST_STOLEN, RecordKind.REVOKED),
+    "SMUGGLING": (RecordKind.SMUGGLER_SUSPECT,),
+    "CHILD": (RecordKind.MISSING_CHILD,),
+}
+
+_DOCUMENT_PURPOSES: Final = frozenset({"DOC.STATUS", "DOC.NOTICE", "VERIF.DOC"})
+
+
+def group_of(purpose: Purpose) -> PurposeGroup:
+    """The purposes that share this one's table and key. A code outside the catalogue is alone in its group."""
+    row = CATALOGUE.get(purpose)
+    return PurposeGroup(row.group if row is not None else purpose)
+
+
+def lists_of(purpose: Purpose) -> tuple[ListId, ...]:
+    """The lists a question under the purpose is put to.
+
+    Every code has one, offered or not, so that it is the rules which refuse it and give the reason.
+    """
+    return (ListId.DOCUMENTS,) if purpose in _DOCUMENT_PURPOSES else (ListId.PERSONS,)
+
+
+def key_types_of(purpose: Purpose) -> tuple[KeyType, ...]:
+    """The match keys that the catalogue lists for the purpose and this release makes; sorted, () where none."""
+    row = CATALOGUE.get(purpose)
+    names = row.match_keys if row is not None else ()
+    return tuple(sorted(_KEY_TYPES[name] for name in names if name in _KEY_TYPES))
+
+
+def kinds_of_group(group: PurposeGroup) -> tuple[RecordKind, ...]:
+    """The kinds of entries that may stand in the group's tables. A kind stands in one group only: the firewall."""
+    return _KINDS.get(group, ())
+
+
+def group_of_kind(kind: RecordKind) -> PurposeGroup:
+    """The one group whose tables may hold an entry of this kind."""
+    return next(PurposeGroup(group) for group, kinds in _KINDS.items() if kind in kinds)
+
+
+def roles_of(purpose: Purpose) -> frozenset[Role]:
+    """Who may ask under the purpose, as far as the agency's register knows the role."""
+    row = CATALOGUE.get(purpose)
+    names = row.requester_roles if row is not None else ()
+    return frozenset(role for role in Role if role.value in names)
+
+
+def check_operation(purpose: Purpose) -> str:
+    """The operation that a check under the purpose is: `status` for the state of a document, else `hit`."""
+    return "status" if purpose == "DOC.STATUS" else "hit"
+
+
+def decision_of(purpose: Purpose, operation: str) -> str:
+    """`allow`, `approval`, `four_eyes` or `deny`. An operation or a code that is not listed is `deny`."""
+    row = CATALOGUE.get(purpose)
+    return row.operations.get(operation, "deny") if row is not None else "deny"
+
+
+def is_model(instrument: str) -> bool:
+    """True for an instrument that may be no legal basis: marked as a model, or part of one the catalogue marks so."""
+    plain = _plain(instrument)
+    return "(as model" in plain or (len(plain) >= _MODEL_CHARS_MIN and any(plain in model for model in _MODELS))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+_MODEL_CHARS_MIN = 8
+"""Shorter texts would be found inside a model's name by chance."""
+
+_MODELS: Final = frozenset(
+    _plain(text.replace(MODEL_MARK, "")) for row in PURPOSES for text in row.legal_basis if MODEL_MARK in text
+)

@@ -1,0 +1,184 @@
+"""The floors: what no policy can open, evaluated in code after the rules (T6).
+
+A correctly signed bundle that allows everything leaks nothing: `hold` narrows or refuses its permit by the catalogue,
+and `guard` decides on the person what no rule ever sees. The two faces of no (decision 7) part here: `hold` refuses
+aloud, by the request; a guarded leg runs as a cover leg and looks like a miss from everywhere (T4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, Protocol
+
+from gateway.policy import catalogue
+from gateway.policy.decision import PERMIT_NS, RETENTION_CLASSES, Deny, Permit
+from gateway.policy.question import Question, Stage
+from gateway.terms.ids import PeerId, Purpose
+from gateway.terms.words import BATCH_CLASSES, ListId, Role
+
+SIGNERS_MIN: Final = 2
+"""Different officers who must sign a change of a list (T9)."""
+
+SLOTS_PER_DAY_MAX: Final = 2_000_000
+"""No permit charges more padded slots a day to one (peer, list, group): about 23 a second, the whole day long."""
+
+FIREWALLED: Final = frozenset({"FAM.LINK", "REG.STATS", "VERIF.DOC", "CONS.SERVICE", "HBM.CRISIS", "TIP.VICTIM"})
+"""Purposes of care: family, regularisation, verification, consular, humanitarian, victims. Their records stand in no
+table that another purpose queries (decision 8)."""
+
+ENFORCEMENT: Final = ("SEC.", "SMUG.", "PNR.", "READ.", "RISK.")
+"""Prefixes of the purposes that may never reach a firewalled record."""
+
+_CHILD_PURPOSES: Final = frozenset({"MISS.CHILD", "DOC.STATUS"})
+"""Under which a child may be asked about: a missing child, and a document, which says nothing of its holder."""
+
+
+class Leg(StrEnum):
+    """How one owner is asked about one person. From outside the two are the same."""
+
+    REAL = "real"
+    GUARDED = "guarded"
+
+
+class Origins(Protocol):
+    """The states a person may have fled from (T2); `people.origins` makes them."""
+
+    def includes(self, state: PeerId, /) -> bool:
+        """True where the state is one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Candidate origins as plain values: `states` by name; with `all_but_issuer` every state but the document's
+    `issuer` (refugee documents, XXA, XXB, XXC, XXX, unknown: T2)."""
+
+    states: frozenset[str] = frozenset()
+    all_but_issuer: bool = False
+    issuer: str = ""
+
+    def includes(self, state: str, /) -> bool:
+        """True where the state may be the one the person fled from."""
+        return state in self.states or (self.all_but_issuer and state != self.issuer)
+
+
+def guard(purpose: Purpose, owner: PeerId, *, origins: Origins, protected: bool, child: bool) -> str:
+    """Why nothing about this person may reach this owner under the purpose, or "" for a real leg.
+
+    `protected`: a protection tag, in force or in its history (T10), or a declaration at the booth. `child`: under 18,
+    or with a birth date that could be (T21). The reason is for the home auditor and the protection desk only.
+    """
+    if protected and origins.includes(owner):
+        return "protected_origin"
+    if child and purpose not in _CHILD_PURPOSES:
+        return "child"
+    return ""
+
+
+def legs(
+    purpose: Purpose, owners: Iterable[PeerId], *, origins: Origins, protected: bool, child: bool
+) -> Mapping[PeerId, Leg]:
+    """How each permitted owner is asked about one person: every owner gets a leg, so that none can be missed (T4)."""
+    return {
+        owner: Leg.GUARDED if guard(purpose, owner, origins=origins, protected=protected, child=child) else Leg.REAL
+        for owner in owners
+    }
+
+
+def firewalled(record_purpose: str, asked: str) -> bool:
+    """True where a record kept for one purpose may not be reached under the other (decision 8)."""
+    return record_purpose in FIREWALLED and (asked.startswith(ENFORCEMENT) or asked != record_purpose)
+
+
+def hold(question: Question, permit: Permit) -> Permit | Deny:
+    """The permit as far as the floors let it stand, or the refusal. Depends on the request only.
+
+    The steps are in the order of the threat model; all of them are judged, so that a refusal names every reason.
+    """
+    reasons = set(_request(question))
+    if question.stage is Stage.LIST:
+        reasons |= set(_listing(question))
+    else:
+        reasons |= set(_exchange(question, permit))
+    granted = {key_type.value for key_type in catalogue.key_types_of(question.purpose)}
+    if question.key_types:
+        granted &= {key_type.value for key_type in question.key_types}
+    key_types = tuple(sorted(granted & set(permit.key_types)))
+    if not key_types:
+        reasons.add("key_type")
+    # A kind stands in one group's tables only; what the group does not hold is not granted (decision 8).
+    held = {kind.name for kind in catalogue.kinds_of_group(catalogue.group_of(question.purpose))}
+    kinds = tuple(sorted(held & set(permit.kinds)))
+    if not kinds or permit.retention not in RETENTION_CLASSES or permit.slots_per_day < 0:
+        reasons.add("policy_answer")
+    expires_ns = min(permit.expires_ns, question.time_ns + PERMIT_NS)
+    if expires_ns <= question.time_ns:
+        reasons.add("policy_expired")
+    if reasons:
+        return Deny(tuple(sorted(reasons)), permit.baseline, permit.national)
+    return replace(
+        permit,
+        key_types=key_types,
+        kinds=kinds,
+        slots_per_day=min(permit.slots_per_day, SLOTS_PER_DAY_MAX),
+        expires_ns=expires_ns,
+    )
+
+
+def _request(question: Question) -> Iterable[str]:
+    """What holds at every stage: the catalogue's rows."""
+    if question.purpose not in catalogue.CATALOGUE:
+        yield "purpose_unknown"
+    elif question.purpose not in catalogue.OFFERED:
+        yield "purpose_not_offered"
+    if question.list_id not in catalogue.lists_of(question.purpose):
+        yield "list"
+    if not set(question.key_types) <= set(catalogue.key_types_of(question.purpose)):
+        yield "key_type"
+
+
+def _exchange(question: Question, permit: Permit) -> Iterable[str]:
+    """Asking, answering, publishing: two states, the purpose's own check, and an agreement to transfer under (T21)."""
+    purpose = question.purpose
+    if question.operation != catalogue.check_operation(purpose) or (
+        catalogue.decision_of(purpose, question.operation) != "allow"
+    ):
+        yield "operation"
+    if question.asker == question.owner:
+        yield "not_the_owner"
+    if not permit.agreement or not permit.transfer_basis:
+        yield "no_agreement"
+    if question.stage is Stage.PUBLISH:
+        # A table is made by the node's jobs, for a peer and not for a question.
+        if question.role is not Role.OPERATOR:
+            yield "role"
+        return
+    if question.role not in catalogue.roles_of(purpose):
+        yield "role"
+    if not question.legal_basis or catalogue.is_model(question.legal_basis):
+        yield "legal_basis"
+    if not question.key_types:
+        yield "key_type"
+    if question.class_size not in BATCH_CLASSES:
+        yield "class_size"
+    if question.has_case is not True:
+        yield "case_required"
+
+
+def _listing(question: Question) -> Iterable[str]:
+    """Changing our own list is an act: authority, decision reference, basis, two persons, issuing state (T9)."""
+    if question.operation not in catalogue.LIST_OPERATIONS:
+        yield "operation"
+    if question.asker != question.owner:
+        yield "not_the_owner"
+    if question.role is not Role.LIST_OFFICER:
+        yield "role"
+    if not question.legal_basis or catalogue.is_model(question.legal_basis):
+        yield "legal_basis"
+    if question.has_case is not True:
+        yield "case_required"
+    if question.signers < SIGNERS_MIN:
+        yield "signers"
+    if question.issuers != ((str(question.owner),) if question.list_id is ListId.DOCUMENTS else ()):
+        yield "issuer"
