@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.errors import Malformed
 from gateway.federation import envelope
 from gateway.rpc.convert import Sender, peers
-from gateway.terms.exchange import ChunkRequest, SignedMessage
+from gateway.terms.exchange import CheckReply, ChunkRequest, Manifest, SignedMessage
 from gateway.terms.ids import PeerId, RequestId
 from gateway.wire.v1 import describe_pb2, watchlist_pb2, witness_pb2
 from tests.unit.rpc import terms
@@ -40,12 +40,12 @@ def test_what_is_encoded_is_decoded_again(name: str, data: st.DataObject) -> Non
 
 
 @given(terms.check_replies)
-def test_a_reply_comes_back_with_the_request_hash_of_its_header(reply: Any) -> None:
+def test_a_reply_comes_back_with_the_request_hash_of_its_header(reply: CheckReply) -> None:
     assert peers.check_reply(peers.encode_check_reply(reply), reply.request_hash) == reply
 
 
 @given(terms.manifests(), st.binary(min_size=1, max_size=200), st.binary(min_size=64, max_size=64))
-def test_a_manifest_keeps_its_owner_s_signature(manifest: Any, header: bytes, signature: bytes) -> None:
+def test_a_manifest_keeps_its_owner_s_signature(manifest: Manifest, header: bytes, signature: bytes) -> None:
     message = SignedMessage(peers.encode_manifest(manifest), header, signature)
     back = peers.manifest_reply(peers.encode_manifest_reply(message))
     assert (back.manifest, back.message) == (manifest, message)
@@ -154,7 +154,7 @@ def test_a_damaged_message_parses_or_is_malformed(name: str, data: st.DataObject
         ("blinded", bytes(32 * 8 - 1)),
     ],
 )
-def test_a_check_with_one_field_out_of_bounds_is_refused_by_that_field(field: str, value: Any) -> None:
+def test_a_check_with_one_field_out_of_bounds_is_refused_by_that_field(field: str, value: object) -> None:
     wire = watchlist_pb2.CheckRequest.FromString(peers.encode_check_request(terms.a_check_request()))
     setattr(wire, field, value)
     with pytest.raises(Malformed) as refused:
