@@ -28,8 +28,8 @@ class Entry:
 
     `kind` is a row of `audit.kinds.KINDS` (docs/audit-events.md). `peer` is the other state ("" for none): the writer
     numbers entries per pair. `secret` goes to supervisor and home auditor; `guard` also to the protection desk.
-    `sealed_bytes` is the padded size of the sealed payload, equal for all entries of one kind and class, so that
-    its length tells nothing.
+    `retention` is a row of `audit.kinds.RETENTION_NS`, "" for the kind's own. `sealed_bytes` is the padded size of the
+    secret part before sealing, equal for all entries of one kind and class, so that its length tells nothing.
     """
 
     kind: str
@@ -38,5 +38,5 @@ class Entry:
     public: Mapping[str, Scalar] = field(default_factory=dict)
     secret: Mapping[str, Scalar | list[Scalar]] = field(default_factory=dict, repr=False)
     guard: Mapping[str, Scalar | list[Scalar]] = field(default_factory=dict, repr=False)
-    retention: str = "30d"
+    retention: str = ""
     sealed_bytes: int = 1024

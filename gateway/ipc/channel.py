@@ -95,7 +95,7 @@ class Channel:
                 if reason is None:
                     future.set_result(value)
                 else:
-                    future.set_exception(_error(reason, value))
+                    future.set_exception(error_of(reason, value))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError, cbor2.CBORDecodeError):
             pass
         finally:
@@ -107,7 +107,8 @@ class Channel:
                         future.set_exception(Gone(f"{self._path.name}: connection lost"))
 
 
-def _error(reason: str, details: Any) -> GatewayError:
+def error_of(reason: str, details: Any) -> GatewayError:
+    """The error that `server.error_parts` took apart."""
     kind = _BY_REASON.get(reason, GatewayError)
     if kind is errors.PolicyDenied:
         return errors.PolicyDenied(tuple(details[0]))

@@ -75,6 +75,11 @@ async def _answer(handler: Handler, writer: asyncio.StreamWriter, call_id: int, 
         pass
 
 
+def error_parts(error: GatewayError) -> tuple[str, list[Any]]:
+    """An error as it travels: its reason and the private details; `channel.error_of` puts it together again."""
+    return error.row.reason, _details(error)
+
+
 def _details(error: GatewayError) -> list[Any]:
     reasons = getattr(error, "reasons", None)
     if reasons is not None:

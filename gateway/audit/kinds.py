@@ -1,0 +1,222 @@
+"""The catalogue of what can be logged: each kind's fields, and how long its payload is kept.
+
+docs/audit-events.md is checked against this table. An entry that lacks a mandatory field or has an undeclared one is
+refused before it reaches the log, so that nothing personal can slip into a leaf under a new name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.audit.entry import Entry, Phase
+from gateway.errors import InputRefused
+
+DAY_NS: Final = 24 * 3600 * 10**9
+
+RETENTION_NS: Final = {
+    "none": 0,
+    "24h": DAY_NS,
+    "30d": 30 * DAY_NS,
+    "1y": 365 * DAY_NS,
+    "3y": 3 * 365 * DAY_NS,
+    "10y": 10 * 365 * DAY_NS,
+}
+"""How long a sealed payload stays, ns from the leaf's time. Leaves stay for ever: they hold nothing personal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row: what an entry of this kind and phase says.
+
+    `public` stand in every leaf, `optional` may; `secret` and `guard` stand in every leaf as commitments, whether the
+    entry has a value for them or not, so that presence tells nothing.
+    """
+
+    number: int
+    name: str
+    phase: Phase
+    meaning: str
+    public: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    secret: tuple[str, ...] = ()
+    guard: tuple[str, ...] = ()
+    retention: str = "3y"
+
+    @property
+    def is_sealed(self) -> bool:
+        """True where an entry has a payload."""
+        return bool(self.secret or self.guard)
+
+
+_QUESTION = ("purpose", "basis", "agency", "list", "class", "batches")
+_RULES = ("agreement", "baseline", "national")
+_TABLE = ("list", "group", "epoch", "version", "padded_count", "table_hash", "manifest_hash", "basis")
+
+CATALOGUE: Final[tuple[Kind, ...]] = (
+    Kind(
+        1, "check.ask", Phase.INTENT, "We are about to put one padded batch (or several) to one owner.",
+        public=(*_QUESTION, *_RULES), optional=("leg", "role", "seed_commitments"),
+        secret=("officer", "case", "justification", "seeds", "keys"), guard=("guarded", "why"), retention="30d",
+    ),
+    Kind(
+        2, "check.ask", Phase.OUTCOME, "How that leg ended; whether anything was found is sealed.",
+        public=(*_QUESTION, *_RULES, "intent_seq", "reply", "reason", "request_hashes"),
+        optional=("leg", "role", "reply_hashes"), secret=("hits",), retention="30d",
+    ),
+    Kind(
+        3, "check.denied", Phase.EVENT, "Our own rules forbade putting a question to this owner.",
+        public=("purpose", "basis", "agency", "reasons"), optional=("list", "role", "class"),
+        secret=("officer", "case"), retention="30d",
+    ),
+    Kind(
+        4, "check.answer", Phase.INTENT, "We are about to evaluate a peer's batch; its quota is charged.",
+        public=(*_QUESTION, *_RULES, "role", "batch", "peer_seq", "request_hash", "seed_commitment", "epoch"),
+    ),
+    Kind(
+        5, "check.answer", Phase.OUTCOME, "The evaluated batch and its proof are stored and may leave.",
+        public=(
+            *_QUESTION, *_RULES, "role", "batch", "peer_seq", "request_hash", "seed_commitment", "epoch",
+            "intent_seq", "reply_hash", "table_version",
+        ),
+    ),
+    Kind(
+        6, "check.refused", Phase.EVENT, "We refused a peer's batch; nothing was evaluated.",
+        public=("purpose", "request_hash", "reason"),
+        optional=("basis", "agency", "class", "peer_seq", "reasons", "list", "role", "batch", "count"),
+    ),
+    Kind(
+        7, "table.published", Phase.EVENT, "A table for one peer is signed and may be fetched.",
+        public=(*_TABLE, *_RULES), optional=("previous", "public_key"), secret=("told", "withheld"), retention="3y",
+    ),
+    Kind(
+        8, "table.received", Phase.EVENT, "A peer's table was fetched; `fault` is empty where it is in use.",
+        public=(*_TABLE, "fault"), optional=("previous",),
+    ),
+    Kind(
+        9, "list.loaded", Phase.EVENT, "Two persons' file changed our own list; one `list.entry` follows for each row.",
+        public=("list", "mode", "file_hash", "basis", "added", "changed", "withdrawn", "signers"),
+        secret=("officers", "decision"), retention="3y",
+    ),
+    Kind(
+        10, "list.entry", Phase.EVENT, "One entry of our list was entered, altered or withdrawn.",
+        public=("list", "act", "basis"), optional=("file_hash",),
+        secret=("entry_id", "originator", "decision", "officers", "before", "after"), retention="3y",
+    ),
+    Kind(
+        11, "list.denied", Phase.EVENT, "A change of our list was refused by the rules or a floor.",
+        public=("list", "file_hash", "reasons"), secret=("officers", "decision"), retention="3y",
+    ),
+    Kind(
+        12, "policy.activated", Phase.EVENT, "A signed bundle is in force; its sequence is anchored here (T6).",
+        public=("layer", "digest", "sequence"), optional=("signer", "not_after_ns"), secret=("officers",),
+        retention="10y",
+    ),
+    Kind(
+        13, "officer.enrolled", Phase.EVENT, "A person's key was entered in the register.",
+        public=("agency", "roles", "key_thumbprint"), secret=("officer", "by"), retention="10y",
+    ),
+    Kind(
+        14, "officer.retired", Phase.EVENT, "A person's key is no longer valid.",
+        public=("agency", "key_thumbprint"), optional=("roles",), secret=("officer", "by"), retention="10y",
+    ),
+    Kind(
+        15, "officer.login", Phase.EVENT, "A person proved the enrolled key and was given a short token.",
+        public=("agency", "granted"), optional=("reason", "token_hash", "expires_ns"), secret=("officer",),
+        retention="1y",
+    ),
+    Kind(
+        16, "peer.suspended", Phase.EVENT, "A peer was suspended or admitted again; evaluation stops at the next call.",
+        public=("suspended",), optional=("reason",), secret=("officers",), retention="10y",
+    ),
+    Kind(
+        17, "federation.adopted", Phase.EVENT, "A signed list of members is in force.",
+        public=("version", "digest"), optional=("members", "expires_ns", "signers"),
+    ),
+    Kind(18, "epoch.opened", Phase.EVENT, "A fresh pseudonym key for one peer.", public=("epoch", "expires_ns")),
+    Kind(
+        19, "keys.destroyed", Phase.EVENT, "A peer's seeds are gone; there is no way back.",
+        public=("seeds",), optional=("epoch", "reason"),
+    ),
+    Kind(
+        20, "witness.cosigned", Phase.EVENT, "We cosigned a peer's checkpoint.",
+        public=("origin", "old_size", "size", "root"),
+    ),
+    Kind(
+        21, "witness.disputed", Phase.EVENT, "A witness refused our checkpoint: one of us was rolled back or lies.",
+        public=("step", "our_size", "their_size"), optional=("note_hash",),
+    ),
+    Kind(
+        22, "checkpoint.fault", Phase.EVENT, "A peer showed a checkpoint that contradicts an earlier one.",
+        public=("origin", "size", "root"), optional=("known_size", "known_root", "step"),
+    ),
+    Kind(
+        23, "audit.read", Phase.EVENT, "Somebody read the log.",
+        public=("first", "count"), optional=("filter",), secret=("officer", "case"), retention="3y",
+    ),
+    Kind(
+        24, "audit.exported", Phase.EVENT, "The log left the node as a folder.",
+        public=("size", "root"), optional=("payloads",), secret=("officer",), retention="10y",
+    ),
+    Kind(25, "node.started", Phase.EVENT, "The log is open for writing.", public=("release",), optional=("size",)),
+    Kind(26, "node.stopped", Phase.EVENT, "The log was closed in order.", optional=("reason",)),
+    Kind(
+        27, "clock.step", Phase.EVENT, "The wall clock moved against the monotonic one by more than 2 s.",
+        public=("step_ms",),
+    ),
+    Kind(28, "filler", Phase.EVENT, "Nothing happened: a checkpoint's size is rounded up (T14)."),
+    Kind(
+        29, "counters.lost", Phase.EVENT, "A start began with empty counters per subject (T16).",
+        public=("reason",),
+    ),
+    Kind(
+        30, "document.read", Phase.EVENT, "A document was read without asking anybody.",
+        public=("agency", "format", "valid"), secret=("officer",), retention="24h",
+    ),
+    Kind(
+        31, "payloads.erased", Phase.EVENT, "Payloads past their term were destroyed; the data is not named.",
+        public=("count", "until_ns"),
+    ),
+    Kind(
+        32, "alarm", Phase.EVENT, "A rule that watches the log or the peers has fired.",
+        public=("rule",), optional=("count", "level", "window_s"), secret=("subject", "officer", "detail"),
+        retention="1y",
+    ),
+    Kind(
+        33, "call.refused", Phase.EVENT, "Calls of a peer that never reached a flow, coalesced.",
+        public=("reason", "count"), optional=("method",),
+    ),
+)
+
+KINDS: Final[Mapping[tuple[str, Phase], Kind]] = {(kind.name, kind.phase): kind for kind in CATALOGUE}
+"""By name and phase."""
+
+PAIRED: Final = frozenset(kind.name for kind in CATALOGUE if kind.phase is Phase.INTENT)
+"""Kinds whose outcome names its intent by number."""
+
+
+def judge(entry: Entry) -> Kind:
+    """The row of an entry that may be logged.
+
+    Raises:
+        InputRefused: unknown kind or phase, a mandatory field missing, or a field that is not declared.
+    """
+    kind = KINDS.get((entry.kind, entry.phase))
+    if kind is None:
+        raise InputRefused("no such kind of entry in this phase", field=entry.kind, code="ENTRY_KIND")
+    for name in kind.public:
+        if name not in entry.public:
+            raise InputRefused(f"the public field {name} is missing", field=entry.kind, code="ENTRY_FIELD")
+    for name in entry.public:
+        if name not in kind.public and name not in kind.optional:
+            raise InputRefused(f"the public field {name} is not declared", field=entry.kind, code="ENTRY_FIELD")
+    for name in entry.secret:
+        if name not in kind.secret:
+            raise InputRefused(f"the secret field {name} is not declared", field=entry.kind, code="ENTRY_FIELD")
+    for name in entry.guard:
+        if name not in kind.guard:
+            raise InputRefused(f"the guard field {name} is not declared", field=entry.kind, code="ENTRY_FIELD")
+    if entry.retention and entry.retention not in RETENTION_NS:
+        raise InputRefused("no such retention class", field=entry.kind, code="ENTRY_RETENTION")
+    return kind

@@ -1,0 +1,270 @@
+"""The named changes of the node's database. The only writes there are, besides the log's own.
+
+Each is a function of the open transaction and the change's arguments; it raises a `GatewayError` to refuse, and the
+writer undoes its whole unit. None reads a clock: times are arguments.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from gateway.audit import note, witness
+from gateway.errors import (
+    InputRefused,
+    NotFoundOrNotPermitted,
+    PeerSuspended,
+    QuotaExhausted,
+    RequestReused,
+    VerificationFailed,
+    VersionMoved,
+)
+
+Args = Mapping[str, Any]
+Apply = Callable[[sqlite3.Connection, Args], None]
+
+
+def _quota_charge(db: sqlite3.Connection, a: Args) -> None:
+    """{peer, list, group, day, amount, limit, leg_id?, batch?, slots?}: take `amount` slots of the day's allowance.
+
+    With `leg_id`, batch 0 pays once for its whole leg however often it is sent, and a later batch is taken only if its
+    leg has paid and, where `slots` says what this batch uses, has slots left: an asker cannot number its way around the
+    quota.
+    """
+    peer, leg_id = a["peer"], a.get("leg_id")
+    amount = a["amount"]
+    if amount < 0:
+        raise InputRefused("a charge is not negative", field="amount")
+    if leg_id is not None:
+        batch = a.get("batch", 0)
+        row = db.execute("SELECT paid, used FROM charge WHERE peer = ? AND leg_id = ?", (peer, leg_id)).fetchone()
+        if row is None:
+            if batch != 0:
+                raise QuotaExhausted("a later batch of a leg that has not paid")
+            _charge(db, a, peer, amount)
+            db.execute("INSERT INTO charge VALUES (?, ?, ?, ?, 0)", (peer, leg_id, a["day"], amount))
+            row = (amount, 0)
+        slots = a.get("slots", 0)
+        fresh = db.execute(
+            "INSERT OR IGNORE INTO charge_batch VALUES (?, ?, ?, ?)", (peer, leg_id, batch, a["day"])
+        ).rowcount
+        if fresh and slots:
+            if row[1] + slots > row[0]:
+                raise QuotaExhausted("a leg uses more slots than it has paid for")
+            db.execute("UPDATE charge SET used = used + ? WHERE peer = ? AND leg_id = ?", (slots, peer, leg_id))
+        return
+    _charge(db, a, peer, amount)
+
+
+def _charge(db: sqlite3.Connection, a: Args, peer: str, amount: int) -> None:
+    key = (peer, a["list"], a["group"], a["day"])
+    row = db.execute("SELECT used FROM quota WHERE peer = ? AND list = ? AND grp = ? AND day = ?", key).fetchone()
+    used = (row[0] if row else 0) + amount
+    if used > a["limit"]:
+        raise QuotaExhausted(f"{peer}: {used} slots of {a['limit']} on day {a['day']}")
+    db.execute(
+        "INSERT INTO quota VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used", (*key, used)
+    )
+
+
+def _reply_put(db: sqlite3.Connection, a: Args) -> None:
+    """{peer, method, leg_id, batch, request_hash, body, header, signature, expires_ns}: keep a reply for idempotency.
+
+    The first reply to the same bytes stays; other bytes under the same id, or a reply already erased, are refused.
+    """
+    key = (a["peer"], a["method"], a["leg_id"], a["batch"])
+    row = db.execute(
+        "SELECT request_hash, body IS NULL FROM reply WHERE peer = ? AND method = ? AND leg_id = ? AND batch = ?", key
+    ).fetchone()
+    if row is not None:
+        if row[0] != a["request_hash"] or row[1]:
+            raise RequestReused(f"{a['peer']}: the request id was used before")
+        return
+    db.execute(
+        "INSERT INTO reply VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*key, a["request_hash"], a["body"], a["header"], a["signature"], a["expires_ns"]),
+    )
+
+
+def _home_reply_put(db: sqlite3.Connection, a: Args) -> None:
+    """{request_id, request_hash, sealed, expires_ns}: keep an officer's answer, sealed under the client's key."""
+    row = db.execute(
+        "SELECT request_hash, sealed IS NULL FROM home_reply WHERE request_id = ?", (a["request_id"],)
+    ).fetchone()
+    if row is not None:
+        if row[0] != a["request_hash"] or row[1]:
+            raise RequestReused("the request id was used before")
+        return
+    db.execute(
+        "INSERT INTO home_reply VALUES (?, ?, ?, ?)",
+        (a["request_id"], a["request_hash"], a["sealed"], a["expires_ns"]),
+    )
+
+
+def _entry_put(db: sqlite3.Connection, a: Args) -> None:
+    """{list, entry_id, body}: enter or alter one entry of our list."""
+    db.execute(
+        "INSERT INTO list_entry VALUES (?, ?, ?, NULL)"
+        " ON CONFLICT DO UPDATE SET body = excluded.body, withdrawn_ns = NULL",
+        (a["list"], a["entry_id"], a["body"]),
+    )
+
+
+def _entry_withdraw(db: sqlite3.Connection, a: Args) -> None:
+    """{list, entry_id, at_ns}: withdraw a live entry. Refused where there is none."""
+    done = db.execute(
+        "UPDATE list_entry SET withdrawn_ns = ? WHERE list = ? AND entry_id = ? AND withdrawn_ns IS NULL",
+        (a["at_ns"], a["list"], a["entry_id"]),
+    )
+    if done.rowcount != 1:
+        raise NotFoundOrNotPermitted("no live entry of this id")
+
+
+def _manifest_put(db: sqlite3.Connection, a: Args) -> None:
+    """{peer, list, group, epoch, version, body, header, signature}: a table made for a peer. Versions rise."""
+    _rising(db, "manifest", "peer", a)
+
+
+def _copy_put(db: sqlite3.Connection, a: Args) -> None:
+    """{owner, list, group, epoch, version, body, header, signature}: a table received from its owner. Versions rise."""
+    _rising(db, "copy", "owner", a)
+
+
+def _rising(db: sqlite3.Connection, table: str, who: str, a: Args) -> None:
+    key = (a[who], a["list"], a["group"])
+    row = db.execute(
+        f"SELECT max(version) FROM {table} WHERE {who} = ? AND list = ? AND grp = ?",
+        key,
+    ).fetchone()
+    if row[0] is not None and a["version"] <= row[0]:
+        raise VersionMoved(f"{table} of {a[who]}: version {row[0]} is already here")
+    db.execute(
+        f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (*key, a["version"], a["epoch"], a["body"], a["header"], a["signature"]),
+    )
+
+
+def _epoch_put(db: sqlite3.Connection, a: Args) -> None:
+    """{peer, epoch, expires_ns}: the epoch in force for a peer; "" for every peer that has none of its own."""
+    db.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)", (a["peer"], a["epoch"], a["expires_ns"]))
+
+
+def _policy_activate(db: sqlite3.Connection, a: Args) -> None:
+    """{layer, digest, sequence}: put a bundle in force. The sequence rises; the same bundle again changes nothing."""
+    row = db.execute("SELECT digest, sequence FROM policy WHERE layer = ?", (a["layer"],)).fetchone()
+    if row is not None and a["sequence"] <= row[1] and (row[0], row[1]) != (a["digest"], a["sequence"]):
+        raise VerificationFailed("policy sequence", f"the {a['layer']} bundle in force has sequence {row[1]}")
+    db.execute("INSERT OR REPLACE INTO policy VALUES (?, ?, ?)", (a["layer"], a["digest"], a["sequence"]))
+
+
+def _peer_suspend(db: sqlite3.Connection, a: Args) -> None:
+    """{peer, suspended}: stop, or start again, evaluating for a peer."""
+    db.execute("INSERT OR REPLACE INTO peer VALUES (?, ?)", (a["peer"], int(a["suspended"])))
+
+
+def _officer_put(db: sqlite3.Connection, a: Args) -> None:
+    """{officer, body}: enter a person in the register, or renew the key."""
+    db.execute("INSERT OR REPLACE INTO officer VALUES (?, ?, NULL)", (a["officer"], a["body"]))
+
+
+def _officer_retire(db: sqlite3.Connection, a: Args) -> None:
+    """{officer, at_ns}: end a person's key. Refused where there is none in force."""
+    done = db.execute(
+        "UPDATE officer SET retired_ns = ? WHERE officer = ? AND retired_ns IS NULL", (a["at_ns"], a["officer"])
+    )
+    if done.rowcount != 1:
+        raise NotFoundOrNotPermitted("no such person in force")
+
+
+def _witness_put(db: sqlite3.Connection, a: Args) -> None:
+    """{origin, old_size, size, root, note, proof?}: remember the head we are about to cosign (C2SP tlog-witness).
+
+    Compares with the head held and stores the new one in this one transaction. Without `proof` the caller has verified
+    consistency from the head of `old_size`, which cannot have changed meanwhile if `old_size` is still the one held.
+    """
+    row = db.execute("SELECT size, root FROM witness WHERE origin = ?", (a["origin"],)).fetchone()
+    judge_witness(None if row is None else witness.Seen(row[0], row[1]), a)
+    db.execute(
+        "INSERT OR REPLACE INTO witness VALUES (?, ?, ?, ?)", (a["origin"], a["size"], a["root"], a["note"])
+    )
+
+
+def judge_witness(seen: witness.Seen | None, a: Args) -> None:
+    """Raises VerificationFailed with the steps of `audit.witness`."""
+    proof = a.get("proof")
+    if proof is not None:
+        witness.judge(seen, a["old_size"], a["size"], a["root"], proof)
+        return
+    held = 0 if seen is None else seen.size
+    if a["old_size"] > a["size"]:
+        raise VerificationFailed(witness.BAD_REQUEST, "the old size is larger than the checkpoint")
+    if a["old_size"] != held:
+        raise VerificationFailed(witness.OLD_SIZE, "the old size is not the size cosigned last", position=held)
+    if seen is not None and held == a["size"] and seen.root != a["root"]:
+        raise VerificationFailed(witness.OLD_SIZE, "two roots for one size", position=held)
+
+
+def _cosignature_put(db: sqlite3.Connection, a: Args) -> None:
+    """{size, name, witness, line}: a verified cosignature line for our checkpoint of this size."""
+    if db.execute("SELECT 1 FROM checkpoint WHERE size = ?", (a["size"],)).fetchone() is None:
+        raise NotFoundOrNotPermitted("no checkpoint of this size was published")
+    db.execute(
+        "INSERT OR REPLACE INTO cosignature VALUES (?, ?, ?, ?, ?)",
+        (a["size"], a["name"], a.get("witness", a["name"]), a["line"], cosignature_time(a["line"], a["name"])),
+    )
+
+
+def cosignature_time(line: bytes, name: str) -> int:
+    """When the witness signed, in seconds. Raises VerificationFailed when the line is another's."""
+    for signature in note.parse_lines(line):
+        if signature.name == name:
+            return min(int.from_bytes(signature.raw[:8], "big"), (1 << 63) - 1)
+    raise VerificationFailed("cosignature", "the line has another name")
+
+
+def _expect(db: sqlite3.Connection, a: Args) -> None:
+    """{baseline, national, peer_active}: decide again at the moment of sending (T5).
+
+    Refused unless exactly these bundles are in force and the peer ("" for none) is not suspended.
+    """
+    held = dict(db.execute("SELECT layer, digest FROM policy").fetchall())
+    for layer in ("baseline", "national"):
+        if held.get(layer) != a[layer]:
+            raise VersionMoved(f"the {layer} bundle in force is another")
+    peer = a["peer_active"]
+    if peer:
+        row = db.execute("SELECT suspended FROM peer WHERE peer = ?", (peer,)).fetchone()
+        if row is not None and row[0]:
+            raise PeerSuspended(f"{peer} was suspended meanwhile")
+
+
+def _federation_put(db: sqlite3.Connection, a: Args) -> None:
+    """{version, body}: the signed list of members in force. Versions rise; the same one again changes nothing."""
+    row = db.execute("SELECT version, body FROM federation ORDER BY version DESC LIMIT 1").fetchone()
+    if row is not None and (row[0], row[1]) == (a["version"], a["body"]):
+        return
+    if row is not None and a["version"] <= row[0]:
+        raise VerificationFailed("federation version", f"version {row[0]} is in force")
+    db.execute("INSERT INTO federation VALUES (?, ?)", (a["version"], a["body"]))
+
+
+CHANGES: Final[Mapping[str, Apply]] = {
+    "quota.charge": _quota_charge,
+    "reply.put": _reply_put,
+    "home_reply.put": _home_reply_put,
+    "entry.put": _entry_put,
+    "entry.withdraw": _entry_withdraw,
+    "manifest.put": _manifest_put,
+    "copy.put": _copy_put,
+    "epoch.put": _epoch_put,
+    "policy.activate": _policy_activate,
+    "peer.suspend": _peer_suspend,
+    "officer.put": _officer_put,
+    "officer.retire": _officer_retire,
+    "witness.put": _witness_put,
+    "cosignature.put": _cosignature_put,
+    "expect": _expect,
+    "federation.put": _federation_put,
+}
+"""Every change there is. A name outside this table is refused."""

@@ -1,0 +1,77 @@
+"""Opening the node's SQLite database: settings, and numbered migrations that only go forward."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import ConfigRefused
+
+FILE: Final = "node.db"
+"""The database's name in the store folder."""
+
+WAL_PAGES: Final = 8192
+"""Write-ahead log pages (4 KiB each) between copies back into the database: 32 MiB. Copying costs two fsyncs, so a
+small number would double the fsyncs of small commits."""
+
+_NAME: Final = re.compile(r"(\d{4})_\w+\.sql\Z")
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Every numbered script, `(number, SQL)`, in order."""
+    found: list[tuple[int, str]] = []
+    for file in resources.files("gateway.store").joinpath("sql").iterdir():
+        match = _NAME.match(file.name)
+        if match:
+            found.append((int(match[1]), file.read_text("utf-8")))
+    return sorted(found)
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The one writing connection. Every commit is an fsync; transactions are begun by hand.
+
+    Raises:
+        ConfigRefused: the database is newer than this program, or is not a database.
+    """
+    db = sqlite3.connect(path, isolation_level=None, cached_statements=256, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("PRAGMA foreign_keys = ON")
+        migrate(db)
+    except sqlite3.DatabaseError as cause:
+        db.close()
+        raise ConfigRefused(f"the store is not usable: {cause}") from cause
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. Raises ConfigRefused when there is no database."""
+    if not path.exists():
+        raise ConfigRefused(f"there is no store at {path}; `limen init` makes one")
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, cached_statements=256)
+    db.execute("PRAGMA query_only = ON")
+    db.execute("PRAGMA busy_timeout = 5000")
+    return db
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the database to the newest form, each script in a transaction of its own.
+
+    Raises:
+        ConfigRefused: the database has seen a newer program; going back is not possible.
+    """
+    scripts = migrations()
+    (held,) = db.execute("PRAGMA user_version").fetchone()
+    newest = scripts[-1][0]
+    if held > newest:
+        raise ConfigRefused(f"the store has form {held}, this program knows {newest}: use the newer program")
+    for number, script in scripts:
+        if number > held:
+            db.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")

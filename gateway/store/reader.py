@@ -1,0 +1,289 @@
+"""Reading the node's database: one connection that cannot write. Sees what is committed, at once.
+
+Bound to the thread that made it. Each method is one short statement; nothing here is cached, so a suspension or a new
+epoch is seen by the next call.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.audit import merkle, tiles, witness
+from gateway.ports import StoredReply
+from gateway.store import db as database
+from gateway.terms.exchange import SignedMessage
+from gateway.terms.ids import EpochId, PeerId, RequestId
+from gateway.terms.words import ListId
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """A signed manifest as it was stored. `other` is the peer it was made for, or the owner it came from."""
+
+    other: PeerId
+    list_id: ListId
+    group: str
+    epoch: EpochId
+    version: int
+    message: SignedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOfficer:
+    """A row of the officers' register; `body` is the enrolment's canonical bytes."""
+
+    officer: str
+    body: bytes = field(repr=False)
+    retired_ns: int | None
+
+
+class Reader:
+    """ports.Replies, ports.Entries, and what flows, jobs and auditors read besides.
+
+    `path` is the store folder. Raises ConfigRefused when there is no store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = database.open_reader(path / database.FILE)
+        self._one = self._db.execute
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._db.close()
+
+    # Replies
+
+    def find(self, peer: PeerId, method: str, leg_id: RequestId, batch: int) -> StoredReply | None:
+        """The reply stored under this idempotency key, or None. Erased replies are not found."""
+        row = self._one(
+            "SELECT request_hash, body, header, signature FROM reply"
+            " WHERE peer = ? AND method = ? AND leg_id = ? AND batch = ? AND body IS NOT NULL",
+            (peer, method, leg_id.value, batch),
+        ).fetchone()
+        return None if row is None else StoredReply(row[0], SignedMessage(row[1], row[2], row[3]))
+
+    def home_reply(self, request_id: RequestId) -> tuple[bytes, bytes] | None:
+        """(request digest, sealed answer) of our own officer's question, or None."""
+        row = self._one(
+            "SELECT request_hash, sealed FROM home_reply WHERE request_id = ? AND sealed IS NOT NULL",
+            (request_id.value,),
+        ).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    # Peers
+
+    def is_suspended(self, peer: PeerId) -> bool:
+        """True from the moment the suspension is durable."""
+        row = self._one("SELECT suspended FROM peer WHERE peer = ?", (peer,)).fetchone()
+        return bool(row and row[0])
+
+    def suspended(self) -> list[PeerId]:
+        """Every suspended peer."""
+        return [PeerId(row[0]) for row in self._one("SELECT peer FROM peer WHERE suspended ORDER BY peer")]
+
+    def quota_used(self, peer: PeerId, list_id: ListId, group: str, day: int) -> int:
+        """Padded slots charged to the peer on this UTC day (days since 1970)."""
+        row = self._one(
+            "SELECT used FROM quota WHERE peer = ? AND list = ? AND grp = ? AND day = ?",
+            (peer, list_id.value, group, day),
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
+        """The epoch in force for the peer and its expiry, UTC ns; a common one where the peer has none of its own."""
+        row = self._one(
+            "SELECT epoch, expires_ns FROM epoch WHERE peer IN (?, '') ORDER BY peer DESC LIMIT 1", (peer,)
+        ).fetchone()
+        return None if row is None else (EpochId(row[0]), row[1])
+
+    def epochs(self) -> list[tuple[PeerId, EpochId, int]]:
+        """Every peer's epoch and its expiry."""
+        rows = self._one("SELECT peer, epoch, expires_ns FROM epoch ORDER BY peer")
+        return [(PeerId(row[0]), EpochId(row[1]), row[2]) for row in rows]
+
+    def pair_seq(self, peer: PeerId) -> int:
+        """The number of the newest entry naming this peer, 0 for none."""
+        row = self._one("SELECT seq FROM pair WHERE peer = ?", (peer,)).fetchone()
+        return int(row[0]) if row else 0
+
+    # Lists and tables
+
+    def all(self, list_id: ListId) -> Iterator[bytes]:
+        """Each live entry's canonical bytes, in entry id order."""
+        for row in self._one(
+            "SELECT body FROM list_entry WHERE list = ? AND withdrawn_ns IS NULL ORDER BY entry_id", (list_id.value,)
+        ):
+            yield row[0]
+
+    def entry(self, list_id: ListId, entry_id: str) -> bytes | None:
+        """One live entry, or None."""
+        row = self._one(
+            "SELECT body FROM list_entry WHERE list = ? AND entry_id = ? AND withdrawn_ns IS NULL",
+            (list_id.value, entry_id),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def manifests(self) -> list[StoredManifest]:
+        """The newest manifest of every table made for a peer."""
+        return self._manifests("manifest", "peer")
+
+    def copies(self) -> list[StoredManifest]:
+        """The newest manifest of every table received from its owner."""
+        return self._manifests("copy", "owner")
+
+    def manifest(self, peer: PeerId, list_id: ListId, group: str) -> StoredManifest | None:
+        """The newest manifest made for a peer, or None."""
+        wanted = (peer, list_id, group)
+        return next((m for m in self.manifests() if (m.other, m.list_id, m.group) == wanted), None)
+
+    def _manifests(self, table: str, who: str) -> list[StoredManifest]:
+        # SQLite takes the bare columns from the row that has the maximum.
+        rows = self._one(
+            f"SELECT {who}, list, grp, epoch, max(version), body, header, signature FROM {table}"
+            f" GROUP BY {who}, list, grp ORDER BY {who}, list, grp"
+        )
+        return [
+            StoredManifest(
+                PeerId(row[0]), ListId(row[1]), row[2], EpochId(row[3]), row[4], SignedMessage(row[5], row[6], row[7])
+            )
+            for row in rows
+        ]
+
+    # What is in force
+
+    def policy_sequence(self, layer: str) -> tuple[int, bytes] | None:
+        """(sequence, digest) of the bundle in force in this layer, or None."""
+        row = self._one("SELECT sequence, digest FROM policy WHERE layer = ?", (layer,)).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def officers(self) -> list[StoredOfficer]:
+        """The whole register, retired people included."""
+        rows = self._one("SELECT officer, body, retired_ns FROM officer ORDER BY officer")
+        return [StoredOfficer(*row) for row in rows]
+
+    def officer(self, officer: str) -> StoredOfficer | None:
+        """One person's row, or None."""
+        row = self._one("SELECT officer, body, retired_ns FROM officer WHERE officer = ?", (officer,)).fetchone()
+        return None if row is None else StoredOfficer(*row)
+
+    def federation(self) -> tuple[int, bytes] | None:
+        """(version, signed bytes) of the list of members in force, or None."""
+        row = self._one("SELECT version, body FROM federation ORDER BY version DESC LIMIT 1").fetchone()
+        return None if row is None else (row[0], row[1])
+
+    # The log
+
+    def origin(self) -> str:
+        """The log's origin line."""
+        row = self._one("SELECT value FROM meta WHERE name = 'origin'").fetchone()
+        return str(row[0])
+
+    def size(self) -> int:
+        """Leaves that are durable, published or not."""
+        row = self._one("SELECT max(seq) FROM leaf").fetchone()
+        return 0 if row[0] is None else row[0] + 1
+
+    def leaf(self, seq: int) -> bytes | None:
+        """One leaf's bytes, or None."""
+        row = self._one("SELECT bytes FROM leaf WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        """Leaves `[start, stop)`, as many of them as there are."""
+        rows = self._one("SELECT bytes FROM leaf WHERE seq >= ? AND seq < ? ORDER BY seq", (start, stop))
+        return [row[0] for row in rows]
+
+    def payload(self, seq: int) -> bytes | None:
+        """An entry's sealed payload, or None where it has none or it was erased."""
+        row = self._one("SELECT sealed FROM payload WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def payloads(self, start: int, stop: int) -> list[tuple[int, bytes]]:
+        """The payloads of entries `[start, stop)` that there are, with their numbers."""
+        rows = self._one("SELECT seq, sealed FROM payload WHERE seq >= ? AND seq < ? ORDER BY seq", (start, stop))
+        return [(row[0], row[1]) for row in rows]
+
+    def hashes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
+        """`tiles.Hashes`: hashes of a tile row, all within one tile, the right edge rebuilt from what is below it."""
+        return read_hashes(self._db, level, start, stop)
+
+    def tree(self, size: int | None = None) -> tiles.Tree:
+        """The tree of the first `size` leaves, for roots and proofs."""
+        return tiles.Tree(self, self.size() if size is None else size)
+
+    def consistency(self, old_size: int, size: int) -> list[bytes]:
+        """The consistency proof between two sizes of our tree."""
+        return self.tree(size).consistency(old_size)
+
+    def inclusion(self, seq: int, size: int) -> list[bytes]:
+        """The inclusion proof of a leaf in the tree of `size`."""
+        return self.tree(size).inclusion(seq)
+
+    def last_checkpoint(self, cosignatures: int = 0) -> tuple[bytes, bytes] | None:
+        """The newest published note with its cosignatures, and its digest (SHA-256 of the text); None before the first.
+
+        With `cosignatures`, the newest note that has at least so many.
+        """
+        row = self._one(
+            "SELECT size, note, digest FROM checkpoint"
+            " WHERE ? = 0 OR ? <= (SELECT count(*) FROM cosignature WHERE cosignature.size = checkpoint.size)"
+            " ORDER BY size DESC LIMIT 1",
+            (cosignatures, cosignatures),
+        ).fetchone()
+        return None if row is None else (self._with_cosignatures(row[0], row[1]), row[2])
+
+    def checkpoint(self, size: int) -> bytes | None:
+        """The note published for this size, with its cosignatures, or None."""
+        row = self._one("SELECT note FROM checkpoint WHERE size = ?", (size,)).fetchone()
+        return None if row is None else self._with_cosignatures(size, row[0])
+
+    def cosigned_checkpoints(self, size: int) -> list[tuple[int, bytes]]:
+        """Every note up to this size that a witness has cosigned, with its size, oldest first."""
+        rows = self._one(
+            "SELECT size, note FROM checkpoint WHERE size <= ?"
+            " AND EXISTS (SELECT 1 FROM cosignature WHERE cosignature.size = checkpoint.size) ORDER BY size",
+            (size,),
+        ).fetchall()
+        return [(row[0], self._with_cosignatures(row[0], row[1])) for row in rows]
+
+    def witnessed_size(self, witness_peer: PeerId) -> int:
+        """The largest size this peer has cosigned for us, 0 for none."""
+        row = self._one("SELECT max(size) FROM cosignature WHERE witness = ?", (witness_peer,)).fetchone()
+        return int(row[0] or 0)
+
+    def witness(self, origin: str) -> witness.Seen | None:
+        """The head of another log that we cosigned last, or None."""
+        row = self._one("SELECT size, root FROM witness WHERE origin = ?", (origin,)).fetchone()
+        return None if row is None else witness.Seen(row[0], row[1])
+
+    def witness_note(self, origin: str) -> bytes | None:
+        """The note of that head: what a monitor asks a witness for."""
+        row = self._one("SELECT note FROM witness WHERE origin = ?", (origin,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _with_cosignatures(self, size: int, noted: bytes) -> bytes:
+        rows = self._one("SELECT line FROM cosignature WHERE size = ? ORDER BY name", (size,))
+        return bytes(noted) + b"".join(row[0] for row in rows)
+
+
+def read_hashes(db: sqlite3.Connection, level: int, start: int, stop: int) -> Sequence[bytes]:
+    """Hashes `[start, stop)` of a tile row. Raises ValueError when the store does not have them all."""
+    number, at = divmod(start, tiles.WIDTH)
+    row = db.execute("SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, number)).fetchone()
+    if row is not None:
+        found = [row[0][n * 32 : n * 32 + 32] for n in range(at, at + stop - start)]
+    elif level == 0:
+        rows = db.execute("SELECT bytes FROM leaf WHERE seq >= ? AND seq < ? ORDER BY seq", (start, stop))
+        found = [merkle.leaf_hash(leaf) for (leaf,) in rows]
+    else:
+        rows = db.execute(
+            "SELECT root FROM tile WHERE level = ? AND number >= ? AND number < ? ORDER BY number",
+            (level - 1, start, stop),
+        )
+        found = [root for (root,) in rows]
+    if len(found) != stop - start:
+        raise ValueError(f"the store lacks hashes of tile row {level} from {start}")
+    return found
