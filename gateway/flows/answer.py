@@ -107,6 +107,7 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
                     "day": day,
                     "leg_id": request.leg_id.value,
                     "batch": request.batch,
+                    "slots": request.class_size,
                     "amount": charge,
                     "limit": permit.slots_per_day,
                 },

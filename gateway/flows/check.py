@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase, Scalar
@@ -24,6 +25,7 @@ from gateway.errors import (
     PeerUnreachable,
     PolicyDenied,
     QuotaExhausted,
+    RequestReused,
     VerificationFailed,
 )
 from gateway.people.origins import Origins, candidate_origins, could_be_child
@@ -125,6 +127,13 @@ class CheckAnswer:
         return not self.unreachable
 
 
+class HomeReplies(Protocol):
+    """Replies to our own officers, sealed under their clients' keys."""
+
+    def home_reply(self, request_id: RequestId) -> tuple[bytes, bytes] | None:
+        """(request digest, sealed answer), or None."""
+
+
 @dataclass(frozen=True, slots=True)
 class AskingWorld:
     """The surroundings of an asking gateway. `owners` are the active members other than ourselves."""
@@ -141,13 +150,6 @@ class AskingWorld:
     chance: ports.Chance
     timeout_s: float = 2.0
     tick_ns: int = 10_000_000
-
-
-class HomeReplies(ports.Protocol):
-    """Replies to our own officers, sealed under their clients' keys."""
-
-    def home_reply(self, request_id: RequestId) -> tuple[bytes, bytes] | None:
-        """(request digest, sealed answer), or None."""
 
 
 @dataclass(slots=True)
@@ -285,9 +287,7 @@ async def _may_ask(
     return Deny(tuple(sorted(reasons or {"role"})))
 
 
-def _leg(
-    inquiry: Inquiry, owner: PeerId, list_id: ListId, permit: Permit, now: int, world: AskingWorld
-) -> _Leg:
+def _leg(inquiry: Inquiry, owner: PeerId, list_id: ListId, permit: Permit, now: int, world: AskingWorld) -> _Leg:
     """Prepare one leg. The class comes from the keys before any guard looks at the person (PROTOCOL, cover leg)."""
     group = catalogue.group_of(inquiry.purpose)
     signed = world.copies.current(owner, list_id, group)
@@ -517,8 +517,16 @@ def _sealed(inquiry: Inquiry, answer: CheckAnswer) -> bytes:
     body = cbor.encode(
         {
             "hits": [
-                [h.reference, h.owner, h.match.value, int(h.kind), int(h.action), h.contact, h.traveller,
-                 h.screening_required]
+                [
+                    h.reference,
+                    h.owner,
+                    h.match.value,
+                    int(h.kind),
+                    int(h.action),
+                    h.contact,
+                    h.traveller,
+                    h.screening_required,
+                ]
                 for h in answer.hits
             ],
             "unreachable": list(answer.unreachable),
@@ -532,8 +540,6 @@ def _sealed(inquiry: Inquiry, answer: CheckAnswer) -> bytes:
 
 def _stored(inquiry: Inquiry, stored: tuple[bytes, bytes]) -> CheckAnswer:
     digest, sealed = stored
-    from gateway.errors import RequestReused
-
     if digest != inquiry.digest:
         raise RequestReused("other words under this request id")
     padded = aead.open_(inquiry.reply_key.open(), bytes(12), inquiry.digest, sealed)

@@ -119,6 +119,7 @@ async def load(load: Load, world: ListingWorld) -> Difference:
         has_case=bool(load.decision),
         signers=len(persons),
         time_ns=now,
+        issuers=issuers_of(load),
     )
     decision = await world.policy.decide(question)
     if not isinstance(decision, Deny):
@@ -141,19 +142,22 @@ async def load(load: Load, world: ListingWorld) -> Difference:
         for row in rows:
             entries.append(_act(load, act, row))
             changes.append(
-                ports.Change(
-                    "entry.put", {"list": load.list_id.value, "entry_id": row.entry_id, "body": row.encode()}
-                )
+                ports.Change("entry.put", {"list": load.list_id.value, "entry_id": row.entry_id, "body": row.encode()})
             )
     for row in change.withdrawn:
         entries.append(_act(load, "withdraw", row))
         changes.append(
-            ports.Change(
-                "entry.withdraw", {"list": load.list_id.value, "entry_id": row.entry_id, "at_ns": now}
-            )
+            ports.Change("entry.withdraw", {"list": load.list_id.value, "entry_id": row.entry_id, "at_ns": now})
         )
     await world.uow.commit(entries, changes)
     return change
+
+
+def issuers_of(load: Load) -> tuple[str, ...]:
+    """The states that issued the documents a load of the list DOCUMENTS names; the rules allow our own only."""
+    if load.list_id is not ListId.DOCUMENTS:
+        return ()
+    return tuple(sorted({document.issuer for entry in load.entries for document in entry.documents}))
 
 
 def _loaded(load: Load, change: Difference) -> Entry:

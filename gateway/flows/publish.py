@@ -192,9 +192,7 @@ async def _publish_one(
             )
         ],
         [
-            ports.Change(
-                "expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer}
-            ),
+            ports.Change("expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer}),
             ports.Change(
                 "manifest.put",
                 {
@@ -362,9 +360,10 @@ def _judge(
         raise VerificationFailed("version", "the owner went back to an older table")
     if manifest.version == held.manifest.version:
         raise VerificationFailed("version", "two tables under one version")
-    if manifest.version == held.manifest.version + 1 and manifest.previous != hashlib.sha256(
-        held.message.body
-    ).digest():
+    if (
+        manifest.version == held.manifest.version + 1
+        and manifest.previous != hashlib.sha256(held.message.body).digest()
+    ):
         raise VerificationFailed("previous", "the manifest does not follow ours")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway import ports
 from gateway.audit import checkpoint as checkpoints
-from gateway.audit import merkle, note
+from gateway.audit import note
+from gateway.audit import witness as witnessing
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import NotFoundOrNotPermitted, VerificationFailed
+from gateway.terms.exchange import CheckpointRequest
 from gateway.terms.ids import PeerId
 
 
@@ -27,11 +29,13 @@ class LogKeys(Protocol):
 class WitnessStore(Protocol):
     """The atomic check-and-persist of the specification, in the writer."""
 
-    async def witness(self, origin: str, old_size: int, size: int, root: bytes, noted: bytes) -> None:
-        """Compare `old_size` with the last size signed for `origin` and store the new head in one transaction.
+    async def witness(
+        self, origin: str, old_size: int, size: int, root: bytes, noted: bytes, proof: Sequence[bytes] | None = None
+    ) -> None:
+        """Judge `old_size` and `proof` against the head cosigned last and store the new head in one transaction.
 
         Raises:
-            VerificationFailed: step "old_size", `position` holds the size we know (the specification's 409).
+            VerificationFailed: a step of `audit.witness`; for `OLD_SIZE` `position` holds the size we know (409).
         """
 
 
@@ -41,42 +45,46 @@ class WitnessWorld:
 
     log_keys: LogKeys
     store: WitnessStore
+    uow: ports.UnitOfWork
     keys: ports.Keys
     clock: ports.Clock
 
 
-async def cosign(
-    peer: PeerId, old_size: int, proof: Sequence[bytes], noted: bytes, known_root: Callable[[str], bytes | None],
-    world: WitnessWorld,
-) -> bytes:
+async def cosign(peer: PeerId, asked: CheckpointRequest, world: WitnessWorld) -> bytes:
     """Check that the peer's checkpoint extends the one we signed before, remember it, then sign it.
 
-    `known_root` gives the root we hold for an origin (None before the first). Returns one cosignature line.
+    Returns one cosignature line.
 
     Raises:
         NotFoundOrNotPermitted: the origin is not the peer's (404).
         VerificationFailed: signature (403), old size (409), proof (422). Nothing was signed.
     """
     # 1. The checkpoint is the peer's own and signed by the key the federation names.
-    vkey = note.Verifier.parse(world.log_keys.log_vkey(peer))
-    opened = note.open_note(noted, [vkey])
+    verifier = note.Verifier.parse(world.log_keys.log_vkey(peer))
+    opened = note.open_note(asked.note, [verifier])
     head = checkpoints.parse(opened.text)
-    if head.origin != vkey.name:
+    if head.origin != verifier.name:
         raise NotFoundOrNotPermitted("the origin is not the peer's log")
-    # 2. It is consistent with what we hold. Size 0 needs no proof (the empty tree is a prefix of every tree).
-    if old_size > head.size:
-        raise VerificationFailed("old_size", "the old size is larger than the checkpoint", position=old_size)
-    if old_size > 0:
-        root = known_root(head.origin)
-        if root is None:
-            raise VerificationFailed("old_size", "this log was not seen before", position=0)
-        merkle.verify_consistency(old_size, head.size, root, head.root, list(proof))
-    elif proof:
-        raise VerificationFailed("proof", "an empty tree needs no proof")
-    # 3. Check and persist in one transaction: two requests that race cannot roll the log back.
-    await world.store.witness(head.origin, old_size, head.size, head.root, noted)
-    # 4. Only then sign.
+    # 2. Judge and persist in one transaction: two requests that race cannot roll the log back.
+    try:
+        await world.store.witness(head.origin, asked.old_size, head.size, head.root, asked.note, asked.proof)
+    except VerificationFailed as fault:
+        if fault.step != witnessing.OLD_SIZE:
+            await world.uow.commit([_fault(peer, head, fault.step)])
+        raise
+    # 3. Only then sign. The stored head is the record: an entry of our own log for each would make the two logs feed
+    #    each other for ever.
     return await world.keys.cosign(opened.text, world.clock.now_ns() // 10**9)
+
+
+def _fault(peer: PeerId, head: checkpoints.Checkpoint, step: str) -> Entry:
+    """A peer's checkpoint that contradicts its earlier one: the note is kept as a transferable proof."""
+    return Entry(
+        "checkpoint.fault",
+        Phase.EVENT,
+        peer,
+        public={"origin": head.origin, "size": head.size, "root": head.root, "step": step},
+    )
 
 
 class OwnLog(Protocol):
@@ -125,7 +133,7 @@ async def collect(witness: PeerId, world: CollectingWorld) -> bool:
         line = await world.peers.add_checkpoint(witness, old_size, proof, noted, timeout_s=world.timeout_s)
     except VerificationFailed as refusal:
         known = refusal.position
-        if refusal.step == "old_size" and known is not None and old_size < known <= head.size:
+        if refusal.step == witnessing.OLD_SIZE and known is not None and old_size < known <= head.size:
             # The witness is ahead of our notes (a cosignature was lost on the way): prove from where it stands.
             line = await world.peers.add_checkpoint(
                 witness, known, world.log.consistency(known, head.size), noted, timeout_s=world.timeout_s
