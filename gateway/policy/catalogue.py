@@ -72,6 +72,19 @@ def group_of_kind(kind: RecordKind) -> PurposeGroup:
     return next(PurposeGroup(group) for group, kinds in _KINDS.items() if kind in kinds)
 
 
+def kinds_of_list(list_id: ListId) -> tuple[RecordKind, ...]:
+    """The kinds of entries that a list holds, over all its groups' tables."""
+    documents = (RecordKind.LOST_STOLEN, RecordKind.REVOKED)
+    if list_id is ListId.DOCUMENTS:
+        return documents
+    return tuple(kind for kind in RecordKind if kind not in documents)
+
+
+def purpose_of_list(list_id: ListId) -> Purpose:
+    """The purpose under which a list is kept: what a listing question names."""
+    return Purpose("DOC.STATUS" if list_id is ListId.DOCUMENTS else "SEC.WATCH")
+
+
 def roles_of(purpose: Purpose) -> frozenset[Role]:
     """Who may ask under the purpose, as far as the agency's register knows the role."""
     row = CATALOGUE.get(purpose)

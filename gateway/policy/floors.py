@@ -108,8 +108,11 @@ def hold(question: Question, permit: Permit) -> Permit | Deny:
     if not key_types:
         reasons.add("key_type")
     # A kind stands in one group's tables only; what the group does not hold is not granted (decision 8).
-    held = {kind.name for kind in catalogue.kinds_of_group(catalogue.group_of(question.purpose))}
-    kinds = tuple(sorted(held & set(permit.kinds)))
+    if question.stage is Stage.LIST:
+        held = catalogue.kinds_of_list(question.list_id)
+    else:
+        held = catalogue.kinds_of_group(catalogue.group_of(question.purpose))
+    kinds = tuple(sorted({kind.name for kind in held} & set(permit.kinds)))
     if not kinds or permit.retention not in RETENTION_CLASSES or permit.slots_per_day < 0:
         reasons.add("policy_answer")
     expires_ns = min(permit.expires_ns, question.time_ns + PERMIT_NS)

@@ -1,0 +1,369 @@
+"""What two states signed, and a state's own mandate to list: the facts that the national rules read.
+
+An agreement is complete or it is none (T21): legal bases of its own, transfer tool, controllers, impact assessment,
+supervisors and redress are mandatory, and an instrument marked "(as model)" is no basis. It holds in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.errors import InputRefused
+from gateway.policy import catalogue
+from gateway.policy.decision import RETENTION_CLASSES
+from gateway.terms.ids import Purpose, peer_id
+from gateway.terms.words import ListId
+
+AGREEMENT_SCHEMA: Final = "limen.agreement/1"
+MANDATE_SCHEMA: Final = "limen.mandate/1"
+
+STATUSES: Final[tuple[str, ...]] = ("in_force", "suspended", "ended")
+"""Only an agreement in force is prepared for decisions."""
+
+NS_MAX: Final = 2**63 - 1
+"""Largest time the engines compare exactly, UTC ns."""
+
+TEXT_CHARS_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an agreement permits under one purpose."""
+
+    legal_bases: tuple[str, ...]
+    roles: tuple[str, ...]
+    key_types: tuple[str, ...]
+    kinds: tuple[str, ...]
+    lists: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One agreement between two states, judged. `slots_per_day` counts padded batch elements by purpose group.
+
+    `agencies`, `controllers`, `supervisor` and `redress` are by state; times are UTC ns, the end is exclusive.
+    """
+
+    id: str
+    version: int
+    status: str
+    parties: tuple[str, str]
+    valid_from_ns: int
+    valid_until_ns: int
+    purposes: Mapping[str, Terms]
+    agencies: Mapping[str, tuple[str, ...]]
+    slots_per_day: Mapping[str, int]
+    retention: str
+    transfer_tool: str
+    controllers: Mapping[str, str]
+    dpia: str
+    supervisor: Mapping[str, str]
+    redress: Mapping[str, str]
+
+    def document(self) -> dict[str, Any]:
+        """The agreement as `parse` reads it."""
+        return {
+            "schema": AGREEMENT_SCHEMA,
+            "id": self.id,
+            "version": self.version,
+            "status": self.status,
+            "parties": list(self.parties),
+            "valid_from_ns": self.valid_from_ns,
+            "valid_until_ns": self.valid_until_ns,
+            "purposes": {
+                purpose: {
+                    "legal_bases": list(terms.legal_bases),
+                    "roles": list(terms.roles),
+                    "key_types": list(terms.key_types),
+                    "kinds": list(terms.kinds),
+                    "lists": list(terms.lists),
+                }
+                for purpose, terms in self.purposes.items()
+            },
+            "agencies": {state: list(names) for state, names in self.agencies.items()},
+            "slots_per_day": dict(self.slots_per_day),
+            "retention": self.retention,
+            "transfer_tool": self.transfer_tool,
+            "controllers": dict(self.controllers),
+            "dpia": self.dpia,
+            "supervisor": dict(self.supervisor),
+            "redress": dict(self.redress),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """A state's own authority to change one of its lists (T9)."""
+
+    id: str
+    list: str
+    agencies: tuple[str, ...]
+    legal_bases: tuple[str, ...]
+    kinds: tuple[str, ...]
+    valid_from_ns: int
+    valid_until_ns: int
+
+    def document(self) -> dict[str, Any]:
+        """The mandate as `parse_mandate` reads it."""
+        return {
+            "schema": MANDATE_SCHEMA,
+            "id": self.id,
+            "list": self.list,
+            "agencies": list(self.agencies),
+            "legal_bases": list(self.legal_bases),
+            "kinds": list(self.kinds),
+            "valid_from_ns": self.valid_from_ns,
+            "valid_until_ns": self.valid_until_ns,
+        }
+
+
+def parse(document: object) -> Agreement:
+    """Judge an agreement. Raises InputRefused naming the field; every field is mandatory and no other is taken."""
+    fields = _Fields(document, "agreement", Agreement.__slots__, AGREEMENT_SCHEMA)
+    parties = fields.words("parties")
+    if len(parties) != 2:
+        raise fields.refused("parties", "name the two states")
+    for state in parties:
+        _state(fields, state)
+    purposes = fields.mapping("purposes")
+    terms = {purpose: _terms(purpose, body) for purpose, body in sorted(purposes.items())}
+    groups = {catalogue.group_of(Purpose(purpose)) for purpose in terms}
+    slots = fields.counts("slots_per_day")
+    if set(slots) != groups:
+        raise fields.refused("slots_per_day", "give a number for each purpose group of the agreement, and no other")
+    agencies = fields.word_lists("agencies")
+    controllers, supervisor, redress = (fields.texts(name) for name in ("controllers", "supervisor", "redress"))
+    by_state: dict[str, Mapping[str, Any]] = {
+        "agencies": agencies,
+        "controllers": controllers,
+        "supervisor": supervisor,
+        "redress": redress,
+    }
+    for name, values in by_state.items():
+        if set(values) != set(parties):
+            raise fields.refused(name, "say it for both states, and for no other")
+    start, end = fields.period()
+    return Agreement(
+        id=fields.text("id"),
+        version=fields.count("version"),
+        status=fields.one_of("status", STATUSES),
+        parties=(parties[0], parties[1]),
+        valid_from_ns=start,
+        valid_until_ns=end,
+        purposes=terms,
+        agencies=agencies,
+        slots_per_day=slots,
+        retention=fields.one_of("retention", RETENTION_CLASSES),
+        transfer_tool=fields.text("transfer_tool"),
+        controllers=controllers,
+        dpia=fields.text("dpia"),
+        supervisor=supervisor,
+        redress=redress,
+    )
+
+
+def parse_mandate(document: object) -> Mandate:
+    """Judge a listing mandate. Raises InputRefused naming the field."""
+    fields = _Fields(document, "mandate", Mandate.__slots__, MANDATE_SCHEMA)
+    list_id = fields.one_of("list", [word.value for word in ListId])
+    start, end = fields.period()
+    return Mandate(
+        id=fields.text("id"),
+        list=list_id,
+        agencies=fields.words("agencies"),
+        legal_bases=_bases(fields),
+        kinds=fields.words("kinds", [kind.name for kind in catalogue.kinds_of_list(ListId(list_id))]),
+        valid_from_ns=start,
+        valid_until_ns=end,
+    )
+
+
+def starter(
+    left: str,
+    right: str,
+    *,
+    agencies: Mapping[str, Sequence[str]],
+    valid_from_ns: int,
+    valid_until_ns: int,
+    version: int = 1,
+    slots_per_day: int = 200_000,
+) -> Agreement:
+    """A complete agreement of two states over the offered purposes, to be edited by those who sign it.
+
+    `agencies` names each state's asking agencies. Legal bases are the catalogue's instruments that bind, and the
+    agreement itself ("bilateral agreement"); roles, keys and kinds are the catalogue's.
+    """
+    parties = sorted((left, right))
+    name = f"AGR-{parties[0]}-{parties[1]}"
+    terms = {}
+    for purpose in catalogue.OFFERED:
+        row = catalogue.CATALOGUE[purpose]
+        kinds = catalogue.kinds_of_group(catalogue.group_of(purpose))
+        terms[str(purpose)] = {
+            "legal_bases": sorted({t for t in row.legal_basis if not catalogue.is_model(t)} | {"bilateral agreement"}),
+            "roles": sorted(role.value for role in catalogue.roles_of(purpose)),
+            "key_types": [key_type.value for key_type in catalogue.key_types_of(purpose)],
+            "kinds": sorted(kind.name for kind in kinds),
+            "lists": [list_id.value for list_id in catalogue.lists_of(purpose)],
+        }
+    return parse(
+        {
+            "schema": AGREEMENT_SCHEMA,
+            "id": name,
+            "version": version,
+            "status": "in_force",
+            "parties": parties,
+            "valid_from_ns": valid_from_ns,
+            "valid_until_ns": valid_until_ns,
+            "purposes": terms,
+            "agencies": {state: list(agencies[state]) for state in parties},
+            "slots_per_day": {catalogue.group_of(purpose): slots_per_day for purpose in catalogue.OFFERED},
+            "retention": "30d",
+            "transfer_tool": f"{name}: administrative arrangement with enforceable rights",
+            "controllers": {state: f"{state}: separate controller for what it asks and lists" for state in parties},
+            "dpia": f"{name}/dpia/1",
+            "supervisor": {state: f"{state}: data protection authority" for state in parties},
+            "redress": {state: f"{state}: request through the owner's data protection officer" for state in parties},
+        }
+    )
+
+
+def starter_mandate(
+    state: str,
+    list_id: ListId,
+    *,
+    agencies: Sequence[str],
+    valid_from_ns: int,
+    valid_until_ns: int,
+    legal_bases: Sequence[str] = (),
+) -> Mandate:
+    """A mandate for one list of the state, on the purpose's binding instruments and the given national acts."""
+    row = catalogue.CATALOGUE[catalogue.purpose_of_list(list_id)]
+    binding = {text for text in row.legal_basis if not catalogue.is_model(text)}
+    return parse_mandate(
+        {
+            "schema": MANDATE_SCHEMA,
+            "id": f"MANDATE-{state}-{list_id.value}",
+            "list": list_id.value,
+            "agencies": sorted(set(agencies)),
+            "legal_bases": sorted(binding | {"national immigration act"} | set(legal_bases)),
+            "kinds": sorted(kind.name for kind in catalogue.kinds_of_list(list_id)),
+            "valid_from_ns": valid_from_ns,
+            "valid_until_ns": valid_until_ns,
+        }
+    )
+
+
+def _terms(purpose: str, body: object) -> Terms:
+    """One purpose's terms: never more than the catalogue has."""
+    if purpose not in catalogue.CATALOGUE:
+        raise InputRefused("not a purpose of the catalogue", field="agreement.purposes", code="AGREEMENT")
+    fields = _Fields(body, f"agreement.purposes.{purpose}", Terms.__slots__, None)
+    code = Purpose(purpose)
+    return Terms(
+        legal_bases=_bases(fields),
+        roles=fields.words("roles", [role.value for role in catalogue.roles_of(code)]),
+        key_types=fields.words("key_types", [key_type.value for key_type in catalogue.key_types_of(code)]),
+        kinds=fields.words("kinds", [kind.name for kind in catalogue.kinds_of_group(catalogue.group_of(code))]),
+        lists=fields.words("lists", [list_id.value for list_id in catalogue.lists_of(code)]),
+    )
+
+
+def _bases(fields: _Fields) -> tuple[str, ...]:
+    bases = fields.words("legal_bases")
+    for basis in bases:
+        if catalogue.is_model(basis):
+            raise fields.refused("legal_bases", f"{basis!r} is a model and binds neither state")
+    return bases
+
+
+def _state(fields: _Fields, state: str) -> None:
+    try:
+        peer_id(state)
+    except ValueError as fault:
+        raise fields.refused("parties", str(fault)) from None
+
+
+class _Fields:
+    """A document with exactly the fields it should have, read one by one."""
+
+    def __init__(self, document: object, name: str, fields: Iterable[str], schema: str | None) -> None:
+        self.name = name
+        wanted = set(fields) | ({"schema"} if schema else set())
+        if not isinstance(document, dict):
+            raise InputRefused("must be an object", field=name, code="AGREEMENT")
+        self.body: Mapping[str, Any] = document
+        for field in sorted(wanted - document.keys()):
+            raise self.refused(field, "is missing")
+        for field in sorted(str(key) for key in document.keys() - wanted):
+            raise self.refused(field, "is not a field")
+        if schema and document["schema"] != schema:
+            raise self.refused("schema", f"write {schema!r}")
+
+    def refused(self, field: str, why: str) -> InputRefused:
+        return InputRefused(why, field=f"{self.name}.{field}", code="AGREEMENT")
+
+    def text(self, field: str) -> str:
+        return self._text(field, self.body[field])
+
+    def count(self, field: str) -> int:
+        return self._count(field, self.body[field])
+
+    def words(self, field: str, vocabulary: Sequence[str] | None = None) -> tuple[str, ...]:
+        words = self._words(field, self.body[field])
+        for word in words:
+            if vocabulary is not None and word not in vocabulary:
+                raise self.refused(field, f"{word!r} is not one of {', '.join(sorted(vocabulary)) or 'none'}")
+        return words
+
+    def one_of(self, field: str, words: Sequence[str]) -> str:
+        value = self.body[field]
+        if value not in words:
+            raise self.refused(field, f"write one of {', '.join(words)}")
+        return str(value)
+
+    def mapping(self, field: str) -> Mapping[str, Any]:
+        value = self.body[field]
+        if not isinstance(value, dict) or not value or not all(isinstance(key, str) for key in value):
+            raise self.refused(field, "must be an object that is not empty")
+        return value
+
+    def texts(self, field: str) -> dict[str, str]:
+        return {key: self._text(f"{field}.{key}", value) for key, value in self.mapping(field).items()}
+
+    def counts(self, field: str) -> dict[str, int]:
+        return {key: self._count(f"{field}.{key}", value) for key, value in self.mapping(field).items()}
+
+    def word_lists(self, field: str) -> dict[str, tuple[str, ...]]:
+        return {key: self._words(f"{field}.{key}", value) for key, value in self.mapping(field).items()}
+
+    def period(self) -> tuple[int, int]:
+        start, end = self.count("valid_from_ns"), self.count("valid_until_ns")
+        if start >= end:
+            raise self.refused("valid_until_ns", "ends before it begins")
+        return start, end
+
+    def _text(self, field: str, value: object) -> str:
+        if (
+            isinstance(value, str)
+            and 1 <= len(value) <= TEXT_CHARS_MAX
+            and value.isprintable()
+            and value == value.strip()
+        ):
+            return value
+        raise self.refused(field, f"must be a text of 1 to {TEXT_CHARS_MAX} printable characters")
+
+    def _count(self, field: str, value: object) -> int:
+        if type(value) is int and 1 <= value <= NS_MAX:
+            return value
+        raise self.refused(field, "must be a whole number from 1")
+
+    def _words(self, field: str, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            raise self.refused(field, "must be a list that is not empty")
+        words = sorted(self._text(field, word) for word in value)
+        if len(set(words)) != len(words):
+            raise self.refused(field, "the same word stands twice")
+        return tuple(words)
