@@ -35,8 +35,9 @@ LONGEST_SOCKET_NAME: Final = "writer.sock"
 
 ENVIRONMENT_PREFIX: Final = "LIMEN_"
 
-ENVIRONMENT_OF_OTHERS: Final = frozenset({"LIMEN_CONFIG"})
-"""Variables with our prefix that are not settings: where the file is, for commands run without `--config`."""
+ENVIRONMENT_OF_OTHERS: Final = frozenset({"LIMEN_CONFIG", "LIMEN_LIBSODIUM"})
+"""Variables with our prefix that are not settings: where the file is, for commands run without `--config`, and which
+libsodium to load (`primitives.sodium`)."""
 
 TRACING: Final = ("GRPC_TRACE", "GRPC_VERBOSITY")
 """gRPC's own tracing prints messages, so production refuses it (T15)."""

@@ -163,6 +163,16 @@ class Keys(Protocol):
     async def destroy(self, peer: PeerId) -> int:
         """Destroy every seed of the peer; returns how many. There is no way back (T3)."""
 
+    async def sign_token(self, claims: Mapping[str, Any]) -> str:
+        """An officer's token over these claims (`federation.token.claims`), signed with the token key.
+
+        Raises:
+            Malformed: they are not a token's claims.
+        """
+
+    async def public_keys(self) -> Mapping[str, bytes]:
+        """The public halves by purpose: `message`, `log`, `token`, `witness`, Ed25519, 32 bytes each."""
+
 
 class Peers(Protocol):
     """The client side towards other gateways. Implemented by `rpc.peers`; replies come back verified."""

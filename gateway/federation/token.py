@@ -11,11 +11,9 @@ times are judged here by the caller's.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -24,27 +22,31 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.errors import Malformed, NotIdentified
+from gateway.federation.claims import (
+    ALGORITHM,
+    LIFE_S_MAX,
+    NAMES,
+    TYPE,
+    audience,
+    base64url,
+    bytes_of,
+    claims,
+    compact,
+    issuer,
+    judge,
+    signing_input,
+)
 from gateway.terms.ids import AgencyId, OfficerId, PeerId
 from gateway.terms.words import Role
 
-TYPE: Final = "at+jwt"
-ALGORITHM: Final = "EdDSA"
-
 TOKEN_BYTES_MAX: Final = 8192
-LIFE_S_MAX: Final = 600
 
 SKEW_S: Final = 5
 """How far ahead of the reader's clock a token may say it was made: two processes of one node, one clock."""
 
-TOKEN_ID_BYTES: Final = 16
-
 _SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 _KEY_ID = re.compile(r"[0-9a-f]{16}\Z")
-_OFFICER = re.compile(r"[\x21-\x7e]{1,64}\Z")
-_AGENCY = re.compile(r"[A-Z][A-Z0-9]{1,11}\Z")
-_TOKEN_ID = re.compile(r"[0-9a-f]{32}\Z")
 _HEADER = frozenset({"alg", "typ", "kid"})
-_CLAIMS = frozenset({"iss", "sub", "aud", "iat", "exp", "jti", "cnf", "agency", "roles"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,58 +60,6 @@ class Token:
     expires_s: int
     token_id: str
     certificate: bytes = field(repr=False)
-
-
-def issuer(state: PeerId) -> str:
-    """`iss` of the state's tokens."""
-    return f"limen://{state}"
-
-
-def audience(state: PeerId) -> str:
-    """`aud`: the home listener of the same state."""
-    return f"limen://{state}/home"
-
-
-def claims(
-    *,
-    state: PeerId,
-    officer: OfficerId,
-    agency: AgencyId,
-    roles: Sequence[Role],
-    now_ns: int,
-    certificate: bytes,
-    token_id: bytes,
-    life_s: int = LIFE_S_MAX,
-) -> dict[str, Any]:
-    """The claims of a new token. `token_id` are 16 fresh random bytes."""
-    now_s = now_ns // 10**9
-    return {
-        "iss": issuer(state),
-        "sub": officer,
-        "aud": audience(state),
-        "iat": now_s,
-        "exp": now_s + life_s,
-        "jti": token_id.hex(),
-        "cnf": {"x5t#S256": _base64url(certificate)},
-        "agency": agency,
-        "roles": [role.value for role in roles],
-    }
-
-
-def signing_input(claims: Mapping[str, Any], key_id: str) -> bytes:
-    """What the token key signs (RFC 7515 section 5.1).
-
-    Raises:
-        Malformed: the claims are not a token's; the key process signs nothing else.
-    """
-    _judge(claims)
-    header = {"alg": ALGORITHM, "kid": key_id, "typ": TYPE}
-    return f"{_part(header)}.{_part(claims)}".encode("ascii")
-
-
-def compact(signing_input: bytes, signature: bytes) -> str:
-    """The token as it travels."""
-    return f"{signing_input.decode('ascii')}.{_base64url(signature)}"
 
 
 def verify(text: str, *, keys: Mapping[str, bytes], state: PeerId, now_ns: int, certificate: bytes) -> Token:
@@ -145,7 +95,7 @@ def verify(text: str, *, keys: Mapping[str, bytes], state: PeerId, now_ns: int, 
             audience=audience(state),
             issuer=issuer(state),
             options={
-                "require": sorted(_CLAIMS),
+                "require": sorted(NAMES),
                 "verify_exp": False,
                 "verify_iat": False,
                 "verify_nbf": False,
@@ -156,7 +106,7 @@ def verify(text: str, *, keys: Mapping[str, bytes], state: PeerId, now_ns: int, 
         raise NotIdentified(f"token: {type(cause).__name__}") from None
     # 5. The shape of every claim.
     try:
-        _judge(found)
+        judge(found)
     except Malformed as cause:
         raise NotIdentified(str(cause)) from None
     # 6. Now.
@@ -166,7 +116,7 @@ def verify(text: str, *, keys: Mapping[str, bytes], state: PeerId, now_ns: int, 
     if found["exp"] <= now_s:
         raise NotIdentified("token: has expired")
     # 7. In these hands.
-    if found["cnf"]["x5t#S256"] != _base64url(certificate):
+    if found["cnf"]["x5t#S256"] != base64url(certificate):
         raise NotIdentified("token: bound to another client certificate")
     return Token(
         officer=OfficerId(found["sub"]),
@@ -179,58 +129,16 @@ def verify(text: str, *, keys: Mapping[str, bytes], state: PeerId, now_ns: int, 
     )
 
 
-def _judge(claims: Mapping[str, Any]) -> None:
-    """Exactly a token's claims, each of its type, for ten minutes at most. Raises Malformed."""
-    if claims.keys() != _CLAIMS:
-        raise Malformed("token", "has missing or unknown claims")
-    for name, shape in (("sub", _OFFICER), ("agency", _AGENCY), ("jti", _TOKEN_ID)):
-        if not isinstance(claims[name], str) or not shape.match(claims[name]):
-            raise Malformed(f"token.{name}", "has the wrong form")
-    for name in ("iss", "aud"):
-        if not isinstance(claims[name], str):
-            raise Malformed(f"token.{name}", "is not one text")
-    made, ends = claims["iat"], claims["exp"]
-    if type(made) is not int or type(ends) is not int or made < 0:
-        raise Malformed("token.exp", "iat and exp are not whole seconds")
-    if not 0 < ends - made <= LIFE_S_MAX:
-        raise Malformed("token.exp", f"does not live 1 to {LIFE_S_MAX} seconds")
-    bound = claims["cnf"]
-    if not isinstance(bound, Mapping) or bound.keys() != {"x5t#S256"} or not isinstance(bound["x5t#S256"], str):
-        raise Malformed("token.cnf", "is not bound to one certificate")
-    if len(_bytes_of(bound["x5t#S256"])) != 32:
-        raise Malformed("token.cnf", "is not a SHA-256")
-    roles = claims["roles"]
-    if not isinstance(roles, list) or not roles or len(set(map(str, roles))) != len(roles):
-        raise Malformed("token.roles", "are not distinct roles, at least one")
-    if not all(isinstance(role, str) and role in _ROLES for role in roles):
-        raise Malformed("token.roles", "name an unknown role")
-
-
-_ROLES = frozenset(role.value for role in Role)
-
-
 @lru_cache(maxsize=8)
 def _public(raw: bytes) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(raw)
 
 
-def _part(value: Mapping[str, Any]) -> str:
-    return _base64url(json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii"))
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def _bytes_of(text: str) -> bytes:
-    """Base64url with the unused bits zero, so that one token has one spelling."""
+def _bytes_of(part: str) -> bytes:
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise NotIdentified("token: not base64url") from None
-    if _base64url(data) != text:
-        raise NotIdentified("token: not canonical base64url")
-    return data
+        return bytes_of(part)
+    except Malformed as cause:
+        raise NotIdentified(str(cause)) from None
 
 
 def _object_of(part: str) -> dict[str, Any]:
@@ -252,3 +160,17 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+__all__ = [
+    "LIFE_S_MAX",
+    "SKEW_S",
+    "TOKEN_BYTES_MAX",
+    "Token",
+    "audience",
+    "claims",
+    "compact",
+    "issuer",
+    "signing_input",
+    "verify",
+]

@@ -40,6 +40,8 @@ _FUNCTIONS: Final[dict[str, tuple[type | None, tuple[type, ...]]]] = {
     "sodium_free": (None, (_POINTER,)),
     "sodium_mlock": (_INT, (_POINTER, _SIZE)),
     "sodium_mprotect_readonly": (_INT, (_POINTER,)),
+    "crypto_sign_seed_keypair": (_INT, (_POINTER, _POINTER, _POINTER)),
+    "crypto_sign_detached": (_INT, (_POINTER, _POINTER, _POINTER, ctypes.c_ulonglong, _POINTER)),
     "crypto_core_ristretto255_is_valid_point": (_INT, (_POINTER,)),
     "crypto_core_ristretto255_from_hash": (_INT, (_POINTER, _POINTER)),
     "crypto_core_ristretto255_add": (_INT, (_POINTER, _POINTER, _POINTER)),
