@@ -1,0 +1,147 @@
+"""`limen NOUN ...`: find the noun, import its module, run it, and turn what it raises into one sentence and a code.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 denied by policy, 4 not found, 5 incomplete (a peer unreachable), 6 verification
+failed, 7 budget exhausted, 8 input refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn, Protocol
+
+from gateway import __version__
+from gateway.errors import GatewayError
+
+OK: Final = 0
+ERROR: Final = 1
+USAGE: Final = 2
+
+INTERRUPTED: Final = 130
+"""As shells report a program that SIGINT ended."""
+
+
+class Noun(Protocol):
+    """What a noun's module offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare verbs and flags. `--json`, `-q` and `-h` are there already, on every parser below too."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it and return the exit code. `args.json` and `args.quiet` are always set."""
+
+
+NOUNS: dict[str, tuple[str, str]] = {
+    "init": ("gateway.cli.init", "make a node: own anchor, keys, settings, empty store"),
+    "officer": ("gateway.cli.officer", "persons, their keys and roles; log in"),
+    "federation": ("gateway.cli.federation", "the signed list of members: show, make, sign, verify, accept"),
+    "config": ("gateway.cli.config", "every setting and where its value came from"),
+    "doctor": ("gateway.cli.doctor", "clock, certificates, store, policy, peers, memory, each with the fix"),
+}
+"""Noun -> module and one line of help, in the order of `limen --help`."""
+
+START: Final = (
+    ("officer", "limen officer login", "log in, then `limen check --help`"),
+    ("operator", "limen init --state AAA DIR", "make a node, then `limen serve` and `limen doctor`"),
+    ("auditor", "limen audit verify PATH", "check an export offline, with public keys only"),
+    ("developer", "limen demo", "two states and a third on this machine, every step narrated"),
+    ("lawyer", "limen policy --help", "the rules in words and in files"),
+)
+"""What `limen` alone says: one line a role."""
+
+
+class Refused(Exception):
+    """The command line cannot be understood; the text says what to write instead. Exit code 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with our manners: errors are one sentence, and every parser below takes `--json` and `-q` too."""
+
+    def __init__(self, **given: object) -> None:
+        given.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **given)  # type: ignore[arg-type]  # argparse's own keywords
+        common = self.add_argument_group("for every command")
+        common.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document on standard output"
+        )
+        common.add_argument(
+            "-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="say only what was asked for"
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage: the sentence names the command whose `-h` says more."""
+        raise Refused(f"{message}; see `{self.prog} -h`")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Nothing but the answer goes to standard output."""
+    try:
+        return _run(list(argv))
+    except Refused as refusal:
+        return fail(str(refusal), USAGE)
+    except GatewayError as error:
+        return fail(str(error), error.row.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`). Standard output must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return fail("interrupted", INTERRUPTED)
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename is not None else ""
+        return fail(f"{what}{error.strerror or error}", ERROR)
+
+
+def fail(sentence: str, code: int) -> int:
+    """Say one sentence on standard error and return the code."""
+    line = " ".join(sentence.split())
+    print(f"limen: {line}", file=sys.stderr)
+    return code
+
+
+def _run(argv: list[str]) -> int:
+    noun, place = next(((word, n) for n, word in enumerate(argv) if not word.startswith("-")), ("", len(argv)))
+    before, rest = argv[:place], argv[place + 1 :]
+    top = _top()
+    if not noun:
+        args = top.parse_args(before)
+        if args.version:
+            print(f"limen {__version__}")
+            return OK
+        _start()
+        return OK
+    if noun not in NOUNS:
+        near = difflib.get_close_matches(noun, NOUNS, n=1, cutoff=0.6)
+        raise Refused(f"{noun} is not a command" + (f"; did you mean {near[0]}?" if near else "; see `limen -h`"))
+    top.parse_args(before)
+    module: Noun = importlib.import_module(NOUNS[noun][0])
+    parser = Parser(prog=f"limen {noun}", description=NOUNS[noun][1])
+    module.add_arguments(parser)
+    # What stands before the noun (`limen --json officer list`) counts as if it stood behind it.
+    args = parser.parse_args([*before, *rest])
+    args.json = getattr(args, "json", False)
+    args.quiet = getattr(args, "quiet", False)
+    return module.run(args)
+
+
+def _top() -> Parser:
+    width = max(map(len, NOUNS))
+    commands = "\n".join(f"  {noun:<{width}}  {line}" for noun, (_, line) in NOUNS.items())
+    parser = Parser(
+        prog="limen",
+        usage="limen [-h] [--json] [-q] COMMAND ...",
+        description="Ask another state about a traveller without telling it whom you asked about.",
+        epilog=f"commands:\n{commands}\n\nEach command has its own help: `limen COMMAND -h`.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the release")
+    return parser
+
+
+def _start() -> None:
+    width = max(len(command) for _, command, _ in START)
+    for role, command, then in START:
+        print(f"{role + ':':<11}{command:<{width}}   {then}")
