@@ -12,11 +12,13 @@ backup: a restored node opens new epochs (PROTOCOL, keys).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -75,8 +77,22 @@ def write_secret(path: Path, purpose: str, secret: bytes) -> None:
     write_new(path, b"limen key 1\npurpose: %s\nsecret: %s\n" % (purpose.encode("ascii"), secret.hex().encode("ascii")))
 
 
-def create(folder: Path) -> dict[str, bytes]:
-    """Draw every key of a new node into an existing empty folder; returns the public halves by purpose."""
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """The public halves of a node's keys, 32 bytes each. `authority` signs federation documents and is a person's, kept
+    off the node; `made_ns` is when the node was made, UTC ns."""
+
+    message: bytes
+    log: bytes
+    token: bytes
+    witness: bytes
+    case: bytes
+    authority: bytes
+    made_ns: int
+
+
+def create(folder: Path, authority: bytes, made_ns: int) -> PublicKeys:
+    """Draw every key of a new node into an existing empty folder; returns and keeps the public halves."""
     public: dict[str, bytes] = {}
     for purpose in PURPOSES:
         drawn = secrets.token_bytes(SECRET_BYTES)
@@ -86,9 +102,12 @@ def create(folder: Path) -> dict[str, bytes]:
         elif purpose == "case":
             public[purpose] = x25519_public(drawn)
     (folder / "seeds").mkdir(mode=0o700)
-    text = json.dumps({name: public[name].hex() for name in sorted(public)}, indent=2) + "\n"
-    write_new(folder / "public.json", text.encode("ascii"))
-    return public
+    made = PublicKeys(**public, authority=authority, made_ns=made_ns)
+    table = {
+        name: value.hex() if isinstance(value, bytes) else value for name, value in dataclasses.asdict(made).items()
+    }
+    write_new(folder / "public.json", (json.dumps(table, indent=2) + "\n").encode("ascii"))
+    return made
 
 
 def x25519_public(secret: bytes) -> bytes:
@@ -118,15 +137,16 @@ def read_secret(path: Path, purpose: str) -> Locked:
     return Locked(bytes.fromhex(found[2].decode("ascii")))
 
 
-def read_public(folder: Path) -> dict[str, bytes]:
-    """The public halves by purpose. Raises ConfigRefused."""
+def read_public(folder: Path) -> PublicKeys:
+    """The public halves. Raises ConfigRefused."""
     path = folder / "public.json"
     try:
         table = json.loads(path.read_text("ascii"))
-        public = {str(name): bytes.fromhex(value) for name, value in table.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+        made_ns = table.pop("made_ns")
+        public = PublicKeys(**{name: bytes.fromhex(value) for name, value in table.items()}, made_ns=made_ns)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise ConfigRefused(f"{path}: cannot be read; `limen init` writes it") from None
-    if public.keys() != {*SIGNING, "case"} or any(len(value) != SECRET_BYTES for value in public.values()):
+    if type(made_ns) is not int or any(len(bytes.fromhex(value)) != SECRET_BYTES for value in table.values()):
         raise ConfigRefused(f"{path}: does not hold the public keys of a node")
     return public
 

@@ -44,7 +44,7 @@ async def keys(request: pytest.FixtureRequest) -> AsyncIterator[ports.Keys]:
     with tempfile.TemporaryDirectory(prefix="limen") as name:
         folder = Path(name) / "keys"
         folder.mkdir(mode=0o700)
-        files.create(folder)
+        files.create(folder, bytes(32), 1)
         stop, ready = asyncio.Event(), asyncio.Event()
         config = KeyringConfig(PAN, folder, Path(name) / "keys.sock")
         serving = asyncio.create_task(process.serve(config, ready=ready.set, stop=stop))

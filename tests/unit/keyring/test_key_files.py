@@ -27,17 +27,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_new_node_has_a_key_for_each_purpose_and_their_public_halves(folder: Path) -> None:
-    public = files.create(folder)
+    public = files.create(folder, bytes(32), 1)
     secrets = {name: files.read_secret(files.key_path(folder, name), name).copy() for name in files.PURPOSES}
     assert len(set(secrets.values())) == len(files.PURPOSES) == 6
     assert files.read_public(folder) == public
-    assert all(public[name] == ed25519.public(secrets[name]) for name in files.SIGNING)
-    assert public["case"] == files.x25519_public(secrets["case"])
+    assert all(getattr(public, name) == ed25519.public(secrets[name]) for name in files.SIGNING)
+    assert public.case == files.x25519_public(secrets["case"])
     assert [path.name for path in folder.iterdir() if path.is_file() and path.stat().st_mode & 0o077] == []
 
 
 def test_no_key_is_ever_written_over(folder: Path) -> None:
-    files.create(folder)
+    files.create(folder, bytes(32), 1)
     before = files.key_path(folder, "log").read_bytes()
     with pytest.raises(FileExistsError):
         files.write_secret(files.key_path(folder, "log"), "log", bytes(32))
@@ -46,7 +46,7 @@ def test_no_key_is_ever_written_over(folder: Path) -> None:
 
 
 def test_a_key_in_anothers_place_is_refused(folder: Path) -> None:
-    files.create(folder)
+    files.create(folder, bytes(32), 1)
     files.key_path(folder, "log").replace(files.key_path(folder, "message"))
     with pytest.raises(ConfigRefused, match="another purpose than message"):
         files.read_secret(files.key_path(folder, "message"), "message")
@@ -63,7 +63,7 @@ def test_a_file_that_is_no_key_is_refused(folder: Path, data: bytes) -> None:
 
 
 def test_a_key_that_others_may_read_is_refused_with_the_fix(folder: Path) -> None:
-    files.create(folder)
+    files.create(folder, bytes(32), 1)
     path = files.key_path(folder, "log")
     path.chmod(0o640)
     with pytest.raises(ConfigRefused, match="chmod 600"):

@@ -49,7 +49,7 @@ async def started(*faults: str) -> AsyncIterator[tuple[KeysClient, asyncio.subpr
     with tempfile.TemporaryDirectory(prefix="limen") as name:
         folder = Path(name)
         (folder / "keys").mkdir(mode=0o700)
-        files.create(folder / "keys")
+        files.create(folder / "keys", bytes(32), 1)
         running = await asyncio.create_subprocess_exec(
             sys.executable, "-c", PROGRAM, name, *faults, stdout=asyncio.subprocess.PIPE
         )
