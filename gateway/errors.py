@@ -89,6 +89,12 @@ class PeerSuspended(GatewayError):
     row = Row("PEER_SUSPENDED", "PERMISSION_DENIED", "The request is not permitted.", "caller", False, 3)
 
 
+class MethodUnknown(GatewayError):
+    """No method of the contract has this path at this door. Paths are compared exactly, never brought to a form."""
+
+    row = Row("METHOD_UNKNOWN", "UNIMPLEMENTED", "There is no such method.", "caller", False)
+
+
 class NotFoundOrNotPermitted(GatewayError):
     """One face for what does not exist and what may not be known."""
 
@@ -188,6 +194,7 @@ CATALOGUE: tuple[type[GatewayError], ...] = (
     NotIdentified,
     PolicyDenied,
     PeerSuspended,
+    MethodUnknown,
     NotFoundOrNotPermitted,
     QuotaExhausted,
     TooMany,
