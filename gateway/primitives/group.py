@@ -83,14 +83,14 @@ def invert(scalars: Sequence[bytes]) -> list[bytes]:
     """The inverse of each scalar, by one inversion for all (Montgomery's trick).
 
     In Python's integers, so its time depends on the values a little; they are blinds, each used once. Replaces 30 us a
-    scalar by 2.
+    scalar by 2. Raises ValueError for a scalar that is zero or not reduced.
     """
+    for scalar in scalars:
+        judge_scalar(scalar)
     values = [int.from_bytes(scalar, "little") for scalar in scalars]
     products = [1]
     for value in values:
         products.append(products[-1] * value % ORDER)
-    if products[-1] == 0:
-        raise ValueError("zero has no inverse")
     running = pow(products[-1], -1, ORDER)
     inverses = [b""] * len(values)
     for at in range(len(values) - 1, -1, -1):

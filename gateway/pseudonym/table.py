@@ -35,7 +35,7 @@ Bytes = bytes | memoryview | mmap.mmap
 
 
 def padded_count(entries: int) -> int:
-    """How many entries a table shows that must hold so many: few sizes, within 1/16 of the truth and mostly 1/32.
+    """How many entries a table shows that must hold so many: few sizes, at most 1/16 above, 1/32 from 65,536 on.
 
     Rounded up in its leading bits only (Padme: Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and
     Communication with PURBs", 2019, section 4), so that a size tells of the list what its order of magnitude does.
