@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import cbor2
@@ -167,7 +167,7 @@ _K: Final = {key: cbor.encode(key) for key in _KEYS}
 _SCHEMA_FIELD: Final = _K["schema"] + cbor.encode(SCHEMA)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _text(value: str) -> bytes:
     """Encodings of the few dozen words that kinds, phases, peers and retention classes are."""
     return cbor.encode(value)

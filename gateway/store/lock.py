@@ -1,0 +1,68 @@
+"""The lock record: the last head we agreed to sign, kept on other storage than the log.
+
+A checkpoint is signed only after its head replaced the previous one here by compare-and-swap. A store that was restored
+from an older copy, or a second writer, therefore finds a head here that it cannot extend, and signs nothing: a log that
+forks by mistake would look to every witness like a log that lies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from gateway.audit import checkpoint
+from gateway.audit.checkpoint import Checkpoint
+from gateway.errors import ConfigRefused, Malformed, VerificationFailed
+
+HEAD: Final = "head"
+_GUARD: Final = "writer"
+
+
+class LockRecord:
+    """The head in `folder`, held by one process at a time (flock on `folder/writer`)."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ConfigRefused when another writer holds it."""
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._guard = os.open(folder / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._guard)
+            raise ConfigRefused(f"another writer holds {folder}; stop it first") from None
+
+    def close(self) -> None:
+        """Let another process have it."""
+        os.close(self._guard)
+
+    def read(self) -> Checkpoint | None:
+        """The head signed last, or None where there never was one. Raises ConfigRefused for anything unreadable."""
+        try:
+            return checkpoint.parse((self._folder / HEAD).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (Malformed, OSError) as cause:
+            raise ConfigRefused(f"the lock record in {self._folder} cannot be read: {cause}") from cause
+
+    def swap(self, old: Checkpoint | None, new: Checkpoint) -> None:
+        """Replace `old` by `new` durably, or do nothing.
+
+        Raises:
+            VerificationFailed: the record is not `old`: another log has gone on from it.
+        """
+        if self.read() != old:
+            raise VerificationFailed("lock", "the lock record was changed by somebody else")
+        part = self._folder / f"{HEAD}.part"
+        with part.open("wb") as file:
+            file.write(new.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._folder / HEAD)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

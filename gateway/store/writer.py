@@ -1,0 +1,695 @@
+"""The writer process: one owner of the node's database, its log's only sequencer.
+
+Everything that waits is one transaction (group commit); inside it a savepoint a unit, so that a refusal undoes one unit
+and no other. The next tree is computed on a copy and takes its place only after COMMIT. An error from COMMIT ends the
+process, because neither it nor we know what the disk holds; the next start reads that from the disk.
+
+Order of a checkpoint: leaves durable, fillers durable, lock record swapped, signed, stored, shown. Each step can be the
+last before a power cut, and the next start goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NoReturn, Protocol
+
+from gateway import ipc
+from gateway.audit import checkpoint, leaf, merkle, note, tiles
+from gateway.audit.checkpoint import Checkpoint
+from gateway.audit.kinds import KINDS, RETENTION_NS
+from gateway.audit.leaf import Leaf, Prepared
+from gateway.errors import (
+    AuditUnavailable,
+    ConfigRefused,
+    GatewayError,
+    InputRefused,
+    Malformed,
+    NotFoundOrNotPermitted,
+    VerificationFailed,
+)
+from gateway.ipc.channel import error_of
+from gateway.ipc.server import error_parts
+from gateway.ports import Clock
+from gateway.primitives import cbor
+from gateway.store import db as database
+from gateway.store.changes import CHANGES
+from gateway.store.lock import LockRecord
+from gateway.store.reader import read_hashes
+
+BATCH_MAX: Final = 1024
+"""Most units in one transaction."""
+
+LINGER_NAPS: Final = (0.0002, 0.0003)
+"""How long a transaction waits for the rest of the last one's company, seconds, in two naps: 0.5 ms in all."""
+
+STEP_NS: Final = 2 * 10**9
+"""A wall clock that moved this much against the monotonic one has stepped; the log says so."""
+
+REPLY_ROWS_NS: Final = 8 * 24 * 3600 * 10**9
+"""How long an erased reply's id stays refused."""
+
+SOCKET: Final = "writer"
+"""The socket's name in the run folder."""
+
+EXIT_COMMIT: Final = 70
+"""Exit code after an error from COMMIT (sysexits: EX_SOFTWARE)."""
+
+_KINDS: Final = {(name, phase.value) for name, phase in KINDS}
+
+_CALLERS_FAULT: Final = (
+    KeyError, TypeError, ValueError, AttributeError, OverflowError, sqlite3.IntegrityError, sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)  # fmt: skip
+"""What arguments of the wrong shape raise: one caller's mistake, and no reason to refuse the others."""
+
+SignNote = Callable[[bytes], Awaitable[bytes]]
+"""Checkpoint text to signed note: the key process."""
+
+
+class Points(Protocol):
+    """Named places a test may stop the process at. The product passes `NO_POINTS`; nothing else switches it on."""
+
+    def reach(self, name: str) -> None:
+        """Called at each place, in order of the protocol above."""
+
+
+class _NoPoints:
+    def reach(self, name: str) -> None:
+        """Nothing."""
+
+
+NO_POINTS: Final[Points] = _NoPoints()
+
+
+@dataclass(frozen=True, slots=True)
+class WriterConfig:
+    """Where the log lives and how it behaves.
+
+    `store_dir` and `lock_dir` belong on different storage. `run_dir` holds the socket. `origin` is the log's name in
+    every checkpoint. Checkpoints leave every `checkpoint_every_s` seconds, their sizes multiples of `round_to`: filler
+    leaves make the difference, and at least one block a checkpoint, so that a witness cannot tell a quiet hour from a
+    busy one (T14). `erase_every_s` is how often payloads past their term are destroyed. `pages_max` bounds the
+    database, in pages of 4 KiB, 0 for no bound.
+    """
+
+    store_dir: Path
+    lock_dir: Path
+    run_dir: Path
+    origin: str
+    checkpoint_every_s: float = 10.0
+    round_to: int = 16
+    erase_every_s: float = 600.0
+    pages_max: int = 0
+    release: str = ""
+    points: Points = NO_POINTS
+
+    def __post_init__(self) -> None:
+        if self.round_to < 1 or self.checkpoint_every_s <= 0:
+            raise ConfigRefused("checkpoints need a positive interval and a block of at least 1")
+
+
+def create(config: WriterConfig) -> None:
+    """Make an empty log. A writer never does this by itself: an empty disk must not be taken for a new log.
+
+    Raises:
+        ConfigRefused: there is a store or a lock record already.
+    """
+    path = config.store_dir / database.FILE
+    if path.exists():
+        raise ConfigRefused(f"there is a store at {path} already")
+    lock = LockRecord(config.lock_dir)
+    try:
+        if lock.read() is not None:
+            raise ConfigRefused(f"there is a lock record in {config.lock_dir} already: a log was begun before")
+        config.store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        db = database.open_writer(path)
+        db.execute("INSERT INTO meta VALUES ('origin', ?)", (config.origin,))
+        db.close()
+        lock.swap(None, Checkpoint(config.origin, 0, merkle.EMPTY_ROOT))
+    finally:
+        lock.close()
+
+
+async def run(config: WriterConfig, clock: Clock, sign_note: SignNote) -> None:
+    """Open the log, serve until SIGTERM or SIGINT, close in order. Raises as `Log` does at start."""
+    log = Log(config, clock)
+    writer = Writer(log, config, clock, sign_note)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await writer.start()
+    try:
+        await stop.wait()
+    finally:
+        await writer.stop()
+
+
+@dataclass(slots=True)
+class Unit:
+    """Entries and changes that stand or fall together."""
+
+    entries: Sequence[Prepared]
+    changes: Sequence[tuple[str, Mapping[str, Any]]]
+    result: tuple[str | None, Any] = ("INTERNAL", ["not decided"])
+
+
+@dataclass(slots=True)
+class _Next:
+    """The log as it will be after this transaction."""
+
+    edge: tiles.Edge
+    pairs: dict[str, int]
+    last_ns: int
+    leaves: list[tuple[int, bytes]] = field(default_factory=list)
+    payloads: list[tuple[int, bytes, int]] = field(default_factory=list)
+    done: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
+
+
+class Log:
+    """The database and the tree, without any waiting: what one thread does in one transaction.
+
+    `fatal` is called when COMMIT fails and must not return.
+
+    Raises (at construction):
+        ConfigRefused: no store, another writer, a store of another log or of a newer program.
+        VerificationFailed: the store is not the continuation of what was signed (step "lock", "tail" or "origin").
+    """
+
+    def __init__(
+        self, config: WriterConfig, clock: Clock, fatal: Callable[[str], NoReturn] | None = None
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._fatal = fatal or _end_process
+        self._points = config.points
+        self.commits = 0
+        self._lock = LockRecord(config.lock_dir)
+        try:
+            path = config.store_dir / database.FILE
+            if not path.exists():
+                raise ConfigRefused(f"there is no store at {path}; `limen init` makes one, a backup restores one")
+            self._db = database.open_writer(path)
+            if config.pages_max:
+                self._db.execute(f"PRAGMA max_page_count = {config.pages_max}")
+            self._recover()
+        except BaseException:
+            self._lock.close()
+            raise
+        self._wall_ns = clock.now_ns()
+        self._mono_ns = clock.monotonic_ns()
+
+    # Start
+
+    def _recover(self) -> None:
+        """Read the tail, rebuild the right edge, and compare with what was signed."""
+        db = self._db
+        row = db.execute("SELECT value FROM meta WHERE name = 'origin'").fetchone()
+        if row is None or row[0] != self._config.origin:
+            raise VerificationFailed("origin", "the store is another log's")
+        (last,) = db.execute("SELECT max(seq) FROM leaf").fetchone()
+        size = 0 if last is None else last + 1
+        self._edge = self._rebuilt_edge(size)
+        self._pairs: dict[str, int] = dict(db.execute("SELECT peer, seq FROM pair").fetchall())
+        self._last_ns = 0
+        if size:
+            (tail,) = db.execute("SELECT bytes FROM leaf WHERE seq = ?", (size - 1,)).fetchone()
+            try:
+                read = Leaf.parse(tail)
+            except Malformed as why:
+                raise VerificationFailed("tail", f"the last leaf cannot be read: {why}", position=size - 1) from None
+            if read.seq != size - 1:
+                raise VerificationFailed("tail", "the last leaf has another number", position=size - 1)
+            self._last_ns = read.time_ns
+        self._judge_lock(size)
+
+    def _rebuilt_edge(self, size: int) -> tiles.Edge:
+        levels: list[Sequence[bytes]] = []
+        level, row = 0, size
+        try:
+            while row:
+                start = row // tiles.WIDTH * tiles.WIDTH
+                levels.append(read_hashes(self._db, level, start, row) if row > start else [])
+                if row > start:
+                    # A store cut or patched by hand: tiles beyond the leaves, or a full tile missing.
+                    beyond = self._db.execute(
+                        "SELECT 1 FROM tile WHERE level = ? AND number >= ?", (level, row // tiles.WIDTH)
+                    ).fetchone()
+                    if beyond is not None:
+                        raise ValueError(f"tile row {level} is longer than the log")
+                level, row = level + 1, row // tiles.WIDTH
+            if size >= tiles.WIDTH:
+                self._judge_last_tile(size // tiles.WIDTH - 1)
+        except ValueError as why:
+            raise VerificationFailed("tail", str(why)) from None
+        return tiles.Edge(levels, size)
+
+    def _judge_last_tile(self, number: int) -> None:
+        start = number * tiles.WIDTH
+        stored = b"".join(read_hashes(self._db, 0, start, start + tiles.WIDTH))
+        rows = self._db.execute("SELECT bytes FROM leaf WHERE seq >= ? AND seq < ?", (start, start + tiles.WIDTH))
+        if stored != b"".join(merkle.leaf_hash(one) for (one,) in rows):
+            raise ValueError("the last full tile is not its leaves'")
+
+    def _judge_lock(self, size: int) -> None:
+        head = self._lock.read()
+        folder = self._config.lock_dir
+        if head is None:
+            raise VerificationFailed(
+                "lock", f"the lock record in {folder} is gone: nothing says where this log stood; restore it"
+            )
+        if head.origin != self._config.origin:
+            raise VerificationFailed("lock", f"the lock record in {folder} is another log's")
+        if head.size > size:
+            raise VerificationFailed(
+                "lock",
+                f"the store has {size} entries but {head.size} were signed: it was restored from an older copy. "
+                "Going on would fork the log. Restore the newest copy, or begin a new log under a new origin",
+                position=size,
+            )
+        if self._root(head.size, size) != head.root:
+            raise VerificationFailed(
+                "lock", f"the first {head.size} entries are not those that were signed", position=head.size
+            )
+        row = self._db.execute("SELECT size, digest FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+        if row is not None and row[0] > head.size:
+            raise VerificationFailed(
+                "lock", f"a checkpoint of {row[0]} was published but the lock record says {head.size}: it is older"
+            )
+        if row is not None:
+            shown = Checkpoint(self._config.origin, row[0], self._root(row[0], size))
+            if shown.digest != row[1]:
+                raise VerificationFailed("tail", "the log is not the one of its last checkpoint", position=row[0])
+        self.head = head
+
+    def _root(self, size: int, total: int) -> bytes:
+        return tiles.Tree(_Stored(self._db), total).root(size)
+
+    # One transaction
+
+    def commit(self, units: Sequence[Unit], also: Callable[[sqlite3.Connection], object] | None = None) -> None:
+        """Apply every unit, each whole or not at all, in one transaction; results are in the units afterwards.
+
+        `also` is housekeeping of the writer's own that belongs to the same transaction.
+
+        Raises:
+            AuditUnavailable: the database took none of it (a full disk, say); the log stands as before.
+        """
+        wall, mono = self._clock.now_ns(), self._clock.monotonic_ns()
+        step = (wall - self._wall_ns) - (mono - self._mono_ns)
+        next_ = _Next(self._edge.copy(), {}, max(wall, self._last_ns))
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._points.reach("begun")
+            if abs(step) > STEP_NS:
+                self._place(next_, [_plain("clock.step", {"step_ms": step // 10**6})])
+            for unit in units:
+                self._apply(unit, next_)
+            if also is not None:
+                also(self._db)
+            self._write(next_)
+            self._points.reach("written")
+        except sqlite3.Error as cause:
+            self._undo()
+            raise AuditUnavailable(f"the database took nothing: {cause}") from cause
+        except BaseException:
+            self._undo()
+            raise
+        self._commit()
+        self._points.reach("committed")
+        # Only now is the next tree the tree.
+        self._edge = next_.edge
+        self._pairs.update(next_.pairs)
+        self._last_ns = next_.last_ns
+        self._wall_ns, self._mono_ns = wall, mono
+        self.commits += 1
+
+    def _commit(self) -> None:
+        try:
+            self._db.execute("COMMIT")
+        except BaseException as cause:
+            self._fatal(f"COMMIT failed, what the disk holds is not known: {cause}")
+
+    def _apply(self, unit: Unit, next_: _Next) -> None:
+        # Entries alone change nothing before all of them are placed, so they need no savepoint.
+        saved = bool(unit.changes)
+        if saved:
+            self._db.execute("SAVEPOINT unit")
+        try:
+            for name, args in unit.changes:
+                change = CHANGES.get(name)
+                if change is None:
+                    raise InputRefused("no such change", field=name)
+                change(self._db, args)
+            unit.result = (None, self._place(next_, unit.entries))
+        except (GatewayError, *_CALLERS_FAULT) as refusal:
+            if saved:
+                self._db.execute("ROLLBACK TO unit")
+            if not isinstance(refusal, GatewayError):
+                refusal = InputRefused(f"the unit has the wrong shape: {type(refusal).__name__}")
+            unit.result = error_parts(refusal)
+        if saved:
+            self._db.execute("RELEASE unit")
+
+    def _place(self, next_: _Next, entries: Sequence[Prepared]) -> list[list[int]]:
+        """Give each entry its number, time and pair number, and hash it into the next tree."""
+        edge, now = next_.edge, next_.last_ns
+        seqs: list[int] = []
+        pairs: list[int] = []
+        placed: list[tuple[bytes, bytes, int]] = []
+        numbers: dict[str, int] = {}
+        # Anything can refuse only here, before the first entry of the unit is placed.
+        for offset, entry in enumerate(entries):
+            if (entry.kind, entry.phase) not in _KINDS:
+                raise InputRefused("no such kind of entry in this phase", field=entry.kind)
+            pair = 0
+            peer = entry.peer
+            if peer:
+                pair = numbers[peer] = (numbers.get(peer) or next_.pairs.get(peer) or self._pairs.get(peer, 0)) + 1
+            data = leaf.encode(entry, edge.size + offset, now, pair)
+            placed.append((data, entry.sealed, now + RETENTION_NS[entry.retention]))
+            pairs.append(pair)
+        for data, sealed, due_ns in placed:
+            seq = edge.size
+            seqs.append(seq)
+            next_.leaves.append((seq, data))
+            if sealed:
+                next_.payloads.append((seq, sealed, due_ns))
+            for level, number, hashes, root in edge.append(merkle.leaf_hash(data)):
+                next_.done.append((level, number, root, b"".join(hashes)))
+        next_.pairs.update(numbers)
+        return [seqs, pairs, [now] * len(seqs)]
+
+    def _write(self, next_: _Next) -> None:
+        db = self._db
+        if next_.leaves:
+            db.executemany("INSERT INTO leaf VALUES (?, ?)", next_.leaves)
+        if next_.payloads:
+            db.executemany("INSERT INTO payload VALUES (?, ?, ?)", next_.payloads)
+        if next_.done:
+            db.executemany("INSERT INTO tile VALUES (?, ?, ?, ?)", next_.done)
+        if next_.pairs:
+            db.executemany("INSERT OR REPLACE INTO pair VALUES (?, ?)", next_.pairs.items())
+
+    def _undo(self) -> None:
+        # SQLite may have rolled back by itself (a full disk); then there is nothing left to undo.
+        if self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK")
+            except sqlite3.Error as cause:
+                self._fatal(f"ROLLBACK failed: {cause}")
+
+    # Checkpoints
+
+    @property
+    def size(self) -> int:
+        """Leaves that are durable."""
+        return self._edge.size
+
+    def agree(self) -> Checkpoint:
+        """Round the size up with fillers, and put the head into the lock record: from here on it is ours to sign."""
+        if self.head.size == self.size and self._unpublished():
+            return self.head  # Agreed on before a crash or a missing key process, and never shown.
+        block = self._config.round_to
+        missing = -self.size % block
+        if self.size + missing == self.head.size:
+            missing += block
+        # Twice where the commit had an entry of its own to add (a clock step).
+        while missing:
+            self.commit([Unit([_plain("filler", {})] * missing, ())])
+            missing = -self.size % block
+        self._points.reach("filled")
+        head = Checkpoint(self._config.origin, self.size, self._edge.root())
+        self._lock.swap(self.head, head)
+        self.head = head
+        self._points.reach("locked")
+        return head
+
+    def _unpublished(self) -> bool:
+        if self.head.size == 0:
+            return False
+        row = self._db.execute("SELECT 1 FROM checkpoint WHERE size = ?", (self.head.size,)).fetchone()
+        return row is None
+
+    def publish(self, head: Checkpoint, noted: bytes) -> None:
+        """Store the signed note; readers see it from here on. Raises VerificationFailed when it is not of this head."""
+        if note.parse(noted).text != head.encode():
+            raise VerificationFailed("checkpoint", "the signed note has another text")
+        self._points.reach("signed")
+        self._simple(
+            "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)",
+            (head.size, noted, head.digest, self._clock.now_ns()),
+        )
+        self._points.reach("published")
+
+    def _simple(self, statement: str, values: tuple[Any, ...]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(statement, values)
+        except sqlite3.Error as cause:
+            self._undo()
+            raise AuditUnavailable(f"the database took nothing: {cause}") from cause
+        self._commit()
+
+    # Housekeeping
+
+    def forget(self) -> None:
+        """Erase replies past their 24 h, keep their ids refused for a week more, and drop old charges."""
+        now = self._clock.now_ns()
+        day = now // (24 * 3600 * 10**9)
+        for statement, value in (
+            ("UPDATE reply SET body = NULL, header = NULL, signature = NULL WHERE body IS NOT NULL AND expires_ns <= ?",
+             now),
+            ("UPDATE home_reply SET sealed = NULL WHERE sealed IS NOT NULL AND expires_ns <= ?", now),
+            ("DELETE FROM reply WHERE expires_ns <= ?", now - REPLY_ROWS_NS),
+            ("DELETE FROM home_reply WHERE expires_ns <= ?", now - REPLY_ROWS_NS),
+            ("DELETE FROM charge WHERE day < ?", day - 8),
+            ("DELETE FROM charge_batch WHERE day < ?", day - 8),
+            ("DELETE FROM quota WHERE day < ?", day - 400),
+        ):  # fmt: skip
+            self._simple(statement, (value,))
+
+    def erase_due(self) -> int:
+        """Destroy payloads past their term; returns how many. The log says how many, never which.
+
+        Time is the earlier of the wall clock and the newest cosignature (T13): a clock set forward destroys nothing
+        before a witness agrees that the day has come, and without any witness nothing is destroyed.
+        """
+        (time_s,) = self._db.execute("SELECT max(time_s) FROM cosignature").fetchone()
+        until = min(self._clock.now_ns(), (time_s or 0) * 10**9)
+        (count,) = self._db.execute("SELECT count(*) FROM payload WHERE due_ns <= ?", (until,)).fetchone()
+        if count:
+            entry = _plain("payloads.erased", {"count": count, "until_ns": until})
+            self.commit(
+                [Unit([entry], ())], lambda db: db.execute("DELETE FROM payload WHERE due_ns <= ?", (until,))
+            )
+        return int(count)
+
+    def status(self) -> dict[str, Any]:
+        """Numbers for operators."""
+        return {
+            "origin": self._config.origin,
+            "size": self.size,
+            "checkpoint_size": self.head.size,
+            "commits": self.commits,
+            "time_ns": self._last_ns,
+        }
+
+    def close(self) -> None:
+        """Close database and lock record."""
+        self._db.close()
+        self._lock.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """`tiles.Hashes` over the writer's own connection."""
+
+    db: sqlite3.Connection
+
+    def hashes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
+        return read_hashes(self.db, level, start, stop)
+
+
+def _plain(kind: str, public: Mapping[str, Any]) -> Prepared:
+    """One of the writer's own entries: no secret fields, no peer."""
+    return Prepared(kind, "event", "", "3y", cbor.encode(public), b"\xa0", b"")
+
+
+def _end_process(why: str) -> NoReturn:
+    os.write(2, f"writer: {why}\n".encode())
+    os._exit(EXIT_COMMIT)
+
+
+class Writer:
+    """The socket, the queue and the timers around a `Log`. Runs on one event loop, commits inline.
+
+    Inline, because every caller waits for the same fsync anyway, and a thread in between costs each commit two hops.
+    """
+
+    def __init__(self, log: Log, config: WriterConfig, clock: Clock, sign_note: SignNote) -> None:
+        self._log = log
+        self._config = config
+        self._clock = clock
+        self._sign_note = sign_note
+        self._queue: deque[tuple[Unit, _Frame]] = deque()
+        self._ready = asyncio.Event()
+        self._company = 1
+        self._published: asyncio.Condition = asyncio.Condition()
+        self._note: bytes = b""
+        self._note_size = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._server: asyncio.Server | None = None
+        self.last_fault = ""
+
+    async def start(self) -> None:
+        """Log the start, listen, and start the timers."""
+        self._log.commit([Unit([_plain("node.started", {"release": self._config.release})], ())])
+        self._config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._server = await ipc.serve(self._config.run_dir / SOCKET, self._handle)
+        self._tasks = [
+            asyncio.create_task(self._commits()),
+            asyncio.create_task(self._checkpoints()),
+            asyncio.create_task(self._housekeeping()),
+        ]
+        for task in self._tasks:
+            task.add_done_callback(_must_not_end)
+
+    async def stop(self) -> None:
+        """Take no more, commit what waits, log the stop, close."""
+        if self._server is not None:
+            self._server.close()
+        while self._queue:
+            await asyncio.sleep(0.001)
+        # The last answers are on their way out of the loop.
+        await asyncio.sleep(0.01)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._log.commit([Unit([_plain("node.stopped", {})], ())])
+        self._log.close()
+
+    async def _handle(self, operation: str, argument: Any) -> Any:
+        if operation == "commit":
+            return await self._enqueue([_unit(packed) for packed in argument])
+        if operation == "witness":
+            origin, old_size, size, root, noted, proof = argument
+            args = {"origin": origin, "old_size": old_size, "size": size, "root": root, "note": noted, "proof": proof}
+            ((reason, details),) = await self._enqueue([Unit((), [("witness.put", args)])])
+            if reason is not None:
+                raise error_of(reason, details)
+            return None
+        if operation == "publish_checkpoint":
+            return await self._next_checkpoint()
+        if operation == "status":
+            return {**self._log.status(), "fault": self.last_fault}
+        raise NotFoundOrNotPermitted("no such operation")
+
+    async def _enqueue(self, units: list[Unit]) -> list[tuple[str | None, Any]]:
+        if not units:
+            return []
+        frame = _Frame(len(units), asyncio.get_running_loop().create_future())
+        self._queue.extend((unit, frame) for unit in units)
+        self._ready.set()
+        await frame.done
+        return [unit.result for unit in units]
+
+    async def _commits(self) -> None:
+        while True:
+            await self._ready.wait()
+            await self._linger()
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
+            if not self._queue:
+                self._ready.clear()
+            self._company = len(batch)
+            try:
+                self._log.commit([unit for unit, _ in batch])
+                self.last_fault = ""
+            except AuditUnavailable as fault:
+                self.last_fault = str(fault)
+                for unit, _ in batch:
+                    unit.result = error_parts(fault)
+            for _, frame in batch:
+                frame.left -= 1
+                if frame.left == 0 and not frame.done.done():
+                    frame.done.set_result(None)
+            await asyncio.sleep(0)
+
+    async def _linger(self) -> None:
+        """Wait a moment for those who were in the last transaction: most of them will be back.
+
+        Napping holds the loop still; what arrives meanwhile waits in the socket and is read in one go.
+        """
+        for nap in LINGER_NAPS:
+            if len(self._queue) >= self._company:
+                return
+            time.sleep(nap)
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    async def _checkpoints(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._config.checkpoint_every_s
+        while True:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            due = max(due + self._config.checkpoint_every_s, loop.time())
+            try:
+                head = self._log.agree()
+                noted = await self._sign_note(head.encode())
+                self._log.publish(head, noted)
+            except GatewayError as fault:
+                # No key process, a full disk: the next tick tries again; the log itself is unharmed.
+                self.last_fault = str(fault)
+                continue
+            async with self._published:
+                self._note, self._note_size = noted, head.size
+                self._published.notify_all()
+
+    async def _next_checkpoint(self) -> bytes:
+        wanted = self._log.size
+        async with self._published:
+            await self._published.wait_for(lambda: self._note_size >= wanted)
+            return self._note
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.erase_every_s)
+            try:
+                self._log.forget()
+                self._log.erase_due()
+            except AuditUnavailable as fault:
+                self.last_fault = str(fault)
+
+
+def _must_not_end(task: asyncio.Task[None]) -> None:
+    # A loop that died would leave callers waiting for ever; the process is restarted instead.
+    if not task.cancelled():
+        _end_process(f"{task.get_coro()!r} ended: {task.exception()!r}")
+
+
+@dataclass(slots=True)
+class _Frame:
+    """Units that came together; answered when the last is decided."""
+
+    left: int
+    done: asyncio.Future[None]
+
+
+def _unit(packed: Any) -> Unit:
+    try:
+        entries, changes = packed
+        return Unit([Prepared(*fields) for fields in entries], [(name, args) for name, args in changes])
+    except (TypeError, ValueError):
+        raise Malformed("unit", "not a unit of work") from None
+
+
+__all__ = ["NO_POINTS", "Log", "Points", "Unit", "Writer", "WriterConfig", "checkpoint", "create", "run"]

@@ -1,0 +1,503 @@
+"""One contract suite for the node's store: the in-memory one and the writer process with its database.
+
+Every test is a promise of `ports.UnitOfWork`, `ports.Replies`, `ports.Entries` or of the reader besides them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nacl.public import PrivateKey
+
+from gateway.audit import checkpoint, leaf, merkle, note, seal
+from gateway.audit.cosign import line
+from gateway.audit.entry import Entry, Phase
+from gateway.errors import (
+    GatewayError,
+    InputRefused,
+    NotFoundOrNotPermitted,
+    PeerSuspended,
+    QuotaExhausted,
+    RequestReused,
+    VerificationFailed,
+    VersionMoved,
+)
+from gateway.ports import Change, Entries, Replies, UnitOfWork
+from gateway.primitives import ed25519
+from gateway.store import writer
+from gateway.store.client import WriterClient
+from gateway.store.memory import MemoryStore
+from gateway.store.reader import Reader
+from gateway.store.writer import WriterConfig
+from gateway.terms.ids import PeerId, RequestId
+from gateway.terms.words import ListId
+
+HND, UTO = PeerId("HND"), PeerId("UTO")
+ORIGIN = "pan.example/log"
+LOG = ed25519.Signer(bytes(32))
+LOG_KEY = note.Verifier(ORIGIN, note.LOG_KEY, LOG.public)
+WITNESS = ed25519.Signer(bytes(range(32)))
+WITNESS_KEY = note.Verifier("hnd.example/witness", note.WITNESS_KEY, WITNESS.public)
+PEOPLE = {role: PrivateKey(bytes([n]) * 32) for n, role in enumerate(seal.ROLES, 1)}
+RECIPIENTS = seal.Recipients(*(bytes(PEOPLE[role].public_key) for role in seal.ROLES))
+
+SUSPENDED = Entry("peer.suspended", Phase.EVENT, HND, public={"suspended": True})
+STARTED = Entry("counters.lost", Phase.EVENT, public={"reason": "start"})
+
+
+def denied(case: str = "C-1") -> Entry:
+    return Entry(
+        "check.denied",
+        Phase.EVENT,
+        UTO,
+        public={"purpose": "SEC.WATCH", "basis": "B", "agency": "SNM", "reasons": "role"},
+        secret={"officer": "P-77", "case": case},
+    )
+
+
+class Ticks:
+    """A clock that tests turn by hand."""
+
+    def __init__(self) -> None:
+        self.wall = 1_700_000_000 * 10**9
+        self.mono = 0
+
+    def now_ns(self) -> int:
+        return self.wall
+
+    def monotonic_ns(self) -> int:
+        return self.mono
+
+    async def sleep_until(self, monotonic_ns: int) -> None:
+        raise AssertionError("nothing here sleeps by this clock")
+
+
+@dataclass
+class Store:
+    """One implementation under test."""
+
+    uow: UnitOfWork
+    reader: Any
+    clock: Ticks
+    base: int
+    """Entries that were there before the test's first."""
+    witness: Callable[..., Awaitable[None]]
+
+
+Test = Callable[[Store], Awaitable[None]]
+
+
+async def _memory(test: Test, tmp_path: Path) -> None:
+    clock = Ticks()
+    store = MemoryStore(clock.now_ns, origin=ORIGIN, recipients=RECIPIENTS)
+    head = checkpoint.Checkpoint(ORIGIN, 0, merkle.EMPTY_ROOT)
+    store.put_checkpoint(0, note.sign(head.encode(), LOG_KEY, LOG.sign), head.digest)
+    await test(Store(store, store, clock, 0, store.witness_put))
+
+
+async def _sqlite(test: Test, tmp_path: Path) -> None:
+    clock = Ticks()
+    config = WriterConfig(
+        tmp_path / "store", tmp_path / "lock", tmp_path / "run", ORIGIN, checkpoint_every_s=0.05, round_to=1
+    )
+    writer.create(config)
+
+    async def sign(text: bytes) -> bytes:
+        return note.sign(text, LOG_KEY, LOG.sign)
+
+    log = writer.Log(config, clock)
+    process = writer.Writer(log, config, clock, sign)
+    await process.start()
+    client = WriterClient(config.run_dir / writer.SOCKET, RECIPIENTS)
+    reader = Reader(config.store_dir)
+    try:
+        await client.publish_checkpoint()
+        # Checkpoints stop here, so that nothing but the test's own entries is added.
+        process._tasks[1].remove_done_callback(writer._must_not_end)
+        process._tasks[1].cancel()
+        await test(Store(client, reader, clock, reader.size(), client.witness))
+    finally:
+        reader.close()
+        await client.close()
+        process._tasks.pop(1)
+        await process.stop()
+
+
+@pytest.fixture(params=[_memory, _sqlite], ids=["memory", "sqlite"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Test], None]:
+    return lambda test: asyncio.run(request.param(test, tmp_path))
+
+
+Run = Callable[[Test], None]
+
+
+def put_reply(request_hash: bytes = b"h", batch: int = 0, body: bytes = b"body") -> Change:
+    return Change(
+        "reply.put",
+        {
+            "peer": HND, "method": "/m", "leg_id": bytes(16), "batch": batch, "request_hash": request_hash,
+            "body": body, "header": b"header", "signature": b"signature", "expires_ns": 1 << 62,
+        },
+    )  # fmt: skip
+
+
+def charge(amount: int, *, limit: int = 100, day: int = 5, **more: Any) -> Change:
+    args = {"peer": HND, "list": "PERSONS", "group": "WATCH", "day": day, "amount": amount, "limit": limit}
+    return Change("quota.charge", args | more)
+
+
+def activate(layer: str, digest: bytes, sequence: int) -> Change:
+    return Change("policy.activate", {"layer": layer, "digest": digest, "sequence": sequence})
+
+
+def test_the_ports_are_implemented(run: Run) -> None:
+    async def test(s: Store) -> None:
+        replies: Replies = s.reader
+        entries: Entries = s.reader
+        assert replies.find(HND, "/m", RequestId(bytes(16)), 0) is None
+        assert list(entries.all(ListId.PERSONS)) == []
+
+    run(test)
+
+
+def test_entries_are_numbered_from_the_tail_and_per_pair(run: Run) -> None:
+    async def test(s: Store) -> None:
+        first = await s.uow.commit([SUSPENDED, STARTED, SUSPENDED, denied()])
+        assert first.seqs == tuple(range(s.base, s.base + 4))
+        assert first.pair_seqs == (1, 0, 2, 1)
+        second = await s.uow.commit([SUSPENDED])
+        assert (second.seqs, second.pair_seqs) == ((s.base + 4,), (3,))
+        assert (s.reader.pair_seq(HND), s.reader.pair_seq(UTO), s.reader.size()) == (3, 1, s.base + 5)
+        read = leaf.Leaf.parse(s.reader.leaf(s.base + 2))
+        assert (read.seq, read.kind, read.peer, read.pair_seq) == (s.base + 2, "peer.suspended", "HND", 2)
+        assert read.time_ns == first.times_ns[2] == s.clock.wall
+
+    run(test)
+
+
+def test_many_at_once_get_distinct_numbers_without_gap(run: Run) -> None:
+    async def test(s: Store) -> None:
+        done = await asyncio.gather(*(s.uow.commit([SUSPENDED, denied()]) for _ in range(100)))
+        seqs = sorted(itertools.chain.from_iterable(one.seqs for one in done))
+        assert seqs == list(range(s.base, s.base + 200))
+        assert sorted(one.pair_seqs[0] for one in done) == list(range(1, 101))
+        assert all(one.seqs[1] == one.seqs[0] + 1 for one in done)
+
+    run(test)
+
+
+def test_time_in_the_log_never_goes_back(run: Run) -> None:
+    async def test(s: Store) -> None:
+        (before,) = (await s.uow.commit([STARTED])).times_ns
+        s.clock.wall -= 10**9
+        (after,) = (await s.uow.commit([STARTED])).times_ns
+        assert after == before
+
+    run(test)
+
+
+def test_a_refused_change_undoes_its_whole_unit_and_no_other(run: Run) -> None:
+    async def test(s: Store) -> None:
+        too_much = s.uow.commit([SUSPENDED], [put_reply(), charge(101)])
+        fine = s.uow.commit([SUSPENDED], [charge(60)])
+        also_fine = s.uow.commit([SUSPENDED])
+        refused, one, two = await asyncio.gather(too_much, fine, also_fine, return_exceptions=True)
+        assert isinstance(refused, QuotaExhausted)
+        assert not isinstance(one, BaseException) and not isinstance(two, BaseException)
+        assert {one.pair_seqs, two.pair_seqs} == {(1,), (2,)}
+        assert s.reader.size() == s.base + 2
+        assert s.reader.find(HND, "/m", RequestId(bytes(16)), 0) is None
+        assert s.reader.quota_used(HND, ListId.PERSONS, "WATCH", 5) == 60
+
+    run(test)
+
+
+def test_an_entry_outside_the_catalogue_is_refused(run: Run) -> None:
+    bad = [
+        Entry("check.gossip", Phase.EVENT),
+        Entry("check.ask", Phase.EVENT),
+        Entry("peer.suspended", Phase.EVENT, HND),
+        Entry("peer.suspended", Phase.EVENT, HND, public={"suspended": True, "name": "MARTA"}),
+        Entry("peer.suspended", Phase.EVENT, HND, public={"suspended": True}, secret={"name": "MARTA"}),
+        Entry("peer.suspended", Phase.EVENT, HND, public={"suspended": True}, guard={"guarded": True}),
+        Entry("peer.suspended", Phase.EVENT, HND, public={"suspended": True}, retention="for ever"),
+        Entry("peer.suspended", Phase.EVENT, HND, public={"suspended": True}, secret={"officers": ["x" * 2000]}),
+    ]
+
+    async def test(s: Store) -> None:
+        for entry in bad:
+            with pytest.raises(InputRefused):
+                await s.uow.commit([STARTED, entry])
+        assert s.reader.size() == s.base
+
+    run(test)
+
+
+def test_an_unknown_change_is_refused(run: Run) -> None:
+    async def test(s: Store) -> None:
+        with pytest.raises(InputRefused):
+            await s.uow.commit([STARTED], [Change("leaf.delete", {"seq": 0})])
+        assert s.reader.size() == s.base
+
+    run(test)
+
+
+def test_a_reply_is_found_by_its_key_and_its_id_is_used_once(run: Run) -> None:
+    async def test(s: Store) -> None:
+        await s.uow.commit([], [put_reply(b"hash", body=b"first")])
+        found = s.reader.find(HND, "/m", RequestId(bytes(16)), 0)
+        assert (found.request_hash, found.message.body, found.message.header) == (b"hash", b"first", b"header")
+        assert s.reader.find(UTO, "/m", RequestId(bytes(16)), 0) is None
+        assert s.reader.find(HND, "/other", RequestId(bytes(16)), 0) is None
+        assert s.reader.find(HND, "/m", RequestId(bytes(16)), 1) is None
+        await s.uow.commit([], [put_reply(b"hash", body=b"second")])
+        assert s.reader.find(HND, "/m", RequestId(bytes(16)), 0).message.body == b"first"
+        with pytest.raises(RequestReused):
+            await s.uow.commit([SUSPENDED], [put_reply(b"other")])
+
+    run(test)
+
+
+def test_an_officers_reply_is_kept_sealed(run: Run) -> None:
+    async def test(s: Store) -> None:
+        put = {"request_id": bytes(16), "request_hash": b"hash", "sealed": b"box", "expires_ns": 1 << 62}
+        await s.uow.commit([], [Change("home_reply.put", put)])
+        assert s.reader.home_reply(RequestId(bytes(16))) == (b"hash", b"box")
+        assert s.reader.home_reply(RequestId(bytes([1]) * 16)) is None
+        with pytest.raises(RequestReused):
+            await s.uow.commit([], [Change("home_reply.put", put | {"request_hash": b"else"})])
+
+    run(test)
+
+
+def test_the_quota_is_charged_once_a_leg_and_cannot_be_numbered_around(run: Run) -> None:
+    async def test(s: Store) -> None:
+        leg: dict[str, Any] = {"leg_id": bytes(16), "slots": 32}
+        with pytest.raises(QuotaExhausted):
+            await s.uow.commit([], [charge(0, batch=1, **leg)])
+        await s.uow.commit([], [charge(64, batch=0, **leg)])
+        await s.uow.commit([], [charge(64, batch=0, **leg)])
+        assert s.reader.quota_used(HND, ListId.PERSONS, "WATCH", 5) == 64
+        await s.uow.commit([], [charge(0, batch=1, **leg)])
+        await s.uow.commit([], [charge(0, batch=1, **leg)])
+        with pytest.raises(QuotaExhausted):
+            await s.uow.commit([], [charge(0, batch=2, **leg)])
+        with pytest.raises(QuotaExhausted):
+            await s.uow.commit([], [charge(64, batch=0, leg_id=bytes([1]) * 16)])
+        assert s.reader.quota_used(HND, ListId.PERSONS, "WATCH", 5) == 64
+        assert s.reader.quota_used(HND, ListId.PERSONS, "WATCH", 6) == 0
+
+    run(test)
+
+
+def test_list_entries_are_entered_altered_and_withdrawn(run: Run) -> None:
+    async def test(s: Store) -> None:
+        def put(entry_id: str, body: bytes) -> Change:
+            return Change("entry.put", {"list": "PERSONS", "entry_id": entry_id, "body": body})
+
+        withdraw = Change("entry.withdraw", {"list": "PERSONS", "entry_id": "b", "at_ns": 7})
+        await s.uow.commit([], [put("b", b"2"), put("a", b"1"), put("c", b"3")])
+        await s.uow.commit([], [put("c", b"33"), withdraw])
+        assert list(s.reader.all(ListId.PERSONS)) == [b"1", b"33"]
+        assert list(s.reader.all(ListId.DOCUMENTS)) == []
+        assert (s.reader.entry(ListId.PERSONS, "a"), s.reader.entry(ListId.PERSONS, "b")) == (b"1", None)
+        with pytest.raises(NotFoundOrNotPermitted):
+            await s.uow.commit([], [withdraw])
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("change", "who", "read"), [("manifest.put", "peer", "manifests"), ("copy.put", "owner", "copies")]
+)
+def test_manifests_versions_only_rise(run: Run, change: str, who: str, read: str) -> None:
+    async def test(s: Store) -> None:
+        def put(version: int, other: str = "HND") -> Change:
+            args = {
+                who: other, "list": "PERSONS", "group": "WATCH", "epoch": "e", "version": version,
+                "body": b"%d" % version, "header": b"h", "signature": b"s",
+            }  # fmt: skip
+            return Change(change, args)
+
+        await s.uow.commit([], [put(1), put(3), put(2, "UTO")])
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([], [put(3)])
+        found = getattr(s.reader, read)()
+        assert [(m.other, m.version, m.message.body) for m in found] == [("HND", 3, b"3"), ("UTO", 2, b"2")]
+
+    run(test)
+
+
+def test_a_peers_epoch_comes_before_the_common_one(run: Run) -> None:
+    async def test(s: Store) -> None:
+        assert s.reader.epoch(HND) is None
+        await s.uow.commit([], [Change("epoch.put", {"peer": "", "epoch": "common", "expires_ns": 5})])
+        await s.uow.commit([], [Change("epoch.put", {"peer": HND, "epoch": "own", "expires_ns": 6})])
+        assert (s.reader.epoch(HND), s.reader.epoch(UTO)) == (("own", 6), ("common", 5))
+
+    run(test)
+
+
+def test_a_commit_expects_the_bundles_it_was_decided_under_and_an_active_peer(run: Run) -> None:
+    async def test(s: Store) -> None:
+        expect = {"baseline": b"b", "national": b"n", "peer_active": HND}
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([SUSPENDED], [Change("expect", expect)])
+        await s.uow.commit([], [activate("baseline", b"b", 1), activate("national", b"n", 1)])
+        await s.uow.commit([SUSPENDED], [Change("expect", expect)])
+        await s.uow.commit([], [activate("national", b"n2", 2)])
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([SUSPENDED], [Change("expect", expect)])
+        assert not s.reader.is_suspended(HND)
+        await s.uow.commit([], [Change("peer.suspend", {"peer": HND, "suspended": True})])
+        assert s.reader.is_suspended(HND) and s.reader.suspended() == [HND]
+        with pytest.raises(PeerSuspended):
+            await s.uow.commit([SUSPENDED], [Change("expect", expect | {"national": b"n2"})])
+        await s.uow.commit([SUSPENDED], [Change("expect", expect | {"national": b"n2", "peer_active": ""})])
+        assert s.reader.size() == s.base + 2
+
+    run(test)
+
+
+def test_bundle_sequences_and_federation_versions_only_rise(run: Run) -> None:
+    async def test(s: Store) -> None:
+        await s.uow.commit([], [activate("national", b"a", 4)])
+        await s.uow.commit([], [activate("national", b"a", 4)])
+        for digest, sequence in ((b"b", 4), (b"b", 3), (b"a", 3)):
+            with pytest.raises(VerificationFailed):
+                await s.uow.commit([], [activate("national", digest, sequence)])
+        assert s.reader.policy_sequence("national") == (4, b"a")
+        assert s.reader.policy_sequence("baseline") is None
+
+        assert s.reader.federation() is None
+        await s.uow.commit([], [Change("federation.put", {"version": 2, "body": b"two"})])
+        await s.uow.commit([], [Change("federation.put", {"version": 2, "body": b"two"})])
+        for version, body in ((2, b"other"), (1, b"one")):
+            with pytest.raises(VerificationFailed):
+                await s.uow.commit([], [Change("federation.put", {"version": version, "body": body})])
+        assert s.reader.federation() == (2, b"two")
+
+    run(test)
+
+
+def test_officers_are_entered_and_retired(run: Run) -> None:
+    async def test(s: Store) -> None:
+        await s.uow.commit([], [Change("officer.put", {"officer": "P-1", "body": b"key"})])
+        await s.uow.commit([], [Change("officer.retire", {"officer": "P-1", "at_ns": 9})])
+        with pytest.raises(NotFoundOrNotPermitted):
+            await s.uow.commit([], [Change("officer.retire", {"officer": "P-1", "at_ns": 9})])
+        assert s.reader.officer("P-1").retired_ns == 9
+        await s.uow.commit([], [Change("officer.put", {"officer": "P-1", "body": b"new"})])
+        assert [(o.officer, o.body, o.retired_ns) for o in s.reader.officers()] == [("P-1", b"new", None)]
+        assert s.reader.officer("P-2") is None
+
+    run(test)
+
+
+def test_a_witness_moves_forward_only_and_says_where_it_stands(run: Run) -> None:
+    hashes = [merkle.leaf_hash(bytes([n])) for n in range(9)]
+
+    def root(size: int) -> bytes:
+        return merkle.root_of(hashes[:size])
+
+    def proof(old: int, new: int) -> list[bytes]:
+        return merkle.consistency_proof(old, new, lambda n, i: merkle.root_of(hashes[i << n : (i + 1) << n]))
+
+    async def test(s: Store) -> None:
+        assert s.reader.witness("h") is None
+        await s.witness("h", 0, 4, root(4), b"note 4", [])
+        await s.witness("h", 4, 7, root(7), b"note 7", proof(4, 7))
+        await s.witness("h", 7, 7, root(7), b"note 7", [])
+        assert (s.reader.witness("h").size, s.reader.witness_note("h")) == (7, b"note 7")
+        for old, new, with_root, steps, step, position in (
+            (4, 9, root(9), proof(4, 9), "old_size", 7),
+            (0, 9, root(9), [], "old_size", 7),
+            (9, 7, root(7), [], "bad_request", None),
+            (7, 7, root(6), [], "old_size", 7),
+            (7, 9, root(8), proof(7, 9), "proof", None),
+            (7, 9, root(9), proof(4, 9), "proof", None),
+            (7, 9, root(9), [], "proof", None),
+        ):
+            with pytest.raises(VerificationFailed) as caught:
+                await s.witness("h", old, new, with_root, b"bad", steps)
+            assert (caught.value.step, caught.value.position) == (step, position)
+        assert (s.reader.witness("h").size, s.reader.witness_note("h")) == (7, b"note 7")
+        # A caller that has verified the proof itself leaves the comparison to the store.
+        await s.witness("h", 7, 9, root(9), b"note 9")
+        with pytest.raises(VerificationFailed):
+            await s.witness("h", 7, 9, root(9), b"note 9")
+
+    run(test)
+
+
+def test_of_two_racing_requests_a_witness_takes_one(run: Run) -> None:
+    async def test(s: Store) -> None:
+        done = await asyncio.gather(
+            s.witness("h", 0, 4, bytes(32), b"a"), s.witness("h", 0, 5, bytes(32), b"b"), return_exceptions=True
+        )
+        assert sorted(type(one).__name__ for one in done) == ["NoneType", "VerificationFailed"]
+
+    run(test)
+
+
+def test_cosignatures_are_shown_with_their_checkpoint(run: Run) -> None:
+    async def test(s: Store) -> None:
+        noted, digest = s.reader.last_checkpoint()
+        head = checkpoint.parse(note.open_note(noted, [LOG_KEY]).text)
+        assert head.digest == digest
+        assert s.reader.last_checkpoint(1) is None and s.reader.witnessed_size(HND) == 0
+        one = line(head.encode(), 1_700_000_000, WITNESS_KEY, WITNESS.sign)
+        put = {"size": head.size, "name": WITNESS_KEY.name, "witness": HND, "line": one}
+        await s.uow.commit([], [Change("cosignature.put", put)])
+        opened = note.open_note(s.reader.last_checkpoint(1)[0], [LOG_KEY, WITNESS_KEY])
+        assert [good.time_s for good in opened.verified] == [0, 1_700_000_000]
+        assert s.reader.witnessed_size(HND) == head.size
+        assert [size for size, _ in s.reader.cosigned_checkpoints(1 << 40)] == [head.size]
+        assert s.reader.checkpoint(head.size) == s.reader.last_checkpoint()[0]
+        with pytest.raises(NotFoundOrNotPermitted):
+            await s.uow.commit([], [Change("cosignature.put", put | {"size": 1 << 40})])
+        with pytest.raises(VerificationFailed):
+            await s.uow.commit([], [Change("cosignature.put", put | {"name": "other"})])
+
+    run(test)
+
+
+def test_leaves_prove_their_place_and_payloads_open_to_their_readers_only(run: Run) -> None:
+    async def test(s: Store) -> None:
+        await asyncio.gather(*(s.uow.commit([denied(f"C-{n}")]) for n in range(300)))
+        size = s.reader.size()
+        assert size == s.base + 300
+        leaves = s.reader.leaves(0, size)
+        tree = s.reader.tree()
+        root = merkle.root_of([merkle.leaf_hash(one) for one in leaves])
+        assert tree.root() == root
+        for seq in (0, 255, 256, size - 1):
+            merkle.verify_inclusion(seq, size, merkle.leaf_hash(leaves[seq]), s.reader.inclusion(seq, size), root)
+        for old in (1, 255, 256, 257, size - 1):
+            merkle.verify_consistency(old, size, tree.root(old), root, s.reader.consistency(old, size))
+
+        supervisor = seal.Opener(bytes(PEOPLE["supervisor"]))
+        desk = seal.Opener(bytes(PEOPLE["desk"]))
+        cases = set()
+        for seq, sealed in s.reader.payloads(s.base, size):
+            read = leaf.Leaf.parse(leaves[seq])
+            cases.add(leaf.open_fields(read, supervisor.open(sealed).secret)["case"])
+            assert desk.open(sealed) == seal.Opened(b"", b"")
+        assert cases == {f"C-{n}" for n in range(300)}
+        assert not any(b"P-77" in one or b"C-1" in one for one in leaves)
+
+    run(test)
+
+
+def test_errors_are_of_the_catalogue(run: Run) -> None:
+    async def test(s: Store) -> None:
+        with pytest.raises(GatewayError):
+            await s.uow.commit([STARTED], [charge(-1)])
+
+    run(test)
