@@ -137,7 +137,7 @@ class _Unusable(Exception):
     """The layer's answer is not of the form we know, so it is not a yes."""
 
 
-_NO: Final = {"schema": SCHEMA, "allow": False}
+NO: Final = {"schema": SCHEMA, "allow": False}
 
 _FIELDS: Final = frozenset(
     {
@@ -230,7 +230,7 @@ def _grant(answer: object) -> _Grant | None:
     """A layer's yes, or None for its no in due form. Raises _Unusable for everything else."""
     if not isinstance(answer, dict):
         raise _Unusable
-    if answer == _NO and answer["allow"] is False:
+    if answer == NO and answer["allow"] is False:
         return None
     if answer.keys() != _FIELDS or answer["schema"] != SCHEMA or answer["allow"] is not True:
         raise _Unusable

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 REASONS: Final[Mapping[str, str]] = {
-    "agency": "The agency is not named in the agreement.",
-    "agreement_not_in_force": "The agreement has not begun or has ended.",
+    "agency": "The agency is not named in the agreement or mandate.",
+    "agreement_not_in_force": "The agreement or mandate has not begun or has ended.",
     "case_required": "A case, shift or decision reference is required.",
     "class_size": "The batch does not have a permitted size.",
     "denied": "The rules did not permit it.",
     "issuer": "Only the state that issued a document may list it.",
     "key_type": "A match key was asked that is not granted for the purpose.",
-    "legal_basis": "The legal basis is not one that the agreement names for the purpose.",
+    "legal_basis": "The legal basis is not one that the agreement or mandate names.",
     "list": "The purpose does not reach this list.",
     "listing_mandate": "No mandate of this state permits the agency to change the list on this legal basis.",
     "malformed": "The question is not of the form the rules read.",

@@ -1,0 +1,46 @@
+"""The embedded engine (regorus, Microsoft's Rego in Rust) behind the few calls we use. The only module that imports it.
+
+An engine belongs to the thread that made it, and its panics are no `Exception` (`is_engine_fault`). After any fault an
+engine is thrown away: a failed `set_input` leaves the old input in place (rego.md 1.3).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import regorus  # type: ignore[import-untyped]
+
+
+class Rego:
+    """One engine with its modules and data. Every method may raise what `is_engine_fault` knows."""
+
+    def __init__(self) -> None:
+        self._engine = regorus.Engine()
+
+    def add_module(self, name: str, text: str) -> None:
+        """Parse a Rego v1 module. Nothing but its syntax is checked."""
+        self._engine.add_policy(name, text)
+
+    def add_data(self, document: Mapping[str, Any]) -> None:
+        """Merge a document into `data`."""
+        self._engine.add_data_json(json.dumps(document))
+
+    def set_input(self, document: Mapping[str, Any]) -> None:
+        """The document that rules see as `input`."""
+        self._engine.set_input(document)
+
+    def rule(self, path: str) -> object:
+        """A rule's value in Python's types (a set as a set); None where it is undefined or null."""
+        value: object = self._engine.eval_rule(path)
+        return value
+
+    def trees(self) -> list[dict[str, Any]]:
+        """The syntax tree of each module."""
+        return [dict(entry["ast"]) for entry in json.loads(self._engine.get_ast_as_json())]
+
+
+def is_engine_fault(fault: BaseException) -> bool:
+    """True for what the engine raises: errors, and its panics, which `except Exception` would miss."""
+    return isinstance(fault, Exception) or type(fault).__name__ == "PanicException"

@@ -1,0 +1,156 @@
+# METADATA
+# title: The regional baseline
+# description: >-
+#   What every member holds to, whatever two states agree. Default deny; a question is permitted only if every condition
+#   is met, so that a missing or mistyped field makes the condition undefined and the answer no. The row that a question
+#   is compared with is made of the purpose catalogue and the region's limits when the bundle is built.
+# scope: package
+package limen.baseline.sharing
+
+import data.limen.baseline.catalogue
+import data.limen.baseline.prepared
+
+default decision := {"schema": "limen.decision/1", "allow": false}
+
+# METADATA
+# title: The baseline's answer
+# description: The row's grant, or no.
+# entrypoint: true
+decision := row.grant if {
+	input.schema == "limen.question/1"
+
+	# One look-up with a default costs a tenth of a chain of brackets in the embedded engine.
+	row := object.get(prepared, [input.stage, input.purpose], {})
+	row.operations[input.operation]
+	row.lists[input.list]
+	row.roles[input.role]
+	input.class_size in row.classes
+	input.has_case == row.has_case
+
+	# Both bounds: in Rego's order every string is more than every number.
+	row.signers_min <= input.signers
+	input.signers <= row.signers_max
+
+	is_array(input.key_types)
+	count(input.key_types) >= row.key_types_min
+	every key_type in input.key_types {
+		row.key_types[key_type]
+	}
+
+	# A basis where one is due, and never a model that binds other states only.
+	is_string(input.legal_basis)
+	has_basis := input.legal_basis != ""
+	has_basis == row.has_basis
+	not catalogue.models[input.legal_basis]
+
+	is_string(input.agency)
+	is_string(input.asker)
+	is_string(input.owner)
+	at_home := input.asker == input.owner
+	at_home == row.at_home
+
+	# Only the issuing state may enter or change a document's record.
+	issuers := {"none": [], "owner": [input.owner]}
+	input.issuers == issuers[row.issuers]
+
+	is_number(input.time_ns)
+}
+
+# The rest is asked only after a no.
+
+row := prepared[input.stage][input.purpose]
+
+well_formed if {
+	input.schema == "limen.question/1"
+	is_string(input.operation)
+	is_string(input.legal_basis)
+	is_string(input.agency)
+	is_string(input.asker)
+	is_string(input.owner)
+	is_array(input.key_types)
+	is_array(input.issuers)
+	is_boolean(input.has_case)
+	is_number(input.class_size)
+	is_number(input.signers)
+	is_number(input.time_ns)
+}
+
+reasons contains "malformed" if not well_formed
+
+reasons contains "stage" if not prepared[input.stage]
+
+reasons contains "purpose_unknown" if not catalogue.purposes[input.purpose]
+
+reasons contains "purpose_not_offered" if {
+	catalogue.purposes[input.purpose]
+	prepared[input.stage]
+	not row
+}
+
+reasons contains "operation" if {
+	row
+	not row.operations[input.operation]
+}
+
+reasons contains "list" if {
+	row
+	not row.lists[input.list]
+}
+
+reasons contains "role" if {
+	row
+	not row.roles[input.role]
+}
+
+reasons contains "class_size" if {
+	row
+	not input.class_size in row.classes
+}
+
+reasons contains "case_required" if {
+	row.has_case
+	not input.has_case
+}
+
+reasons contains "signers" if {
+	row
+	not signed
+}
+
+signed if {
+	row.signers_min <= input.signers
+	input.signers <= row.signers_max
+}
+
+reasons contains "key_type" if {
+	row
+	some key_type in input.key_types
+	not row.key_types[key_type]
+}
+
+reasons contains "key_type" if {
+	row
+	count(input.key_types) < row.key_types_min
+}
+
+reasons contains "legal_basis" if {
+	row.has_basis
+	input.legal_basis == ""
+}
+
+reasons contains "legal_basis" if catalogue.models[input.legal_basis]
+
+reasons contains "not_the_owner" if {
+	row.at_home
+	input.asker != input.owner
+}
+
+reasons contains "not_the_owner" if {
+	row.at_home == false
+	input.asker == input.owner
+}
+
+reasons contains "issuer" if {
+	row.issuers == "owner"
+	input.issuers != [input.owner]
+}
