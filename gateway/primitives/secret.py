@@ -14,6 +14,7 @@ _PR_SET_DUMPABLE: Final = 4
 _PR_GET_DUMPABLE: Final = 3
 _MCL_CURRENT: Final = 1
 _MCL_FUTURE: Final = 2
+_MCL_ONFAULT: Final = 4
 _CAP_IPC_LOCK: Final = 14
 
 _unlocked_buffers = 0
@@ -128,7 +129,8 @@ def lock_all() -> bool:
     """
     global _all_locked
     if not _all_locked and _may_lock_without_limit():
-        _all_locked = _libc().mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0
+        # On fault: a page that was never touched holds no secret and need not be brought in.
+        _all_locked = _libc().mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0
     return _all_locked
 
 
@@ -137,8 +139,8 @@ def _may_lock_without_limit() -> bool:
     if hard == resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
         return True
-    for line in Path("/proc/self/status").read_text("ascii").splitlines():
-        if line.startswith("CapEff:"):
+    for line in Path("/proc/self/status").read_bytes().splitlines():
+        if line.startswith(b"CapEff:"):
             return bool(int(line.split()[1], 16) >> _CAP_IPC_LOCK & 1)
     return False
 
