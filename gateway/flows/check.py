@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 from gateway import ports
@@ -21,6 +22,7 @@ from gateway.errors import (
     EpochRefused,
     GatewayError,
     InputRefused,
+    Malformed,
     PeerSuspended,
     PeerUnreachable,
     PolicyDenied,
@@ -28,8 +30,8 @@ from gateway.errors import (
     RequestReused,
     VerificationFailed,
 )
-from gateway.people.origins import Origins, candidate_origins, could_be_child
-from gateway.people.person import Document, Person
+from gateway.people.origins import Origins, candidate_origins
+from gateway.people.person import Document, Person, could_be_child
 from gateway.policy import catalogue, floors
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
@@ -47,8 +49,11 @@ TRAVELLERS_MAX = 1000
 """Largest question, travellers: three flights."""
 
 HOME_REPLY_KEPT_NS = 24 * 3600 * 10**9
-SLOT_SEALED_BYTES = 160
-"""Room in a leg's sealed payload for one ordered match key; the whole is padded to the class."""
+KEY_SEALED_BYTES = 192
+"""Room in an intent's sealed payload for one ordered match key; the whole is padded to the class."""
+
+HIT_SEALED_BYTES = 64
+"""Room in an outcome's for one hit: a slot makes one at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +317,8 @@ def _leg(inquiry: Inquiry, owner: PeerId, list_id: ListId, permit: Permit, now: 
         )
     class_size = batches.class_for(len(keys))
     count = max(1, -(-len(keys) // class_size))
-    guards = {number: _guard(inquiry, traveller, owner) for number, traveller in enumerate(inquiry.travellers)}
+    today = datetime.fromtimestamp(now / 1e9, tz=UTC).date()
+    guards = {number: _guard(inquiry, traveller, owner, today) for number, traveller in enumerate(inquiry.travellers)}
     return _Leg(
         owner=owner,
         permit=permit,
@@ -331,14 +337,18 @@ def _origins(inquiry: Inquiry, traveller: Traveller) -> Origins:
     return candidate_origins(traveller.person, traveller.documents, inquiry.declared_origins)
 
 
-def _guard(inquiry: Inquiry, traveller: Traveller, owner: PeerId) -> str:
+def _guard(inquiry: Inquiry, traveller: Traveller, owner: PeerId, today: date) -> str:
     """Why nothing about this traveller may reach this owner, or ""."""
     return floors.guard(
         inquiry.purpose,
         owner,
         origins=_origins(inquiry, traveller),
-        protected=inquiry.protection_declared or any(d.is_protection for d in traveller.documents),
-        child=traveller.person is not None and could_be_child(traveller.person),
+        protected=(
+            inquiry.protection_declared
+            or any(document.is_protection for document in traveller.documents)
+            or (traveller.person is not None and bool(traveller.person.tags))
+        ),
+        child=traveller.person is not None and could_be_child(traveller.person, today),
     )
 
 
@@ -364,7 +374,14 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
     except (PolicyDenied, PeerSuspended, QuotaExhausted, BaselineOutdated) as refusal:
         leg.refusal = getattr(refusal, "reasons", None) or (refusal.row.reason.lower(),)
         return
-    except (PeerUnreachable, EpochRefused, CapabilityMissing, VerificationFailed, TimeoutError) as failure:
+    except (
+        PeerUnreachable,
+        EpochRefused,
+        CapabilityMissing,
+        VerificationFailed,
+        Malformed,
+        TimeoutError,
+    ) as failure:
         # A batch whose proof fails is void as a whole: unreachable, never "nothing to report".
         leg.failure = failure.row.reason.lower() if isinstance(failure, GatewayError) else "late"
         return
@@ -467,6 +484,7 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
         "national": leg.permit.national,
     }
     secret: dict[str, Scalar | list[Scalar]]
+    room = KEY_SEALED_BYTES if phase is Phase.INTENT else HIT_SEALED_BYTES
     if phase is Phase.INTENT:
         secret = {
             "officer": officer.officer,
@@ -493,7 +511,7 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
         secret=secret,
         guard=guard,
         retention="30d",
-        sealed_bytes=1024 + SLOT_SEALED_BYTES * leg.class_size * len(leg.seeds),
+        sealed_bytes=1024 + room * leg.class_size * len(leg.seeds),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 from gateway import ports
@@ -19,8 +20,9 @@ from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.primitives.lp import lp
 from gateway.pseudonym import label as labels
-from gateway.pseudonym import schedule
+from gateway.pseudonym import matchkeys, schedule
 from gateway.pseudonym import table as tables
+from gateway.pseudonym.key import MatchKey
 from gateway.terms.exchange import KeyScope, Manifest, SignedMessage
 from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup
 from gateway.terms.words import KeyType, ListId, Role
@@ -104,7 +106,7 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]
         group = catalogue.group_of(purpose)
         for list_id in catalogue.lists_of(purpose):
             entries = list(world.book.list_entries(list_id))
-            padded = tables.padded_count(sum(telling.keys_upper_bound(entry) for entry in entries))
+            padded = tables.padded_count(sum(len(keys_of(entry, ALL_KEY_TYPES)) for entry in entries))
             for peer in peers:
                 if world.book.is_suspended(peer):
                     continue
@@ -133,7 +135,7 @@ async def _publish_one(
     told: list[ListEntry] = []
     withheld: dict[str, int] = {}
     for entry in entries:
-        reason = telling.may_tell(entry, peer, group, permit, now, owner=world.state)
+        reason = telling.may_tell(entry, peer, kinds=permit.kinds, owner=world.state, now_ns=now)
         if reason is None:
             told.append(entry)
         else:
@@ -248,7 +250,7 @@ async def _sealed(
     handles = await world.keys.handles(scope, [entry.entry_id for entry in told])
     rows: list[tuple[ListEntry, bytes, bytes]] = []
     for entry, handle in zip(told, handles, strict=True):
-        for key in telling.keys_of(entry, key_types):
+        for key in keys_of(entry, frozenset(key_types)):
             rows.append((entry, handle, key.input.open()))
     outputs: list[bytes] = []
     step = 4096
@@ -259,8 +261,29 @@ async def _sealed(
         tag = schedule.tag(y)
         # Two entries with one key: the first in entry order stands; the owner sees both when a case opens.
         if tag not in sealed:
-            sealed[tag] = labels.seal_label(y, table_id, version, telling.label_of(entry, handle))
+            sealed[tag] = labels.seal_label(y, table_id, version, label_of(entry, handle))
     return sorted(sealed.items())
+
+
+ALL_KEY_TYPES = frozenset(KeyType)
+
+
+def keys_of(entry: ListEntry, key_types: frozenset[KeyType]) -> tuple[MatchKey, ...]:
+    """Every match key of an entry: the owner expands aliases, documents and ranges of years."""
+    return matchkeys.for_asking(entry.person, entry.documents, key_types)
+
+
+def label_of(entry: ListEntry, handle: bytes) -> labels.Label:
+    """What a hit on the entry says. Protection changes nothing in it (T12)."""
+    return labels.Label(
+        kind=entry.kind,
+        action=entry.action,
+        urgency=entry.urgency,
+        handling=entry.handling,
+        expiry_day=(entry.valid_until - date(1970, 1, 1)).days,
+        contact=entry.contact,
+        handle=handle,
+    )
 
 
 async def _source(

@@ -4,6 +4,8 @@ The tables are frozen per key-type version: two gateways must spell a name alike
 compares it.
 """
 
+# ruff: noqa: RUF001, RUF003 (the tables below are made of look-alikes on purpose)
+
 from __future__ import annotations
 
 import hashlib

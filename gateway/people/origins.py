@@ -23,9 +23,7 @@ class Origins:
         return state in self.states or (self.all_but_issuer and state not in self.issuers)
 
 
-def candidate_origins(
-    person: Person | None, documents: Iterable[Document], declared: Iterable[str] = ()
-) -> Origins:
+def candidate_origins(person: Person | None, documents: Iterable[Document], declared: Iterable[str] = ()) -> Origins:
     """Every nationality claimed or recorded, document issuer, country of birth, former residence, and what the booth
     declared. XXA, XXB, XXC, XXX, a refugee's document and no nationality at all count as every peer but the issuer.
 

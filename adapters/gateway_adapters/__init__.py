@@ -1,0 +1,1 @@
+"""National sources and published formats, each a reader: `read(bytes, ...) -> records`."""
