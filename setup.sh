@@ -199,7 +199,7 @@ exec 9>&-
 # --- the verb -----------------------------------------------------------------------------------------------------------
 case $verb in
 demo) exec .venv/bin/limen demo "$@" ;;
-test) exec "$env_python" -m pytest -n 2 -m "not slow" "$@" ;;
+test) exec "$env_python" -m pytest -n 2 --dist loadfile -m "not slow" "$@" ;;
 run)
     program=$1
     shift
