@@ -32,6 +32,9 @@ CARD_SCHEMA: Final = "limen/member/1"
 DOMAIN: Final = b"limen/federation/1\n"
 """Stands before the text in what is signed, so that the signature is good for nothing else."""
 
+FILE_NAME: Final = "document.note"
+"""In the node's folder `federation`."""
+
 DOCUMENT_BYTES_MAX: Final = 1 << 20
 MEMBERS_MAX: Final = 200
 

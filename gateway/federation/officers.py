@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -28,6 +28,9 @@ DOMAIN: Final = b"limen/register/1\n"
 
 FIRST: Final = bytes(32)
 """What the first line names as the line before it."""
+
+FILE_NAME: Final = "register.jsonl"
+"""In the node's folder `officers`."""
 
 LINE_BYTES_MAX: Final = 4096
 REGISTER_BYTES_MAX: Final = 64 << 20
@@ -97,14 +100,20 @@ class Register:
     def __init__(self, lines: Sequence[Line] = ()) -> None:
         self.lines = tuple(lines)
         self._people: dict[OfficerId, Enrolled] = {}
+        self._last: dict[OfficerId, Line] = {}
         for line in lines:
             self._people[line.person.officer] = line.person
+            self._last[line.person.officer] = line
         self._by_key = {person.thumbprint: person for person in self._people.values()}
 
     @property
     def head(self) -> bytes:
         """SHA-256 of the last line."""
         return self.lines[-1].digest if self.lines else FIRST
+
+    def last_line(self, officer: OfficerId) -> Line | None:
+        """The last act about a person, or None."""
+        return self._last.get(officer)
 
     def people(self) -> list[Enrolled]:
         """Everyone ever enrolled as they stand now, by personnel number."""
@@ -179,17 +188,18 @@ def retire(register: Register, officer: OfficerId, at_ns: int, seed: bytes) -> L
     return _append(register, Act.RETIRED, ended, at_ns, seed)
 
 
-def unlogged(register: Register, logged: Iterable[bytes]) -> tuple[Line, ...]:
-    """The lines that the log does not hold yet, oldest first. `logged` are the digests it holds.
+def unlogged(register: Register, logged: Mapping[OfficerId, bytes]) -> tuple[Line, ...]:
+    """The lines that the log does not hold yet, oldest first. `logged` is the last line it holds of each officer.
 
     Raises:
-        VerificationFailed: the log holds an act that the register does not: its tail was cut or replaced.
+        VerificationFailed: the log holds a line that the register does not: its tail was cut or replaced.
     """
-    known = {line.digest for line in register.lines}
-    held = set(logged)
-    if not held <= known:
-        raise VerificationFailed("register", f"{len(held - known)} acts of the log are missing from the register")
-    return tuple(line for line in register.lines if line.digest not in held)
+    place = {line.raw: line.seq for line in register.lines}
+    missing = [raw for raw in logged.values() if raw not in place]
+    if missing:
+        raise VerificationFailed("register", f"{len(missing)} acts of the log are missing from the register")
+    last = {officer: place[raw] for officer, raw in logged.items()}
+    return tuple(line for line in register.lines if line.seq > last.get(line.person.officer, -1))
 
 
 class _Rules:

@@ -126,12 +126,15 @@ def test_the_rules_hold_for_the_registers_own_key_too() -> None:
 
 
 def test_acts_that_the_log_lacks_are_told_and_a_cut_tail_is_found() -> None:
-    digests = [line.digest for line in REGISTER.lines]
-    assert officers.unlogged(REGISTER, []) == REGISTER.lines
-    assert officers.unlogged(REGISTER, digests[:1]) == REGISTER.lines[1:]
-    assert officers.unlogged(REGISTER, digests) == ()
+    first, second = REGISTER.lines
+    assert officers.unlogged(REGISTER, {}) == REGISTER.lines
+    assert officers.unlogged(REGISTER, {OfficerId("ana"): first.raw}) == (second,)
+    assert officers.unlogged(REGISTER, {OfficerId("ana"): first.raw, OfficerId("ben"): second.raw}) == ()
     with pytest.raises(VerificationFailed, match="1 acts of the log are missing"):
-        officers.unlogged(Register(REGISTER.lines[:1]), digests)
+        officers.unlogged(Register(REGISTER.lines[:1]), {OfficerId("ben"): second.raw})
+    gone = Register([*REGISTER.lines, officers.retire(REGISTER, OfficerId("ana"), NOW + DAY, REGISTER_SEED)])
+    assert officers.unlogged(gone, {OfficerId("ana"): first.raw, OfficerId("ben"): second.raw}) == gone.lines[2:]
+    assert gone.last_line(OfficerId("ana")) == gone.lines[2]
 
 
 @given(
