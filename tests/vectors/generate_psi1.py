@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psi1_reference as ref
+from tests.vectors import psi1_reference as ref
 
 FILE = Path(__file__).with_name("psi1.json")
 
@@ -29,8 +29,8 @@ def fixed(name: str, size: int = 32) -> bytes:
 SCOPE = {"owner": "HND", "list": "PERSONS", "group": "WATCH", "epoch": "20260101-0a1b2c3d", "peer": "PAN"}
 KEYS = [
     ["doc/1", "VEN", "T55637667"],
-    ["name_year/1", "KASOULIDIS", "MEWES", "1991"],
-    ["met2_dob/1", "KSLT", "1991-05-22"],
+    ["name_year/1", "KASOULIDIS MEWES WAKUSHIMA", "1991"],
+    ["met2_dob/1", "KSLTS", "MWS", "19910522"],
 ]
 
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psi1_reference as ref
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from gateway.primitives.lp import lp
 from gateway.pseudonym import batch, label, oprf, schedule, table
 from gateway.terms import EpochId, ListId, PeerId, PurposeGroup, RequestId
 from gateway.terms.exchange import KeyScope
+from tests.vectors import psi1_reference as ref
 
 HERE = Path(__file__).parent
 PSI = json.loads((HERE / "psi1.json").read_text("ascii"))
