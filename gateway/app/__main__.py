@@ -1,0 +1,62 @@
+"""`python -m gateway.app PROCESS --config FILE`: one process of a node, started by the supervisor.
+
+Each process imports only what it is made of: the key process has no gRPC, the gateway no key, the supervisor nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from gateway import config
+from gateway.errors import GatewayError
+
+PROCESSES = {
+    "keys": "gateway.app.keys",
+    "writer": "gateway.app.writer",
+    "gateway": "gateway.app.node",
+    "jobs": "gateway.app.jobs",
+}
+"""Name -> module with `async def run(settings, ready)`."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one process until SIGTERM. A refusal at start is one sentence on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m gateway.app")
+    parser.add_argument("process", choices=PROCESSES)
+    parser.add_argument("--config", required=True, type=Path)
+    parser.add_argument("--set", action="append", default=[])
+    args = parser.parse_args(argv)
+    os.umask(0o077)
+    try:
+        flags = dict(item.split("=", 1) for item in args.set)
+        settings = config.load(args.config, flags=flags)
+        module = importlib.import_module(PROCESSES[args.process])
+        ready = settings.paths.run / f"{args.process}.ready"
+
+        def say_ready() -> None:
+            ready.write_text(f"{os.getpid()}\n", "ascii")
+
+        with asyncio.Runner(loop_factory=_loop_factory(args.process)) as runner:
+            runner.run(module.run(settings, say_ready))
+        return 0
+    except GatewayError as error:
+        print(f"limen {args.process}: {error}", file=sys.stderr)
+        return 1
+
+
+def _loop_factory(process: str) -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop where calls are served; the key process keeps the standard loop, it answers one caller at a time."""
+    if process in {"gateway", "writer", "keys"}:
+        import uvloop
+
+        return uvloop.Loop
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What stands behind the peers' listener: each call becomes one flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway import __version__, ports
+from gateway.errors import NotFoundOrNotPermitted
+from gateway.flows import answer, witness
+from gateway.flows.answer import AnsweringWorld
+from gateway.flows.witness import WitnessWorld
+from gateway.ports import SignedManifest
+from gateway.rpc.convert.peers import SUITE
+from gateway.rpc.server import PEER_METHODS, CallContext
+from gateway.terms.exchange import (
+    CheckpointRequest,
+    CheckRequest,
+    ChunkRequest,
+    Description,
+    ManifestRequest,
+    SignedMessage,
+)
+from gateway.terms.words import BATCH_CLASSES, KeyType
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """`rpc.doors.PeerDoor` over the flows. `answering` and `witnessing` are asked anew: policy and members change."""
+
+    answering: Callable[[], AnsweringWorld]
+    witnessing: Callable[[], WitnessWorld]
+    published: ports.Tables
+    clock: ports.Clock
+
+    async def check(self, request: CheckRequest, call: CallContext) -> SignedMessage:
+        """Evaluate one batch."""
+        return await answer.answer(request, call.request_hash, self.answering())
+
+    async def manifest(self, request: ManifestRequest, call: CallContext) -> SignedManifest:
+        """The current manifest made for the caller."""
+        found = self.published.current(call.peer, request.list_id, request.group)
+        if found is None or found.manifest.expires_ns <= self.clock.now_ns():
+            raise NotFoundOrNotPermitted(f"{call.peer}: no table of this list and group")
+        return found
+
+    async def chunk(self, request: ChunkRequest, call: CallContext) -> bytes:
+        """One chunk of the caller's current table."""
+        found = self.published.current(call.peer, request.scope.list_id, request.scope.group)
+        if found is None or found.manifest.scope != request.scope or found.manifest.version != request.version:
+            raise NotFoundOrNotPermitted(f"{call.peer}: no such table version")
+        return self.published.chunk(call.peer, found.manifest, request.number)
+
+    async def describe(self, call: CallContext) -> Description:
+        """What this gateway serves."""
+        world = self.answering()
+        return Description(
+            state=world.state,
+            release=__version__,
+            protocol_majors=(1,),
+            suites=(SUITE,),
+            key_types=tuple(KeyType),
+            classes=BATCH_CLASSES,
+            baseline_digest=world.policy.versions().baseline,
+            time_ns=self.clock.now_ns(),
+            methods=tuple(sorted(PEER_METHODS)),
+        )
+
+    async def add_checkpoint(self, request: CheckpointRequest, call: CallContext) -> bytes:
+        """Witness the caller's checkpoint."""
+        return await witness.cosign(call.peer, request, self.witnessing())

@@ -1,0 +1,34 @@
+"""The writer process of a node: database, log, unit of work."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from gateway.app import parts
+from gateway.config import Config
+from gateway.keyring.client import KeysClient
+from gateway.store import writer
+from gateway.store.db import FILE
+
+
+async def run(settings: Config, ready: Callable[[], None]) -> None:
+    """Serve commits until SIGTERM. The first start makes the log; it never does so where a lock record is left."""
+    keys = KeysClient(settings.socket("keys"))
+    where = parts.writer_config(settings)
+    if not (where.store_dir / FILE).exists():
+        writer.create(where)
+    clock = parts.clock_of(settings)
+    log = writer.Log(where, clock)
+    serving = writer.Writer(log, where, clock, keys.sign_note)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serving.start()
+    ready()
+    try:
+        await stop.wait()
+    finally:
+        await serving.stop()
+        await keys.close()
