@@ -7,12 +7,10 @@ node's other processes, known by their uid. It knows no wire format, no policy a
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway import ipc
 from gateway.errors import Malformed
@@ -23,8 +21,20 @@ from gateway.primitives import secret
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import EpochId, PeerId
 
-FAULTS: Final = frozenset({"keys.before_sign=kill", "keys.after_sign=kill"})
-"""Fault points this process knows (`faults.points`): die before or after a reply's points were evaluated and signed."""
+
+class Points(Protocol):
+    """Named places a test may stop the process at. The product passes `NO_POINTS`; nothing else switches it on."""
+
+    def reach(self, name: str) -> None:
+        """Called before (`before_sign`) and after (`after_sign`) a reply's points are evaluated and signed."""
+
+
+class _NoPoints:
+    def reach(self, name: str) -> None:
+        """Nothing."""
+
+
+NO_POINTS: Final[Points] = _NoPoints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,7 @@ class KeyringConfig:
     state: PeerId
     folder: Path
     socket: Path
-    faults: frozenset[str] = frozenset()
+    points: Points = NO_POINTS
 
 
 async def run(
@@ -59,7 +69,7 @@ async def serve(
     operations = load(config)
 
     async def answer(operation: str, argument: Any) -> Any:
-        return _answer(operations, operation, argument, config.faults)
+        return _answer(operations, operation, argument, config.points)
 
     server = await ipc.serve(config.socket, answer)
     async with server:
@@ -88,14 +98,14 @@ def load(config: KeyringConfig) -> Operations:
     return Operations(config.state, keys, files.SeedFiles(config.folder / "seeds"))
 
 
-def _answer(operations: Operations, operation: str, argument: Any, faults: frozenset[str]) -> Any:
+def _answer(operations: Operations, operation: str, argument: Any, points: Points) -> Any:
     """One call of the internal wire; `keyring.client` is the other end. Synchronous on purpose: the work is arithmetic,
     and two batches at once would only make both late."""
     match operation, argument:
         case "evaluate_and_sign", [list() as scope, bytes(blinded), list() as frame]:
-            _fault("keys.before_sign", faults)
+            points.reach("before_sign")
             made = operations.evaluate_and_sign(wire.scope_in(scope), blinded, ReplyFrame(*frame))
-            _fault("keys.after_sign", faults)
+            points.reach("after_sign")
             return _message(made)
         case "sign", [dict() as fields, bytes(body)]:
             return _message(operations.sign(fields, body))
@@ -129,8 +139,3 @@ def _answer(operations: Operations, operation: str, argument: Any, faults: froze
 
 def _message(message: SignedMessage) -> list[bytes]:
     return [message.body, message.header, message.signature]
-
-
-def _fault(point: str, faults: frozenset[str]) -> None:
-    if f"{point}=kill" in faults:
-        os.kill(os.getpid(), signal.SIGKILL)

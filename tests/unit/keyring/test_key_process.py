@@ -34,24 +34,28 @@ EPOCH = EpochId("20260302-0a0b0c0d")
 SCOPE = KeyScope(PAN, ListId.PERSONS, PurposeGroup("WATCH"), EPOCH, HND)
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from gateway.keyring import process
-folder, *faults = sys.argv[1:]
-config = process.KeyringConfig("PAN", Path(folder) / "keys", Path(folder) / "keys.sock", frozenset(faults))
+folder, *points = sys.argv[1:]
+class Die:
+    def reach(self, name):
+        if name in points:
+            os.kill(os.getpid(), signal.SIGKILL)
+config = process.KeyringConfig("PAN", Path(folder) / "keys", Path(folder) / "keys.sock", Die())
 asyncio.run(process.run(config, ready=lambda: print("ready", flush=True)))
 """
 
 
 @asynccontextmanager
-async def started(*faults: str) -> AsyncIterator[tuple[KeysClient, asyncio.subprocess.Process, Path]]:
+async def started(*points: str) -> AsyncIterator[tuple[KeysClient, asyncio.subprocess.Process, Path]]:
     """A real key process of PAN's."""
     with tempfile.TemporaryDirectory(prefix="limen") as name:
         folder = Path(name)
         (folder / "keys").mkdir(mode=0o700)
         files.create(folder / "keys", bytes(32), 1)
         running = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, name, *faults, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-c", PROGRAM, name, *points, stdout=asyncio.subprocess.PIPE
         )
         assert running.stdout is not None
         assert await asyncio.wait_for(running.stdout.readline(), 15) == b"ready\n"
@@ -76,9 +80,9 @@ async def test_no_core_file_and_no_other_process_reads_its_memory() -> None:
         assert Path(f"/proc/{running.pid}/mem").stat().st_uid == 0
 
 
-@pytest.mark.parametrize("fault", ["keys.before_sign=kill", "keys.after_sign=kill"])
-async def test_a_process_that_dies_in_a_call_gives_no_answer(fault: str) -> None:
-    async with started(fault) as (client, running, _):
+@pytest.mark.parametrize("point", ["before_sign", "after_sign"])
+async def test_a_process_that_dies_in_a_call_gives_no_answer(point: str) -> None:
+    async with started(point) as (client, running, _):
         public = (await client.public_keys())["message"]
         await client.open_epoch(HND, EPOCH)
         blinded = b"".join(oprf.blind([b"x"], [(2).to_bytes(32, "little")]))
