@@ -1,0 +1,155 @@
+"""The log as a folder of files that verifies with no gateway, no network and no configuration.
+
+    format              "limen.export/1", then "payloads" or "no payloads"
+    checkpoint          the signed note with its cosignatures (C2SP tlog-checkpoint)
+    history             earlier cosigned notes, oldest first
+    tile/<L>/<N>        hashes (C2SP tlog-tiles), partial ones with .p/<W>
+    tile/entries/<N>    leaves
+    payloads/<N>        sealed payloads of the entries of one bundle, those that are still kept
+    receipts            signed messages whose hashes stand in leaves
+
+Records in `history`, `payloads/<N>` and `receipts` have their length in 4 bytes, big-endian, in front; a payload's
+record begins with its entry's number in 8 bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from gateway.audit import checkpoint, note, tiles
+from gateway.errors import Malformed, NotFoundOrNotPermitted
+from gateway.primitives import cbor
+
+FORMAT: Final = "limen.export/1"
+RECORD_BYTES_MAX: Final = 32 << 20
+"""Longest record taken, bytes."""
+
+
+class Source(Protocol):
+    """A log to export: `store.reader` or `store.memory`."""
+
+    def last_checkpoint(self, cosignatures: int = 0) -> tuple[bytes, bytes] | None:
+        """The newest note with at least so many cosignatures, and its digest."""
+
+    def cosigned_checkpoints(self, size: int) -> Sequence[tuple[int, bytes]]:
+        """Every cosigned note up to this size, oldest first."""
+
+    def leaves(self, start: int, stop: int) -> Sequence[bytes]:
+        """Leaves in order."""
+
+    def payloads(self, start: int, stop: int) -> Sequence[tuple[int, bytes]]:
+        """Payloads with their numbers."""
+
+    def hashes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
+        """Hashes of a tile row."""
+
+
+class Folder(Protocol):
+    """The files of an export, by their path in it."""
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes, or None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A signed message as evidence: `peer` is the other state, the SHA-256 of `body` stands in a leaf."""
+
+    peer: str
+    body: bytes = field(repr=False)
+    header: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """What a leaf's `manifest_hash` is."""
+        return hashlib.sha256(self.body).digest()
+
+    def encode(self) -> bytes:
+        """Canonical CBOR `[peer, body, header, signature]`."""
+        return cbor.encode([self.peer, self.body, self.header, self.signature])
+
+    @classmethod
+    def parse(cls, data: bytes) -> Receipt:
+        """Read it back. Raises Malformed."""
+        value = cbor.decode(data, field="receipt", limit=RECORD_BYTES_MAX)
+        if not (
+            isinstance(value, list)
+            and len(value) == 4
+            and isinstance(value[0], str)
+            and all(isinstance(part, bytes) for part in value[1:])
+        ):
+            raise Malformed("receipt", "not a peer and a signed message")
+        return cls(*value)
+
+
+def files(
+    source: Source, *, cosignatures: int = 0, payloads: bool = True, receipts: Iterable[Receipt] = ()
+) -> Iterator[tuple[str, bytes]]:
+    """Every file of the export, `(path, bytes)`.
+
+    The newest checkpoint with at least `cosignatures` is exported, and the log up to its size. Of `receipts` those are
+    taken that an entry up to there names.
+
+    Raises:
+        NotFoundOrNotPermitted: no such checkpoint was published yet.
+    """
+    last = source.last_checkpoint(cosignatures)
+    if last is None:
+        raise NotFoundOrNotPermitted("no checkpoint with so many cosignatures was published yet")
+    noted = last[0]
+    size = checkpoint.parse(note.parse(noted).text).size
+    yield "format", f"{FORMAT}\n{'payloads' if payloads else 'no payloads'}\n".encode()
+    yield "checkpoint", noted
+    yield "history", records(held for _, held in source.cosigned_checkpoints(size))
+    wanted = {one.digest: one for one in receipts}
+    named: list[bytes] = []
+    for level, number, width in tiles.widths(size):
+        start = number * tiles.WIDTH
+        yield tiles.path(level, number, width), b"".join(source.hashes(level, start, start + width))
+        if level == 0:
+            bundle = tiles.encode_bundle(source.leaves(start, start + width))
+            yield tiles.entries_path(number, width), bundle
+            named += [wanted.pop(digest).encode() for digest in list(wanted) if digest in bundle]
+            kept = source.payloads(start, start + width) if payloads else ()
+            if kept:
+                yield (
+                    payloads_path(number),
+                    records(seq.to_bytes(8, "big") + sealed for seq, sealed in kept),
+                )
+    yield "receipts", records(named)
+
+
+def payloads_path(number: int) -> str:
+    """Where the payloads of entry bundle `number` are."""
+    return "payloads/" + tiles.entries_path(number).removeprefix("tile/entries/")
+
+
+def records(items: Iterable[bytes]) -> bytes:
+    """Length-prefixed records."""
+    return b"".join(len(item).to_bytes(4, "big") + item for item in items)
+
+
+def split_records(data: bytes, field: str) -> list[bytes]:
+    """The records again. Raises Malformed when the bytes end within one."""
+    found: list[bytes] = []
+    at = 0
+    while at < len(data):
+        start = at + 4
+        size = int.from_bytes(data[at:start], "big")
+        if start > len(data) or size > RECORD_BYTES_MAX or start + size > len(data):
+            raise Malformed(field, "the bytes end within a record")
+        found.append(data[start : start + size])
+        at = start + size
+    return found
+
+
+class MemoryFolder(dict[str, bytes]):
+    """An export in memory; a folder on disk is `store.folder`."""
+
+    def read(self, path: str) -> bytes | None:
+        """The file, or None."""
+        return self.get(path)
