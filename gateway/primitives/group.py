@@ -28,6 +28,9 @@ GENERATOR: Final = bytes.fromhex("e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd
 _FIELD: Final = (1 << 255) - 19
 _IDENTITY: Final = bytes(ELEMENT_BYTES)
 
+_Out = ctypes.c_char * ELEMENT_BYTES
+"""A result's place, for elements and scalars; one a call of ours, so that threads do not share it."""
+
 Scalar = bytes | Locked
 """32 bytes, little-endian, 1 to ORDER - 1; a long-lived secret one stays in locked memory."""
 
@@ -141,7 +144,7 @@ class SodiumGroup:
 
     def hash_to_group(self, uniform: Sequence[bytes]) -> list[bytes]:
         from_hash = self._library.crypto_core_ristretto255_from_hash
-        out = ctypes.create_string_buffer(ELEMENT_BYTES)
+        out = _Out()
         elements = []
         for block in uniform:
             if len(block) != UNIFORM_BYTES:
@@ -153,7 +156,7 @@ class SodiumGroup:
     def mul(self, scalar: Scalar, elements: Sequence[bytes]) -> list[bytes]:
         times = self._library.crypto_scalarmult_ristretto255
         pointer = _pointer(scalar)
-        out = ctypes.create_string_buffer(ELEMENT_BYTES)
+        out = _Out()
         products = []
         for position, element in enumerate(elements):
             _judge_encoding(element, position)
@@ -164,7 +167,7 @@ class SodiumGroup:
 
     def mul_each(self, scalars: Sequence[bytes], elements: Sequence[bytes]) -> list[bytes]:
         times = self._library.crypto_scalarmult_ristretto255
-        out = ctypes.create_string_buffer(ELEMENT_BYTES)
+        out = _Out()
         products = []
         for position, (scalar, element) in enumerate(zip(scalars, elements, strict=True)):
             judge_scalar(scalar)
@@ -175,7 +178,7 @@ class SodiumGroup:
         return products
 
     def mul_base(self, scalar: Scalar) -> bytes:
-        out = ctypes.create_string_buffer(ELEMENT_BYTES)
+        out = _Out()
         if self._library.crypto_scalarmult_ristretto255_base(out, _pointer(scalar)) != 0:
             raise ValueError("a scalar is 32 bytes, reduced and not zero")
         return out.raw
@@ -183,7 +186,7 @@ class SodiumGroup:
     def add(self, left: bytes, right: bytes) -> bytes:
         _judge_encoding(left, 0)
         _judge_encoding(right, 1)
-        out = ctypes.create_string_buffer(ELEMENT_BYTES)
+        out = _Out()
         if self._library.crypto_core_ristretto255_add(out, left, right) != 0:
             raise Malformed("element", "a summand is not on the curve")
         total = out.raw
@@ -197,7 +200,7 @@ class SodiumGroup:
             raise ValueError("nothing to combine")
         plus = self._library.crypto_core_ristretto255_add
         # Products of checked elements: no need to judge them again, and a sum may pass through the identity.
-        total = ctypes.create_string_buffer(products[0], ELEMENT_BYTES)
+        total = _Out.from_buffer_copy(products[0])
         for product in products[1:]:
             if plus(total, total, product) != 0:
                 raise Malformed("element", "a product is not on the curve")
@@ -208,14 +211,14 @@ class SodiumGroup:
     def respond(self, nonce: bytes, challenge: bytes, key: Scalar) -> bytes:
         judge_scalar(nonce)
         judge_scalar(challenge)
-        out = ctypes.create_string_buffer(SCALAR_BYTES)
+        out = _Out()
         self._library.crypto_core_ristretto255_scalar_mul(out, challenge, _pointer(key))
         self._library.crypto_core_ristretto255_scalar_sub(out, nonce, out)
         return out.raw
 
     def inverse_of_sum(self, key: Scalar, tweak: bytes) -> bytes:
         judge_scalar(tweak)
-        out = ctypes.create_string_buffer(SCALAR_BYTES)
+        out = _Out()
         self._library.crypto_core_ristretto255_scalar_add(out, _pointer(key), tweak)
         if self._library.crypto_core_ristretto255_scalar_invert(out, out) != 0:
             raise ValueError("zero has no inverse")
