@@ -122,6 +122,6 @@ def details_of(metadata: object) -> bytes | None:
     return found[0] if len(found) == 1 and isinstance(found[0], bytes) else None
 
 
-def not_answered(peer: str, code: grpc.StatusCode) -> errors.PeerUnreachable:
+def not_answered(peer: str, code: grpc.StatusCode, told: GatewayError | None) -> errors.PeerUnreachable:
     """What an asker says of a call that ended without an answer it can use."""
-    return errors.PeerUnreachable(f"{peer}: {code.name}")
+    return errors.PeerUnreachable(f"{peer}: {told.row.reason if told is not None else code.name}")

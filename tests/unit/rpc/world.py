@@ -245,8 +245,9 @@ async def a_node(
     door: Door | None = None,
     suspended: set[str] | None = None,
     own_leaf: KeyPair | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Node]:
-    """HND's peer listener on a free port of the loopback."""
+    """HND's peer listener on the loopback."""
     door = door or Door()
     clock = StillClock()
     seen: list[CallSeen] = []
@@ -262,7 +263,7 @@ async def a_node(
         is_suspended=lambda peer: peer in (suspended or set()),
     )
     try:
-        yield Node(server, await server.start("127.0.0.1:0"), door, clock, seen, now_in_force)
+        yield Node(server, await server.start(f"127.0.0.1:{port}"), door, clock, seen, now_in_force)
     finally:
         await server.drain(0)
 
