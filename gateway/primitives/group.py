@@ -43,6 +43,9 @@ class Group(Protocol):
     of range are a mistake of the caller's: ValueError. Secret scalars are used in constant time.
     """
 
+    def load(self) -> str:
+        """Load and test the carrier now, and say where it came from. Raises ConfigRefused: it must not be used."""
+
     def check(self, elements: Iterable[bytes]) -> None:
         """Return if every element is canonical and not the identity. Raises Malformed with its position."""
 
@@ -272,5 +275,5 @@ def _self_test(library: ctypes.PyDLL) -> None:
         )
 
 
-GROUP: Final = SodiumGroup()
+GROUP: Final[Group] = SodiumGroup()
 """The group in use."""
