@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one process until SIGTERM. A refusal at start is one sentence on standard error."""
     parser = argparse.ArgumentParser(prog="python -m gateway.app")
     parser.add_argument("process", choices=PROCESSES)
+    parser.add_argument("--name", help="its name among the node's processes (default: the process)")
     parser.add_argument("--config", required=True, type=Path)
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args(argv)
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         flags = dict(item.split("=", 1) for item in args.set)
         settings = config.load(args.config, flags=flags)
         module = importlib.import_module(PROCESSES[args.process])
-        ready = settings.paths.run / f"{args.process}.ready"
+        ready = settings.paths.run / f"{args.name or args.process}.ready"
 
         def say_ready() -> None:
             ready.write_text(f"{os.getpid()}\n", "ascii")

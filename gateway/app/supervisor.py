@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 ORDER: Final = ("keys", "writer", "gateway")
-"""Start order: the writer signs checkpoints with the key process, the gateway needs both. Stopped in reverse."""
+"""Stopped in reverse: calls drain first, then the log closes, then the keys go."""
 
 START_S_MAX: Final = 20.0
 RESTART_PAUSE_S: Final = 0.2
@@ -47,6 +47,7 @@ class Supervisor:
     stale: Callable[[], bool]
     drain_s: float
     say: Callable[[str], None]
+    processes: int = 1
     _children: dict[str, _Child] = field(default_factory=dict)
     _jobs: subprocess.Popen[bytes] | None = None
     _stopping: bool = False
@@ -59,8 +60,9 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         try:
-            for name in ORDER:
+            for name in self._names():
                 self._start(name)
+            for name in self._names():
                 if not self._wait_ready(name):
                     return 1
             self.say("ready")
@@ -70,13 +72,18 @@ class Supervisor:
             self._stop_all()
             (self.run_dir / "node.ready").unlink(missing_ok=True)
 
+    def _names(self) -> tuple[str, ...]:
+        """Every process, in start order. All start at once: each waits for what it needs."""
+        more = tuple(f"gateway-{number}" for number in range(2, self.processes + 1))
+        return (*ORDER, *more)
+
     def _stop(self, _number: int, _frame: object) -> None:
         self._stopping = True
 
     def _start(self, name: str) -> None:
         (self.run_dir / f"{name}.ready").unlink(missing_ok=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.app", name, "--config", str(self.config_file), *self.flags],
+            [sys.executable, "-m", "gateway.app", name.partition("-")[0], "--name", name, "--config", str(self.config_file), *self.flags],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -104,7 +111,7 @@ class Supervisor:
         next_job = time.monotonic()
         while not self._stopping:
             time.sleep(POLL_S)
-            for name in ORDER:
+            for name in self._names():
                 child = self._children[name]
                 code = child.process.poll()
                 if code is None or self._stopping:
@@ -132,7 +139,7 @@ class Supervisor:
     def _stop_all(self) -> None:
         """Gateway first (it drains), then jobs, writer, keys."""
         self._stopping = True
-        running = [self._children[name].process for name in reversed(ORDER) if name in self._children]
+        running = [self._children[name].process for name in reversed(self._names()) if name in self._children]
         if self._jobs is not None:
             running.insert(1, self._jobs)
         for process in running:
