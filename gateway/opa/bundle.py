@@ -129,7 +129,9 @@ def open_(
 
     Raises:
         VerificationFailed: with the first step that does not hold.
+        ConfigRefused: the scope or the authority's key is not of the form it should have.
     """
+    layer = _layer(scope)
     # 1. A gzipped tar of plain files with plain names, within the limits.
     files = _unpack(raw)
     # 2. One ES256 signature by a known key, over exactly these files, for this scope.
@@ -146,7 +148,7 @@ def open_(
         raise VerificationFailed("bundle sequence", f"another bundle was in force under the number {sequence}")
     if now_ns >= not_after_ns:
         raise VerificationFailed("bundle expiry", "the bundle has expired")
-    return Bundle(scope, _layer(scope), sequence, not_after_ns, digest, key_id, modules, data, golden)
+    return Bundle(scope, layer, sequence, not_after_ns, digest, key_id, modules, data, golden)
 
 
 def _layer(scope: str) -> str:

@@ -40,16 +40,16 @@ class _Layer:
         self._reasons = f"data.{PACKAGE_OF[bundle.layer]}.reasons"
         self._rego: Rego | None = None
 
-    def answer(self, asked: Mapping[str, Any]) -> object:
-        """The layer's raw answer, BROKEN after any fault."""
+    def answer(self, asked: str) -> object:
+        """The layer's raw answer to a question's JSON, BROKEN after any fault."""
         return self._rule(self._decision, asked)
 
-    def reasons(self, asked: Mapping[str, Any]) -> frozenset[str]:
+    def reasons(self, asked: str) -> frozenset[str]:
         """Why the layer says no; what is no text is left to be read as `denied`."""
         found = self._rule(self._reasons, asked)
         return frozenset(str(code) for code in found) if isinstance(found, set | frozenset | list) else frozenset()
 
-    def _rule(self, path: str, asked: Mapping[str, Any]) -> object:
+    def _rule(self, path: str, asked: str) -> object:
         try:
             if self._rego is None:
                 self._rego = self._fresh()
@@ -74,9 +74,9 @@ class _Layer:
         """Raise VerificationFailed unless every golden decision comes out as written."""
         for case in self.bundle.golden:
             name = str(case.get("name", "?"))
-            asked = case.get("question")
-            if case.keys() != {"name", "question", "decision", "reasons"} or not isinstance(asked, dict):
+            if case.keys() != {"name", "question", "decision", "reasons"}:
                 raise VerificationFailed("golden decision", f"{self.bundle.layer}: {name}: malformed")
+            asked = json.dumps(case["question"])
             if _plain(self.answer(asked)) != _plain(case["decision"]):
                 raise VerificationFailed("golden decision", f"{self.bundle.layer}: {name}: another answer")
             given = self.reasons(asked)
@@ -145,7 +145,7 @@ class EmbeddedEngine:
         if self._layers is None or threading.get_ident() != self._owner:
             return Deny(("policy_unavailable",))
         baseline, national = self._layers
-        asked = document(question)
+        asked = json.dumps(document(question))
         decided = decision.combine(baseline.answer(asked), national.answer(asked), question, self._versions)
         if isinstance(decided, Permit) or decided.reasons:
             return decided
@@ -157,8 +157,8 @@ class EmbeddedEngine:
         decided = self.decide_now(question)
         held = floors.hold(question, decided) if isinstance(decided, Permit) else decided
         by_layer: list[tuple[str, ...]] = []
+        asked = json.dumps(document(question))
         for layer in self._layers or ():
-            asked = document(question)
             answer = layer.answer(asked)
             no = not isinstance(answer, Mapping) or answer.get("allow") is not True
             by_layer.append((reasons.known(layer.reasons(asked)) or ("denied",)) if no else ())

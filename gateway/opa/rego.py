@@ -27,9 +27,13 @@ class Rego:
         """Merge a document into `data`."""
         self._engine.add_data_json(json.dumps(document))
 
-    def set_input(self, document: Mapping[str, Any]) -> None:
-        """The document that rules see as `input`."""
-        self._engine.set_input(document)
+    def set_input(self, text: str) -> None:
+        """The document that rules see as `input`, as JSON.
+
+        Never the engine's own reading of Python values: a text with half a surrogate pair makes it crash the process,
+        where its JSON reader refuses it.
+        """
+        self._engine.set_input_json(text)
 
     def rule(self, path: str) -> object:
         """A rule's value in Python's types (a set as a set); None where it is undefined or null."""

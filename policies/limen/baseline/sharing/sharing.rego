@@ -5,6 +5,8 @@
 #   is met, so that a missing or mistyped field makes the condition undefined and the answer no. The row that a question
 #   is compared with is made of the purpose catalogue and the region's limits when the bundle is built.
 # scope: package
+# schemas:
+#   - input: schema.question
 package limen.baseline.sharing
 
 import data.limen.baseline.catalogue

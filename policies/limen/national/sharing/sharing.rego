@@ -5,6 +5,8 @@
 #   met. The row that a question is compared with is made of the agreements in force when the bundle is built; a state
 #   that wants more conditions adds them to `decision`, and can never widen the regional baseline by it.
 # scope: package
+# schemas:
+#   - input: schema.question
 package limen.national.sharing
 
 import data.limen.national.prepared

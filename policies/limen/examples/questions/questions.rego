@@ -1,0 +1,76 @@
+# METADATA
+# title: Example questions
+# description: One question for each stage and purpose that the rules permit; tests bend one field at a time.
+# scope: package
+package limen.examples.questions
+
+asked := {
+	"schema": "limen.question/1",
+	"stage": "ask",
+	"purpose": "SEC.WATCH",
+	"operation": "hit",
+	"legal_basis": "bilateral agreement",
+	"list": "PERSONS",
+	"key_types": ["doc/1", "met2_dob/1", "name_year/1"],
+	"class_size": 8,
+	"asker": "UTO",
+	"owner": "XOM",
+	"agency": "UBG",
+	"role": "border.frontline",
+	"has_case": true,
+	"signers": 0,
+	"issuers": [],
+	"time_ns": 1700000000000000000,
+}
+
+watch_ask := asked
+
+watch_answer := object.union(asked, {"stage": "answer", "asker": "XOM", "owner": "UTO", "agency": "OMB"})
+
+publishing := {
+	"stage": "publish",
+	"asker": "XOM",
+	"owner": "UTO",
+	"agency": "UBG",
+	"role": "operator",
+	"legal_basis": "",
+	"key_types": [],
+	"class_size": 0,
+	"has_case": false,
+}
+
+watch_publish := object.union(asked, publishing)
+
+listing := {
+	"stage": "list",
+	"operation": "enter",
+	"legal_basis": "national immigration act",
+	"asker": "UTO",
+	"owner": "UTO",
+	"role": "list.officer",
+	"class_size": 0,
+	"signers": 2,
+}
+
+watch_list := object.union(asked, listing)
+
+document := {"purpose": "DOC.STATUS", "operation": "status", "list": "DOCUMENTS", "key_types": ["doc/1"]}
+
+status_ask := object.union(watch_ask, document)
+
+status_answer := object.union(watch_answer, document)
+
+status_publish := object.union(object.union(asked, document), publishing)
+
+status_list := object.union(object.union(asked, document), object.union(listing, {"issuers": ["UTO"]}))
+
+all := {
+	"watch_ask": watch_ask,
+	"watch_answer": watch_answer,
+	"watch_publish": watch_publish,
+	"watch_list": watch_list,
+	"status_ask": status_ask,
+	"status_answer": status_answer,
+	"status_publish": status_publish,
+	"status_list": status_list,
+}
