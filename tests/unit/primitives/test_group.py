@@ -6,8 +6,6 @@ import ctypes
 import os
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -215,26 +213,6 @@ def test_importing_loads_nothing(tmp_path: Path) -> None:
     assert probe(code, tmp_path).stdout == "None None\n"
 
 
-def test_a_traveller_is_not_held_up_by_a_busy_thread() -> None:
-    """With CDLL each of some 60 operations would queue for the interpreter's lock, up to 5 ms each."""
-    stop = threading.Event()
-
-    def busy() -> None:
-        while not stop.is_set():
-            sum(range(1000))
-
-    thread = threading.Thread(target=busy)
-    thread.start()
-    try:
-        best = min(_time_of_a_batch() for _ in range(7))
-    finally:
-        stop.set()
-        thread.join()
-    # Alone about 4 ms; through a lock given up 60 times it would be above 300.
-    assert best < 0.1
-
-
-def _time_of_a_batch() -> float:
-    start = time.perf_counter()
-    GROUP.mul(scalar_of(3), [GENERATOR] * 60)
-    return time.perf_counter() - start
+def test_a_call_keeps_the_interpreters_lock() -> None:
+    """Given up at each operation, it is waited for behind any busy thread: 60 operations took up to 0.57 s, not 13 ms."""
+    assert type(sodium.library()) is ctypes.PyDLL
