@@ -19,6 +19,9 @@ YEAR_MAX = 2199
 RANGE_YEARS_MAX = 10
 """Widest range of birth years that an entry expands into keys."""
 
+CIRCA_YEARS = 2
+"""How far an approximate date may be off, for the question whether someone could be a child (T21)."""
+
 
 class Precision(StrEnum):
     """How much of a date is known."""
@@ -87,17 +90,14 @@ class PartialDate:
             case Precision.UNKNOWN:
                 return None
 
-    def earliest(self) -> date | None:
-        """The first day it may be."""
-        if self.precision is Precision.UNKNOWN:
-            return None
-        return date(self.year, self.month or 1, self.day or 1)
-
     def latest(self) -> date | None:
-        """The last day it may be. The placeholder 1 January counts as the whole year (T21)."""
+        """The last day it may be. The placeholder 1 January counts as the whole year, an approximate date as two years
+        more (T21)."""
         if self.precision is Precision.UNKNOWN:
             return None
-        if self.precision is Precision.DAY and (self.month, self.day) != (1, 1) and not self.circa:
+        if self.circa:
+            return date((self.year_last or self.year) + CIRCA_YEARS, 12, 31)
+        if self.precision is Precision.DAY and (self.month, self.day) != (1, 1):
             return date(self.year, self.month, self.day)
         if self.precision is Precision.MONTH:
             return date(self.year, self.month, calendar.monthrange(self.year, self.month)[1])
@@ -106,22 +106,25 @@ class PartialDate:
 
 UNKNOWN = PartialDate(Precision.UNKNOWN)
 
+# [0-9] and not \d, which takes the digits of every script.
 _FORMS = (
-    (re.compile(r"(\d{4})-(\d{2})-(\d{2})\Z"), Precision.DAY),
-    (re.compile(r"(\d{4})-(\d{2})\Z"), Precision.MONTH),
-    (re.compile(r"(\d{4})/(\d{4})\Z"), Precision.RANGE),
-    (re.compile(r"(\d{4})\Z"), Precision.YEAR),
+    (re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})\Z"), Precision.DAY),
+    (re.compile(r"([0-9]{4})-([0-9]{2})\Z"), Precision.MONTH),
+    (re.compile(r"([0-9]{4})/([0-9]{4})\Z"), Precision.RANGE),
+    (re.compile(r"([0-9]{4})\Z"), Precision.YEAR),
 )
 
 
 def parse(text: str, *, circa: bool = False) -> PartialDate:
-    """Read ISO 8601 as far as known; empty text is unknown.
+    """Read ISO 8601 as far as known; empty text is unknown. A `~` at the end says approximate (ISO 8601-2, EDTF).
 
     Raises:
         InputRefused: any other form, or no such day. The text is not repeated.
     """
     if not text:
         return UNKNOWN
+    if text.endswith("~"):
+        text, circa = text[:-1], True
     for form, precision in _FORMS:
         found = form.match(text)
         if found is None:
@@ -133,7 +136,11 @@ def parse(text: str, *, circa: bool = False) -> PartialDate:
             return PartialDate(precision, parts[0], year_last=parts[1], circa=circa)
         year, month, day = (*parts, 0, 0)[:3]
         return PartialDate(precision, year, month, day, circa=circa)
-    raise InputRefused("write a date as YYYY-MM-DD, YYYY-MM or YYYY", field="date", code="DATE_FORM")
+    raise InputRefused(
+        "write a date as YYYY-MM-DD, YYYY-MM, YYYY or YYYY/YYYY, with ~ behind it where it is approximate",
+        field="date",
+        code="DATE_FORM",
+    )
 
 
 def years_between(born: date, on: date) -> int:

@@ -9,13 +9,14 @@ from enum import StrEnum
 
 from gateway.errors import InputRefused
 from gateway.people import codes
-from gateway.people.dates import UNKNOWN, PartialDate, years_between
+from gateway.people.dates import UNKNOWN, PartialDate, Precision, years_between
 from gateway.people.names import Name
 from gateway.terms.hidden import Hidden
 from gateway.terms.words import ProtectionTag
 
 NUMBER_CHARACTERS_MAX = 24
 _NUMBER_DROP = re.compile(r"[^A-Z0-9]")
+_NUMBER = re.compile(r"[A-Z0-9]{1,24}\Z")
 
 
 class Sex(StrEnum):
@@ -42,6 +43,10 @@ class Document:
     def __post_init__(self) -> None:
         if not codes.is_code(self.issuer):
             raise InputRefused("the issuer is not a state code", field="issuer", code="ISSUER")
+        if self.nationality and not codes.is_code(self.nationality):
+            raise InputRefused("is not a state code", field="nationality", code="STATE_CODE")
+        if not _NUMBER.match(self.number.open()):
+            raise InputRefused("a document number has 1 to 24 letters and digits", field="document_no", code="NUMBER")
 
     @property
     def is_protection(self) -> bool:
@@ -63,7 +68,12 @@ def document_number(text: str) -> Hidden[str]:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom a record or a question is about. `names[0]` is the primary name, the rest are aliases."""
+    """Whom a record or a question is about.
+
+    `names.open()[0]` is the primary name, the rest are aliases; `other_births` are further birth dates a source gives
+    (one in six entries of the United Nations' list has some). A nationality XXB or XXC is a protection of its own: the
+    tag REFUGEE is then always among `tags`, whoever built the person.
+    """
 
     names: Hidden[tuple[Name, ...]]
     birth: Hidden[PartialDate] = field(default_factory=lambda: Hidden(UNKNOWN))
@@ -72,14 +82,25 @@ class Person:
     birth_country: str = ""
     residence_countries: tuple[str, ...] = ()
     tags: frozenset[ProtectionTag] = frozenset()
+    other_births: Hidden[tuple[PartialDate, ...]] = field(default_factory=lambda: Hidden(()))
 
     def __post_init__(self) -> None:
-        for code in (*self.nationalities, *self.residence_countries, *filter(None, [self.birth_country])):
-            if not codes.is_code(code):
-                raise InputRefused("not a state code", field="nationality", code="STATE_CODE")
+        for name, given in (
+            ("nationality", self.nationalities),
+            ("residence_country", self.residence_countries),
+            ("birth_country", (self.birth_country,) if self.birth_country else ()),
+        ):
+            if not all(codes.is_code(code) for code in given):
+                raise InputRefused("is not a state code", field=name, code="STATE_CODE")
+        if not codes.PROTECTED_NATIONALITIES.isdisjoint(self.nationalities):
+            object.__setattr__(self, "tags", self.tags | {ProtectionTag.REFUGEE})
+
+    def births(self) -> tuple[PartialDate, ...]:
+        """Every birth date that is known of, the primary one first. Never format the result."""
+        return (self.birth.open(), *self.other_births.open())
 
 
 def could_be_child(person: Person, on: date) -> bool:
-    """True where the person may be under 18 on that day. Unknown counts as a child (T21)."""
-    latest = person.birth.open().latest()
-    return latest is None or years_between(latest, on) < 18
+    """True where the person may be under 18 on that day, by any of the dates. Unknown counts as a child (T21)."""
+    ends = [birth.latest() for birth in person.births() if birth.precision is not Precision.UNKNOWN]
+    return not ends or any(end is None or years_between(end, on) < 18 for end in ends)

@@ -1,9 +1,10 @@
 """Match keys: the few exact strings that stand for a person or a document (docs/protocol/matching.md, inputs).
 
-The owner expands what it knows (aliases, ranges of years); the asker sends what the traveller shows. A key's input is
-`lp(type, parts...)`; its tables of the normal form are frozen for the type's version (`people.names.TABLES_DIGEST`).
+The owner expands what it knows (aliases, several birth dates, ranges of years); the asker sends what the traveller
+shows. A key's input is `lp(type, parts...)`; its tables of the normal form are frozen for the type's version
+(`people.names.TABLES_DIGEST`).
 
-* `doc/1`: issuing state, number. Without the issuer nine-digit numbers of two states meet each other.
+* `doc/1`: issuing state, number. Nine-digit numbers of two states meet each other (docs/adr/match-keys.md).
 * `name_year/1`: all name tokens sorted, joined by one space; birth year.
 * `met2_dob/1`: the metaphones of two of the tokens, sorted; full birth date. 1 January is a placeholder: no key.
 """
@@ -36,10 +37,10 @@ def _sound(token: str) -> str:
 
 def for_person(person: Person, key_types: frozenset[KeyType]) -> Iterator[MatchKey]:
     """Every name-based key of a person, all names, without repeats. Used alike by the asker and the owner."""
-    birth = person.birth.open()
+    births = person.births()
     seen: set[bytes] = set()
     for name in person.names.open():
-        for key_type, data in _of_name(name, birth, key_types):
+        for key_type, data in _of_name(name, births, key_types):
             if data not in seen:
                 seen.add(data)
                 yield MatchKey(key_type, Hidden(data))
@@ -67,17 +68,21 @@ def for_asking(
     return tuple(keys)
 
 
-def _of_name(name: Name, birth: PartialDate, key_types: frozenset[KeyType]) -> Iterator[tuple[KeyType, bytes]]:
+def _of_name(
+    name: Name, births: tuple[PartialDate, ...], key_types: frozenset[KeyType]
+) -> Iterator[tuple[KeyType, bytes]]:
     tokens = name.tokens()
     if not tokens:
         return
     if KeyType.NAME_YEAR_1 in key_types:
         joined = " ".join(tokens)
-        for year in birth.years:
+        for year in sorted({year for birth in births for year in birth.years}):
             yield KeyType.NAME_YEAR_1, lp(KeyType.NAME_YEAR_1.value, joined, f"{year:04}")
-    full = birth.full
-    if KeyType.MET2_DOB_1 in key_types and full is not None:
-        day = "{:04}{:02}{:02}".format(*full)
-        sounds = [sound for token in tokens[:PAIR_TOKENS_MAX] if (sound := _sound(token))]
-        for left, right in sorted({(min(pair), max(pair)) for pair in combinations(sounds, 2)}):
-            yield KeyType.MET2_DOB_1, lp(KeyType.MET2_DOB_1.value, left, right, day)
+    if KeyType.MET2_DOB_1 in key_types:
+        days = sorted({"{:04}{:02}{:02}".format(*full) for birth in births if (full := birth.full) is not None})
+        if days:
+            sounds = [sound for token in tokens[:PAIR_TOKENS_MAX] if (sound := _sound(token))]
+            pairs = sorted({(min(pair), max(pair)) for pair in combinations(sounds, 2)})
+            for day in days:
+                for left, right in pairs:
+                    yield KeyType.MET2_DOB_1, lp(KeyType.MET2_DOB_1.value, left, right, day)
