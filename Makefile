@@ -50,6 +50,10 @@ proto-check: ## the contract: drift, comments and style (buf lint), nothing brok
 policies: ## the rules under the reference engine: opa check --strict, fmt, test, and every decision compared
 	$(WITH_EXTRAS) pytest tests/policies $(ARGS)
 
+.PHONY: extra-tests
+extra-tests: ## every test that needs opa or buf; a missing one is an error
+	$(WITH_EXTRAS) pytest -m "extra and not slow" $(ARGS)
+
 .PHONY: vectors
 vectors: ## published and own test vectors; each generator run again with --check
 	$(RUN) pytest tests/vectors $(ARGS)

@@ -1,4 +1,4 @@
-"""The contract in proto/: generated code is what it says, it is documented, and nothing in it broke since the release."""
+"""The contract in proto/: generated code is what it says, all is described, nothing broke since the release."""
 
 from __future__ import annotations
 
