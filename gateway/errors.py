@@ -95,6 +95,12 @@ class MethodUnknown(GatewayError):
     row = Row("METHOD_UNKNOWN", "UNIMPLEMENTED", "There is no such method.", "caller", False)
 
 
+class NodeUnreachable(GatewayError):
+    """A state's own system did not reach its own gateway, or not in time."""
+
+    row = Row("NODE_UNREACHABLE", "UNAVAILABLE", "The gateway is not available.", "world", True)
+
+
 class NotFoundOrNotPermitted(GatewayError):
     """One face for what does not exist and what may not be known."""
 
@@ -195,6 +201,7 @@ CATALOGUE: tuple[type[GatewayError], ...] = (
     PolicyDenied,
     PeerSuspended,
     MethodUnknown,
+    NodeUnreachable,
     NotFoundOrNotPermitted,
     QuotaExhausted,
     TooMany,

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gateway.wire.v1 import vocabulary_pb2 as gateway_dot_wire_dot_v1_dot_vocabulary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1agateway/wire/v1/home.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"+\n\x18GetLoginChallengeRequest\x12\x0f\n\x07officer\x18\x01 \x01(\t\"B\n\x19GetLoginChallengeResponse\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12\x12\n\nexpires_ns\x18\x02 \x01(\x03\"E\n\x0cLoginRequest\x12\x0f\n\x07officer\x18\x01 \x01(\t\x12\x11\n\tchallenge\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"2\n\rLoginResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_ns\x18\x02 \x01(\x03\"^\n\x0bPartialDate\x12\r\n\x05value\x18\x01 \x01(\t\x12\x31\n\tprecision\x18\x02 \x01(\x0e\x32\x1e.gateway.wire.v1.DatePrecision\x12\r\n\x05\x63irca\x18\x03 \x01(\x08\"N\n\x0eTravelDocument\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x0e\n\x06\x65xpiry\x18\x04 \x01(\t\"2\n\nPersonName\x12\x0f\n\x07surname\x18\x01 \x01(\t\x12\x13\n\x0bgiven_names\x18\x02 \x01(\t\"\xbb\x02\n\tTraveller\x12\x0b\n\x03mrz\x18\x01 \x01(\t\x12*\n\x05names\x18\x02 \x03(\x0b\x32\x1b.gateway.wire.v1.PersonName\x12\x30\n\nbirth_date\x18\x03 \x01(\x0b\x32\x1c.gateway.wire.v1.PartialDate\x12\x0b\n\x03sex\x18\x04 \x01(\t\x12\x15\n\rnationalities\x18\x05 \x03(\t\x12\x15\n\rbirth_country\x18\x06 \x01(\t\x12\x1b\n\x13residence_countries\x18\x07 \x03(\t\x12\x32\n\tdocuments\x18\x08 \x03(\x0b\x32\x1f.gateway.wire.v1.TravelDocument\x12\x37\n\x0fprotection_tags\x18\t \x03(\x0e\x32\x1e.gateway.wire.v1.ProtectionTag\"\x9b\x02\n\x16\x43heckTravellersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x13\n\x0blegal_basis\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x04 \x01(\t\x12\x15\n\rjustification\x18\x05 \x01(\t\x12:\n\nprotection\x18\x06 \x01(\x0e\x32&.gateway.wire.v1.ProtectionDeclaration\x12\x19\n\x11\x63\x61ndidate_origins\x18\x07 \x03(\t\x12\x11\n\treply_key\x18\x08 \x01(\x0c\x12.\n\ntravellers\x18\t \x03(\x0b\x32\x1a.gateway.wire.v1.Traveller\"\xff\x04\n\x17\x43heckTravellersResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x41\n\x07outcome\x18\x02 \x01(\x0e\x32\x30.gateway.wire.v1.CheckTravellersResponse.Outcome\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x13\n\x0bunreachable\x18\x04 \x03(\t\x12\x41\n\x07refused\x18\x05 \x03(\x0b\x32\x30.gateway.wire.v1.CheckTravellersResponse.Refusal\x12:\n\x04hits\x18\x06 \x03(\x0b\x32,.gateway.wire.v1.CheckTravellersResponse.Hit\x1a)\n\x07Refusal\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x1a\xe7\x01\n\x03Hit\x12\x11\n\treference\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12*\n\x05match\x18\x03 \x01(\x0e\x32\x1b.gateway.wire.v1.MatchClass\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.gateway.wire.v1.RecordKind\x12\'\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x17.gateway.wire.v1.Action\x12\x0f\n\x07\x63ontact\x18\x06 \x01(\r\x12\x11\n\ttraveller\x18\x07 \x01(\r\x12\x1a\n\x12screening_required\x18\x08 \x01(\x08\"R\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bOUTCOME_HIT\x10\x01\x12\x1d\n\x19OUTCOME_NOTHING_TO_REPORT\x10\x02\"\xea\x01\n\x0fLoadListRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12%\n\x04list\x18\x02 \x01(\x0e\x32\x17.gateway.wire.v1.ListId\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12\x10\n\x08snapshot\x18\x04 \x01(\x08\x12\x34\n\x0e\x64\x65\x66\x61ult_origin\x18\x05 \x01(\x0b\x32\x1c.gateway.wire.v1.EntryOrigin\x12\x0c\n\x04\x66ile\x18\x06 \x01(\x0c\x12\x36\n\nsignatures\x18\x07 \x03(\x0b\x32\".gateway.wire.v1.PersonalSignature\"\xdd\x01\n\x10LoadListResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\r\x12\x11\n\twithdrawn\x18\x02 \x01(\r\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\r\x12\x11\n\tunchanged\x18\x04 \x01(\r\x12\x39\n\x04rows\x18\x05 \x03(\x0b\x32+.gateway.wire.v1.LoadListResponse.RowReport\x1aH\n\tRowReport\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0f\n\x07refused\x18\x02 \x01(\x08\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\t\"\x12\n\x10GetStatusRequest\"\xfb\x02\n\x11GetStatusResponse\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0f\n\x07release\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x12\x0f\n\x07time_ns\x18\x04 \x01(\x03\x12.\n\x06policy\x18\x05 \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x10\n\x08log_size\x18\x06 \x01(\x04\x12<\n\x05peers\x18\x07 \x03(\x0b\x32-.gateway.wire.v1.GetStatusResponse.PeerStatus\x1a\xa5\x01\n\nPeerStatus\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12I\n\x06tables\x18\x03 \x03(\x0b\x32\x39.gateway.wire.v1.GetStatusResponse.PeerStatus.TablesEntry\x1a-\n\x0bTablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x32\xcc\x03\n\x0bHomeService\x12j\n\x11GetLoginChallenge\x12).gateway.wire.v1.GetLoginChallengeRequest\x1a*.gateway.wire.v1.GetLoginChallengeResponse\x12\x46\n\x05Login\x12\x1d.gateway.wire.v1.LoginRequest\x1a\x1e.gateway.wire.v1.LoginResponse\x12\x64\n\x0f\x43heckTravellers\x12\'.gateway.wire.v1.CheckTravellersRequest\x1a(.gateway.wire.v1.CheckTravellersResponse\x12O\n\x08LoadList\x12 .gateway.wire.v1.LoadListRequest\x1a!.gateway.wire.v1.LoadListResponse\x12R\n\tGetStatus\x12!.gateway.wire.v1.GetStatusRequest\x1a\".gateway.wire.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1agateway/wire/v1/home.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"+\n\x18GetLoginChallengeRequest\x12\x0f\n\x07officer\x18\x01 \x01(\t\"B\n\x19GetLoginChallengeResponse\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12\x12\n\nexpires_ns\x18\x02 \x01(\x03\"E\n\x0cLoginRequest\x12\x0f\n\x07officer\x18\x01 \x01(\t\x12\x11\n\tchallenge\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"2\n\rLoginResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nexpires_ns\x18\x02 \x01(\x03\"^\n\x0bPartialDate\x12\r\n\x05value\x18\x01 \x01(\t\x12\x31\n\tprecision\x18\x02 \x01(\x0e\x32\x1e.gateway.wire.v1.DatePrecision\x12\r\n\x05\x63irca\x18\x03 \x01(\x08\"c\n\x0eTravelDocument\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x0e\n\x06\x65xpiry\x18\x04 \x01(\t\x12\x13\n\x0bnationality\x18\x05 \x01(\t\"2\n\nPersonName\x12\x0f\n\x07surname\x18\x01 \x01(\t\x12\x13\n\x0bgiven_names\x18\x02 \x01(\t\"\xbb\x02\n\tTraveller\x12\x0b\n\x03mrz\x18\x01 \x01(\t\x12*\n\x05names\x18\x02 \x03(\x0b\x32\x1b.gateway.wire.v1.PersonName\x12\x30\n\nbirth_date\x18\x03 \x01(\x0b\x32\x1c.gateway.wire.v1.PartialDate\x12\x0b\n\x03sex\x18\x04 \x01(\t\x12\x15\n\rnationalities\x18\x05 \x03(\t\x12\x15\n\rbirth_country\x18\x06 \x01(\t\x12\x1b\n\x13residence_countries\x18\x07 \x03(\t\x12\x32\n\tdocuments\x18\x08 \x03(\x0b\x32\x1f.gateway.wire.v1.TravelDocument\x12\x37\n\x0fprotection_tags\x18\t \x03(\x0e\x32\x1e.gateway.wire.v1.ProtectionTag\"\x9b\x02\n\x16\x43heckTravellersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x13\n\x0blegal_basis\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x04 \x01(\t\x12\x15\n\rjustification\x18\x05 \x01(\t\x12:\n\nprotection\x18\x06 \x01(\x0e\x32&.gateway.wire.v1.ProtectionDeclaration\x12\x19\n\x11\x63\x61ndidate_origins\x18\x07 \x03(\t\x12\x11\n\treply_key\x18\x08 \x01(\x0c\x12.\n\ntravellers\x18\t \x03(\x0b\x32\x1a.gateway.wire.v1.Traveller\"\xff\x04\n\x17\x43heckTravellersResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x41\n\x07outcome\x18\x02 \x01(\x0e\x32\x30.gateway.wire.v1.CheckTravellersResponse.Outcome\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x13\n\x0bunreachable\x18\x04 \x03(\t\x12\x41\n\x07refused\x18\x05 \x03(\x0b\x32\x30.gateway.wire.v1.CheckTravellersResponse.Refusal\x12:\n\x04hits\x18\x06 \x03(\x0b\x32,.gateway.wire.v1.CheckTravellersResponse.Hit\x1a)\n\x07Refusal\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x1a\xe7\x01\n\x03Hit\x12\x11\n\treference\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12*\n\x05match\x18\x03 \x01(\x0e\x32\x1b.gateway.wire.v1.MatchClass\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.gateway.wire.v1.RecordKind\x12\'\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x17.gateway.wire.v1.Action\x12\x0f\n\x07\x63ontact\x18\x06 \x01(\r\x12\x11\n\ttraveller\x18\x07 \x01(\r\x12\x1a\n\x12screening_required\x18\x08 \x01(\x08\"R\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bOUTCOME_HIT\x10\x01\x12\x1d\n\x19OUTCOME_NOTHING_TO_REPORT\x10\x02\"\xea\x01\n\x0fLoadListRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12%\n\x04list\x18\x02 \x01(\x0e\x32\x17.gateway.wire.v1.ListId\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\x12\x10\n\x08snapshot\x18\x04 \x01(\x08\x12\x34\n\x0e\x64\x65\x66\x61ult_origin\x18\x05 \x01(\x0b\x32\x1c.gateway.wire.v1.EntryOrigin\x12\x0c\n\x04\x66ile\x18\x06 \x01(\x0c\x12\x36\n\nsignatures\x18\x07 \x03(\x0b\x32\".gateway.wire.v1.PersonalSignature\"\xdd\x01\n\x10LoadListResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\r\x12\x11\n\twithdrawn\x18\x02 \x01(\r\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\r\x12\x11\n\tunchanged\x18\x04 \x01(\r\x12\x39\n\x04rows\x18\x05 \x03(\x0b\x32+.gateway.wire.v1.LoadListResponse.RowReport\x1aH\n\tRowReport\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0f\n\x07refused\x18\x02 \x01(\x08\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\t\"\x12\n\x10GetStatusRequest\"\xfb\x02\n\x11GetStatusResponse\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0f\n\x07release\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x12\x0f\n\x07time_ns\x18\x04 \x01(\x03\x12.\n\x06policy\x18\x05 \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x10\n\x08log_size\x18\x06 \x01(\x04\x12<\n\x05peers\x18\x07 \x03(\x0b\x32-.gateway.wire.v1.GetStatusResponse.PeerStatus\x1a\xa5\x01\n\nPeerStatus\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12I\n\x06tables\x18\x03 \x03(\x0b\x32\x39.gateway.wire.v1.GetStatusResponse.PeerStatus.TablesEntry\x1a-\n\x0bTablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x32\xcc\x03\n\x0bHomeService\x12j\n\x11GetLoginChallenge\x12).gateway.wire.v1.GetLoginChallengeRequest\x1a*.gateway.wire.v1.GetLoginChallengeResponse\x12\x46\n\x05Login\x12\x1d.gateway.wire.v1.LoginRequest\x1a\x1e.gateway.wire.v1.LoginResponse\x12\x64\n\x0f\x43heckTravellers\x12\'.gateway.wire.v1.CheckTravellersRequest\x1a(.gateway.wire.v1.CheckTravellersResponse\x12O\n\x08LoadList\x12 .gateway.wire.v1.LoadListRequest\x1a!.gateway.wire.v1.LoadListResponse\x12R\n\tGetStatus\x12!.gateway.wire.v1.GetStatusRequest\x1a\".gateway.wire.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,35 +45,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARTIALDATE']._serialized_start=317
   _globals['_PARTIALDATE']._serialized_end=411
   _globals['_TRAVELDOCUMENT']._serialized_start=413
-  _globals['_TRAVELDOCUMENT']._serialized_end=491
-  _globals['_PERSONNAME']._serialized_start=493
-  _globals['_PERSONNAME']._serialized_end=543
-  _globals['_TRAVELLER']._serialized_start=546
-  _globals['_TRAVELLER']._serialized_end=861
-  _globals['_CHECKTRAVELLERSREQUEST']._serialized_start=864
-  _globals['_CHECKTRAVELLERSREQUEST']._serialized_end=1147
-  _globals['_CHECKTRAVELLERSRESPONSE']._serialized_start=1150
-  _globals['_CHECKTRAVELLERSRESPONSE']._serialized_end=1789
-  _globals['_CHECKTRAVELLERSRESPONSE_REFUSAL']._serialized_start=1430
-  _globals['_CHECKTRAVELLERSRESPONSE_REFUSAL']._serialized_end=1471
-  _globals['_CHECKTRAVELLERSRESPONSE_HIT']._serialized_start=1474
-  _globals['_CHECKTRAVELLERSRESPONSE_HIT']._serialized_end=1705
-  _globals['_CHECKTRAVELLERSRESPONSE_OUTCOME']._serialized_start=1707
-  _globals['_CHECKTRAVELLERSRESPONSE_OUTCOME']._serialized_end=1789
-  _globals['_LOADLISTREQUEST']._serialized_start=1792
-  _globals['_LOADLISTREQUEST']._serialized_end=2026
-  _globals['_LOADLISTRESPONSE']._serialized_start=2029
-  _globals['_LOADLISTRESPONSE']._serialized_end=2250
-  _globals['_LOADLISTRESPONSE_ROWREPORT']._serialized_start=2178
-  _globals['_LOADLISTRESPONSE_ROWREPORT']._serialized_end=2250
-  _globals['_GETSTATUSREQUEST']._serialized_start=2252
-  _globals['_GETSTATUSREQUEST']._serialized_end=2270
-  _globals['_GETSTATUSRESPONSE']._serialized_start=2273
-  _globals['_GETSTATUSRESPONSE']._serialized_end=2652
-  _globals['_GETSTATUSRESPONSE_PEERSTATUS']._serialized_start=2487
-  _globals['_GETSTATUSRESPONSE_PEERSTATUS']._serialized_end=2652
-  _globals['_GETSTATUSRESPONSE_PEERSTATUS_TABLESENTRY']._serialized_start=2607
-  _globals['_GETSTATUSRESPONSE_PEERSTATUS_TABLESENTRY']._serialized_end=2652
-  _globals['_HOMESERVICE']._serialized_start=2655
-  _globals['_HOMESERVICE']._serialized_end=3115
+  _globals['_TRAVELDOCUMENT']._serialized_end=512
+  _globals['_PERSONNAME']._serialized_start=514
+  _globals['_PERSONNAME']._serialized_end=564
+  _globals['_TRAVELLER']._serialized_start=567
+  _globals['_TRAVELLER']._serialized_end=882
+  _globals['_CHECKTRAVELLERSREQUEST']._serialized_start=885
+  _globals['_CHECKTRAVELLERSREQUEST']._serialized_end=1168
+  _globals['_CHECKTRAVELLERSRESPONSE']._serialized_start=1171
+  _globals['_CHECKTRAVELLERSRESPONSE']._serialized_end=1810
+  _globals['_CHECKTRAVELLERSRESPONSE_REFUSAL']._serialized_start=1451
+  _globals['_CHECKTRAVELLERSRESPONSE_REFUSAL']._serialized_end=1492
+  _globals['_CHECKTRAVELLERSRESPONSE_HIT']._serialized_start=1495
+  _globals['_CHECKTRAVELLERSRESPONSE_HIT']._serialized_end=1726
+  _globals['_CHECKTRAVELLERSRESPONSE_OUTCOME']._serialized_start=1728
+  _globals['_CHECKTRAVELLERSRESPONSE_OUTCOME']._serialized_end=1810
+  _globals['_LOADLISTREQUEST']._serialized_start=1813
+  _globals['_LOADLISTREQUEST']._serialized_end=2047
+  _globals['_LOADLISTRESPONSE']._serialized_start=2050
+  _globals['_LOADLISTRESPONSE']._serialized_end=2271
+  _globals['_LOADLISTRESPONSE_ROWREPORT']._serialized_start=2199
+  _globals['_LOADLISTRESPONSE_ROWREPORT']._serialized_end=2271
+  _globals['_GETSTATUSREQUEST']._serialized_start=2273
+  _globals['_GETSTATUSREQUEST']._serialized_end=2291
+  _globals['_GETSTATUSRESPONSE']._serialized_start=2294
+  _globals['_GETSTATUSRESPONSE']._serialized_end=2673
+  _globals['_GETSTATUSRESPONSE_PEERSTATUS']._serialized_start=2508
+  _globals['_GETSTATUSRESPONSE_PEERSTATUS']._serialized_end=2673
+  _globals['_GETSTATUSRESPONSE_PEERSTATUS_TABLESENTRY']._serialized_start=2628
+  _globals['_GETSTATUSRESPONSE_PEERSTATUS_TABLESENTRY']._serialized_end=2673
+  _globals['_HOMESERVICE']._serialized_start=2676
+  _globals['_HOMESERVICE']._serialized_end=3136
 # @@protoc_insertion_point(module_scope)

@@ -141,7 +141,7 @@ class PartialDate(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     CIRCA_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """ISO 8601 as far as known: `1974-08-12`, `1974-08` or `1974`. Required."""
+    """ISO 8601 as far as known: `1974-08-12`, `1974-08`, `1974` or `1974/1976`. Required."""
     precision: _vocabulary_pb2.DatePrecision.ValueType
     """How much of it is known. Must agree with the value's form. Required."""
     circa: _builtins.bool
@@ -171,14 +171,19 @@ class TravelDocument(_message.Message):
     ISSUER_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     EXPIRY_FIELD_NUMBER: _builtins.int
+    NATIONALITY_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Doc 9303 document code, 1 to 2 characters of `A-Z <` (`P`, `ID`), or empty where unknown."""
+    """Doc 9303 document code, 1 to 2 capital letters (`P`, `ID`), or empty where unknown."""
     issuer: _builtins.str
     """Issuing state or organisation, Doc 9303 code, 1 to 3 capital letters. Required."""
     number: _builtins.str
-    """The number as printed, 1 to 32 characters. Required."""
+    """The number as printed, at most 64 characters, 1 to 24 of them letters and digits. Required."""
     expiry: _builtins.str
-    """Expiry, ISO 8601 day, or empty where unknown."""
+    """Expiry, ISO 8601 as far as known, or empty."""
+    nationality: _builtins.str
+    """The holder's nationality as the document says it, Doc 9303 code, or empty. XXB and XXC say that the holder is a
+    refugee.
+    """
     def __init__(
         self,
         *,
@@ -186,10 +191,11 @@ class TravelDocument(_message.Message):
         issuer: _builtins.str = ...,
         number: _builtins.str = ...,
         expiry: _builtins.str = ...,
+        nationality: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expiry", b"expiry", "issuer", b"issuer", "number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expiry", b"expiry", "issuer", b"issuer", "nationality", b"nationality", "number", b"number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -197,16 +203,16 @@ Global___TravelDocument: _TypeAlias = TravelDocument  # noqa: Y015
 
 @_typing.final
 class PersonName(_message.Message):
-    """A name in one spelling."""
+    """A name in one spelling, in any script, at most 120 characters in all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SURNAME_FIELD_NUMBER: _builtins.int
     GIVEN_NAMES_FIELD_NUMBER: _builtins.int
     surname: _builtins.str
-    """Family name, at most 256 characters. One of the two is required."""
+    """Family name (Doc 9303's primary identifier). One of the two is required."""
     given_names: _builtins.str
-    """Given names, separated by spaces, at most 256 characters."""
+    """Given names, separated by spaces."""
     def __init__(
         self,
         *,
@@ -239,8 +245,9 @@ class Traveller(_message.Message):
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     PROTECTION_TAGS_FIELD_NUMBER: _builtins.int
     mrz: _builtins.str
-    """The lines of a machine readable zone (Doc 9303), separated by newlines, at most 128 characters. The gateway reads
-    the fields from it; fields given below are added, and a line whose check digits fail is refused (INPUT_REFUSED).
+    """The lines of one machine readable zone (Doc 9303), separated by newlines, at most 256 characters. The gateway reads
+    the fields from it and adds those given below; a zone with any fault is refused (INPUT_REFUSED), because a misread
+    digit would ask about someone else.
     """
     sex: _builtins.str
     """`F`, `M` or `X`, or empty where unknown."""

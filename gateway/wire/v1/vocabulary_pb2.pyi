@@ -269,6 +269,8 @@ class _DatePrecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DatePre
     """Year and month (`1974-08`)."""
     DATE_PRECISION_YEAR: _DatePrecision.ValueType  # 3
     """Year only (`1974`). 1 January of a source that writes it for "unknown" is a year only."""
+    DATE_PRECISION_RANGE: _DatePrecision.ValueType  # 4
+    """From one year to another, at most ten later (`1974/1976`)."""
 
 class DatePrecision(_DatePrecision, metaclass=_DatePrecisionEnumTypeWrapper):
     """How much of a date is known."""
@@ -281,6 +283,8 @@ DATE_PRECISION_MONTH: DatePrecision.ValueType  # 2
 """Year and month (`1974-08`)."""
 DATE_PRECISION_YEAR: DatePrecision.ValueType  # 3
 """Year only (`1974`). 1 January of a source that writes it for "unknown" is a year only."""
+DATE_PRECISION_RANGE: DatePrecision.ValueType  # 4
+"""From one year to another, at most ten later (`1974/1976`)."""
 Global___DatePrecision: _TypeAlias = DatePrecision  # noqa: Y015
 
 class _ProtectionDeclaration:
