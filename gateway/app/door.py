@@ -12,7 +12,7 @@ from gateway.flows.answer import AnsweringWorld
 from gateway.flows.witness import WitnessWorld
 from gateway.ports import SignedManifest
 from gateway.rpc.convert.peers import SUITE
-from gateway.rpc.server import PEER_METHODS, CallContext
+from gateway.rpc.server import SERVED, CallContext
 from gateway.terms.exchange import (
     CheckpointRequest,
     CheckRequest,
@@ -63,7 +63,7 @@ class Door:
             classes=BATCH_CLASSES,
             baseline_digest=world.policy.versions().baseline,
             time_ns=self.clock.now_ns(),
-            methods=tuple(sorted(PEER_METHODS)),
+            methods=SERVED,
         )
 
     async def add_checkpoint(self, request: CheckpointRequest, call: CallContext) -> bytes:

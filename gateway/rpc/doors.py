@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from gateway.ports import SignedManifest
+from gateway.federation import envelope
+from gateway.federation.certificates import Identity
+from gateway.federation.statement import PersonalSignature
+from gateway.flows.check import CheckAnswer, Inquiry
+from gateway.ports import PolicyVersions, SignedManifest
+from gateway.terms import Hidden, ListId, PeerId, RequestId
 from gateway.terms.exchange import (
     CheckpointRequest,
     CheckRequest,
@@ -13,9 +20,34 @@ from gateway.terms.exchange import (
     ManifestRequest,
     SignedMessage,
 )
+from gateway.terms.ids import OfficerId
 
-if TYPE_CHECKING:
-    from gateway.rpc.server import CallContext
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """One call of a peer that has passed every step: who, what, until when.
+
+    `deadline_ns` is monotonic; `message` are the exact bytes that were verified, for the log; `request` is the decoded
+    body, of the method's own type; `request_hash` SHA-512 of the body.
+    """
+
+    peer: PeerId
+    method: str
+    now_ns: int
+    deadline_ns: int
+    header: envelope.Header
+    message: SignedMessage
+    request: Any = field(repr=False)
+
+    @property
+    def request_hash(self) -> bytes:
+        """The request's name in both logs and in the reply's header."""
+        return self.header.body_hash
+
+    @property
+    def key_id(self) -> bytes:
+        """The message key that signed it."""
+        return self.header.key_id
 
 
 class PeerDoor(Protocol):
@@ -36,3 +68,141 @@ class PeerDoor(Protocol):
     async def add_checkpoint(self, request: CheckpointRequest, call: CallContext) -> bytes:
         """Cosignature lines (`flows.witness.cosign`). VerificationFailed with step `old_size` and the size known as its
         position becomes a signed reply; others are refusals."""
+
+
+# -- Home -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HomeCall:
+    """One call of a system of this state's own, identified by its certificate.
+
+    `token` is the officer's, not yet judged (`federation.token`), None where none came; `deadline_ns` is monotonic.
+    """
+
+    client: Identity
+    now_ns: int
+    deadline_ns: int
+    token: Hidden[str] | None
+
+    @property
+    def certificate(self) -> bytes:
+        """SHA-256 of the client certificate's DER: what tokens are bound to."""
+        return self.client.thumbprint
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where entries come from that do not say it themselves; empty parts are left to the rows."""
+
+    originator: str
+    provenance: tuple[str, ...]
+    decision: str
+    legal_basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListFile:
+    """A file of entries for one of our own lists, with the signatures of those who answer for it (T9)."""
+
+    request_id: RequestId
+    list_id: ListId
+    format: str
+    snapshot: bool
+    origin: Origin
+    file: Hidden[bytes]
+    signatures: tuple[PersonalSignature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowReport:
+    """What became of one row that was not simply taken: left out, or taken with a warning."""
+
+    line: int
+    refused: bool
+    code: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What became of a file."""
+
+    added: int
+    withdrawn: int
+    changed: int
+    unchanged: int
+    rows: tuple[RowReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerState:
+    """One peer as we hold it. `tables` are versions by list and group (`PERSONS/WATCH`)."""
+
+    state: PeerId
+    active: bool
+    tables: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """How the node is. `policy` is None when none is in force; `log_size` that of the last published checkpoint."""
+
+    state: PeerId
+    release: str
+    ready: bool
+    time_ns: int
+    policy: PolicyVersions | None
+    log_size: int
+    peers: tuple[PeerState, ...]
+
+
+class HomeDoor(Protocol):
+    """Answers the state's own systems."""
+
+    async def challenge(self, officer: OfficerId, call: HomeCall) -> tuple[bytes, int]:
+        """32 random bytes and when they end; for unknown officers too."""
+
+    async def login(self, officer: OfficerId, challenge: bytes, signature: bytes, call: HomeCall) -> tuple[str, int]:
+        """A token for this client, and when it ends. Raises NotIdentified."""
+
+    async def check(self, inquiry: Inquiry, call: HomeCall) -> CheckAnswer:
+        """Judge the token, then ask (`flows.check`)."""
+
+    async def status(self, call: HomeCall) -> NodeStatus:
+        """How the node is."""
+
+
+class ListDoor(Protocol):
+    """Takes list files at the home listener. A node without one answers CAPABILITY_MISSING."""
+
+    async def load(self, load: ListFile, call: HomeCall) -> LoadReport:
+        """Verify both persons, then enter the file (`flows.listing`)."""
+
+
+# -- Auditors ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCall:
+    """One call of an auditor's, identified by certificate."""
+
+    client: Identity
+    now_ns: int
+    deadline_ns: int
+
+
+class AuditDoor(Protocol):
+    """Shows the log. Sizes and indexes past the published checkpoint raise NotFoundOrNotPermitted."""
+
+    async def checkpoint(self, call: AuditCall) -> bytes:
+        """The newest published checkpoint with its cosignatures (a signed note)."""
+
+    async def entries(self, start: int, count: int, call: AuditCall) -> Sequence[tuple[bytes, bytes]]:
+        """(leaf, sealed payload or nothing if erased) of at most `count` entries from `start`, at least one."""
+
+    async def inclusion(self, index: int, size: int, call: AuditCall) -> Sequence[bytes]:
+        """RFC 6962 section 2.1.1."""
+
+    async def consistency(self, old_size: int, new_size: int, call: AuditCall) -> Sequence[bytes]:
+        """RFC 6962 section 2.1.2."""

@@ -10,7 +10,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -35,7 +35,7 @@ from gateway.rpc import interceptors, status, tls
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert import shape
 from gateway.rpc.convert.peers import Sender
-from gateway.rpc.doors import PeerDoor
+from gateway.rpc.doors import CallContext, PeerDoor
 from gateway.rpc.interceptors import Context, Leaves
 from gateway.rpc.limits import Limits, Meters
 from gateway.terms.call import CallSeen
@@ -49,33 +49,6 @@ STRANGER_NS: Final = 5 * 10**9
 
 Observe = Callable[[CallSeen], None]
 Body = bytes
-
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """One call of a peer that has passed every step: who, what, until when.
-
-    `deadline_ns` is monotonic; `message` are the exact bytes that were verified, for the log; `request` is the decoded
-    body, of the method's own type; `request_hash` SHA-512 of the body.
-    """
-
-    peer: PeerId
-    method: str
-    now_ns: int
-    deadline_ns: int
-    header: envelope.Header
-    message: SignedMessage
-    request: Any = field(repr=False)
-
-    @property
-    def request_hash(self) -> bytes:
-        """The request's name in both logs and in the reply's header."""
-        return self.header.body_hash
-
-    @property
-    def key_id(self) -> bytes:
-        """The message key that signed it."""
-        return self.header.key_id
 
 
 PeerHandler = Callable[[bytes, CallContext], Awaitable[SignedMessage]]
@@ -328,6 +301,10 @@ PEER_METHODS: Final[Mapping[str, _PeerMethod]] = {
 """Every method of the contract for peers. One that has no handler is answered CAPABILITY_MISSING."""
 
 
+SERVED: Final = tuple(sorted(path for path, method in PEER_METHODS.items() if method.decode is not _not_served))
+"""The methods that this release serves, as `Description.methods` names them."""
+
+
 class PeerServer(Listener):
     """The door to other states."""
 
@@ -482,3 +459,6 @@ def peer_handlers(door: PeerDoor, *, sender: Sender, keys: Keys, clock: Clock) -
         convert.DESCRIBE: describe,
         convert.ADD_CHECKPOINT: add_checkpoint,
     }
+
+
+__all__ = ["HEALTH", "PEER_METHODS", "SERVED", "CallContext", "Listener", "PeerHandler", "PeerServer", "peer_handlers"]
