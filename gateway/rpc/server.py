@@ -48,14 +48,14 @@ STRANGER_NS: Final = 5 * 10**9
 """How long a refused certificate is refused without being read again."""
 
 Observe = Callable[[CallSeen], None]
-Body = bytes
+
 
 
 PeerHandler = Callable[[bytes, CallContext], Awaitable[SignedMessage]]
 """Answers one method of the peers' contract: exact body and verified call in, signed reply out."""
 
 
-class _Seen:
+class Seen:
     """What is learned of a call on its way, for its `CallSeen`."""
 
     __slots__ = ("caller", "served")
@@ -146,7 +146,7 @@ class Listener(ABC):
 
     async def _call(self, path: str, size_max: int, body: bytes, context: Context) -> bytes:
         started_ns = time.monotonic_ns()
-        seen = _Seen()
+        seen = Seen()
         code, reason, private, reply = "OK", "", "", b""
         try:
             reply = await self._admit(path, size_max, body, context, seen, started_ns)
@@ -183,7 +183,7 @@ class Listener(ABC):
         await context.abort(told, public, ((status.DETAILS_KEY, details),) if details else ())
 
     async def _admit(
-        self, path: str, size_max: int, body: bytes, context: Context, seen: _Seen, started_ns: int
+        self, path: str, size_max: int, body: bytes, context: Context, seen: Seen, started_ns: int
     ) -> bytes:
         meters = self._meters
         # 1. Limits of the node.
@@ -233,7 +233,7 @@ class Listener(ABC):
 
     @abstractmethod
     async def _serve(
-        self, path: str, body: bytes, context: Context, caller: Any, now_ns: int, deadline_ns: int, seen: _Seen  # noqa: ANN401
+        self, path: str, body: bytes, context: Context, caller: Any, now_ns: int, deadline_ns: int, seen: Seen  # noqa: ANN401
     ) -> bytes:
         """Signature, shape and flow of an admitted call."""
 
@@ -375,7 +375,7 @@ class PeerServer(Listener):
         return caller
 
     async def _serve(
-        self, path: str, body: bytes, context: Context, caller: PeerId, now_ns: int, deadline_ns: int, seen: _Seen
+        self, path: str, body: bytes, context: Context, caller: PeerId, now_ns: int, deadline_ns: int, seen: Seen
     ) -> bytes:
         # 5. Signature.
         keys = self._view().member(caller).member.message_keys
@@ -461,4 +461,15 @@ def peer_handlers(door: PeerDoor, *, sender: Sender, keys: Keys, clock: Clock) -
     }
 
 
-__all__ = ["HEALTH", "PEER_METHODS", "SERVED", "CallContext", "Listener", "PeerHandler", "PeerServer", "peer_handlers"]
+__all__ = [
+    "HEALTH",
+    "PEER_METHODS",
+    "SERVED",
+    "CallContext",
+    "Listener",
+    "Observe",
+    "PeerHandler",
+    "PeerServer",
+    "Seen",
+    "peer_handlers",
+]

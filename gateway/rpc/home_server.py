@@ -1,0 +1,235 @@
+"""The doors to a state's own people: home systems and auditors. Certificates of the state's own anchor only."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from gateway.errors import CapabilityMissing
+from gateway.federation.certificates import Identity
+from gateway.federation.envelope import body_hash
+from gateway.ports import Clock
+from gateway.rpc import interceptors, tls
+from gateway.rpc.convert import audit as audit_convert
+from gateway.rpc.convert import home as convert
+from gateway.rpc.doors import AuditCall, AuditDoor, HomeCall, HomeDoor, ListDoor
+from gateway.rpc.interceptors import Context
+from gateway.rpc.limits import Limits
+from gateway.rpc.server import Listener, Observe, Seen
+from gateway.terms import Hidden, PeerId
+
+HOME_ROLES: Final = frozenset({"workstation"})
+AUDITOR_ROLES: Final = frozenset({"auditor"})
+
+HOME_METHODS: Final[Mapping[str, int]] = {
+    convert.GET_LOGIN_CHALLENGE: convert.SMALL_BYTES_MAX,
+    convert.LOGIN: convert.SMALL_BYTES_MAX,
+    convert.CHECK_TRAVELLERS: convert.CHECK_BYTES_MAX,
+    convert.LOAD_LIST: convert.LOAD_BYTES_MAX,
+    convert.GET_STATUS: convert.SMALL_BYTES_MAX,
+}
+"""Every method of the contract for home systems, with the most bytes it takes."""
+
+AUDIT_METHODS: Final[Mapping[str, int]] = {
+    audit_convert.GET_CHECKPOINT: audit_convert.SMALL_BYTES_MAX,
+    audit_convert.GET_ENTRIES: audit_convert.SMALL_BYTES_MAX,
+    audit_convert.GET_INCLUSION_PROOF: audit_convert.SMALL_BYTES_MAX,
+    audit_convert.GET_CONSISTENCY_PROOF: audit_convert.SMALL_BYTES_MAX,
+}
+"""Every method of the contract for auditors, with the most bytes it takes."""
+
+
+class _OwnListener(Listener):
+    """A door for clients of this state's own anchor, in some of its roles."""
+
+    def __init__(
+        self,
+        audience: str,
+        roles: frozenset[str],
+        methods: Mapping[str, int],
+        *,
+        state: PeerId,
+        anchor_pem: bytes,
+        leaf: tls.Leaf,
+        clock: Clock,
+        observe: Observe,
+        limits: Limits,
+        ready: Callable[[], bool],
+        share_port: bool,
+    ) -> None:
+        self._state = state
+        self._roles = roles
+        super().__init__(
+            audience,
+            methods,
+            credentials=tls.server_credentials(leaf, lambda: anchor_pem),
+            clock=clock,
+            limits=limits,
+            observe=observe,
+            ready=ready,
+            share_port=share_port,
+        )
+
+    def _identify(self, context: Context, now_ns: int) -> Identity:
+        return self._leaves.identity(context, now_ns, self._state, self._roles)
+
+    def _name(self, caller: Identity) -> str:
+        return f"{caller.role}/{caller.name}"
+
+    @abstractmethod
+    async def _serve(
+        self, path: str, body: bytes, context: Context, caller: Identity, now_ns: int, deadline_ns: int, seen: Seen
+    ) -> bytes: ...
+
+
+class HomeServer(_OwnListener):
+    """The door to booths, desks and agencies' systems."""
+
+    def __init__(
+        self,
+        *,
+        state: PeerId,
+        door: HomeDoor,
+        anchor_pem: bytes,
+        leaf: tls.Leaf,
+        clock: Clock,
+        observe: Observe,
+        lists: ListDoor | None = None,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        ready: Callable[[], bool] = lambda: True,
+        share_port: bool = False,
+    ) -> None:
+        """`anchor_pem` is the state's own anchor: who it did not certify as a workstation gets no answer."""
+        self._door = door
+        self._lists = lists
+        self._flows: Mapping[str, Callable[[bytes, HomeCall, Seen], Awaitable[bytes]]] = {
+            convert.GET_LOGIN_CHALLENGE: self._challenge,
+            convert.LOGIN: self._login,
+            convert.CHECK_TRAVELLERS: self._check,
+            convert.LOAD_LIST: self._load,
+            convert.GET_STATUS: self._status,
+        }
+        super().__init__(
+            "home",
+            HOME_ROLES,
+            HOME_METHODS,
+            state=state,
+            anchor_pem=anchor_pem,
+            leaf=leaf,
+            clock=clock,
+            observe=observe,
+            limits=limits,
+            ready=ready,
+            share_port=share_port,
+        )
+
+    async def _serve(
+        self, path: str, body: bytes, context: Context, caller: Identity, now_ns: int, deadline_ns: int, seen: Seen
+    ) -> bytes:
+        token = interceptors.bearer(context)
+        call = HomeCall(
+            client=caller,
+            now_ns=now_ns,
+            deadline_ns=deadline_ns,
+            token=Hidden(token) if token is not None else None,
+        )
+        return await self._flows[path](body, call, seen)
+
+    async def _challenge(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        officer = convert.challenge_request(body)
+        seen.served = True
+        return convert.encode_challenge(*await self._door.challenge(officer, call))
+
+    async def _login(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        officer, challenge, signature = convert.login(body)
+        seen.served = True
+        return convert.encode_token(*await self._door.login(officer, challenge, signature, call))
+
+    async def _check(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        today = datetime.fromtimestamp(call.now_ns // 10**9, UTC).date()
+        inquiry = convert.inquiry(body, body_hash(body), today)
+        seen.served = True
+        return convert.encode_answer(await self._door.check(inquiry, call))
+
+    async def _load(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        if self._lists is None:
+            raise CapabilityMissing("list files are not taken at this door")
+        load = convert.load(body)
+        seen.served = True
+        return convert.encode_report(await self._lists.load(load, call))
+
+    async def _status(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        convert.status_request(body)
+        seen.served = True
+        return convert.encode_status(await self._door.status(call))
+
+
+class AuditServer(_OwnListener):
+    """The door to auditors."""
+
+    def __init__(
+        self,
+        *,
+        state: PeerId,
+        door: AuditDoor,
+        anchor_pem: bytes,
+        leaf: tls.Leaf,
+        clock: Clock,
+        observe: Observe,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        ready: Callable[[], bool] = lambda: True,
+        share_port: bool = False,
+    ) -> None:
+        """`anchor_pem` is what auditors' certificates are judged by."""
+        self._door = door
+        self._flows: Mapping[str, Callable[[bytes, AuditCall, Seen], Awaitable[bytes]]] = {
+            audit_convert.GET_CHECKPOINT: self._checkpoint,
+            audit_convert.GET_ENTRIES: self._entries,
+            audit_convert.GET_INCLUSION_PROOF: self._inclusion,
+            audit_convert.GET_CONSISTENCY_PROOF: self._consistency,
+        }
+        super().__init__(
+            "auditors",
+            AUDITOR_ROLES,
+            AUDIT_METHODS,
+            state=state,
+            anchor_pem=anchor_pem,
+            leaf=leaf,
+            clock=clock,
+            observe=observe,
+            limits=limits,
+            ready=ready,
+            share_port=share_port,
+        )
+
+    async def _serve(
+        self, path: str, body: bytes, context: Context, caller: Identity, now_ns: int, deadline_ns: int, seen: Seen
+    ) -> bytes:
+        call = AuditCall(client=caller, now_ns=now_ns, deadline_ns=deadline_ns)
+        return await self._flows[path](body, call, seen)
+
+    async def _checkpoint(self, body: bytes, call: AuditCall, seen: Seen) -> bytes:
+        audit_convert.checkpoint_request(body)
+        seen.served = True
+        return audit_convert.encode_checkpoint(await self._door.checkpoint(call))
+
+    async def _entries(self, body: bytes, call: AuditCall, seen: Seen) -> bytes:
+        start, count = audit_convert.entries_request(body)
+        seen.served = True
+        return audit_convert.encode_entries(await self._door.entries(start, count, call))
+
+    async def _inclusion(self, body: bytes, call: AuditCall, seen: Seen) -> bytes:
+        index, size = audit_convert.inclusion_request(body)
+        seen.served = True
+        return audit_convert.encode_inclusion(await self._door.inclusion(index, size, call))
+
+    async def _consistency(self, body: bytes, call: AuditCall, seen: Seen) -> bytes:
+        old_size, new_size = audit_convert.consistency_request(body)
+        seen.served = True
+        return audit_convert.encode_consistency(await self._door.consistency(old_size, new_size, call))
+
+
+
+__all__ = ["AUDIT_METHODS", "HOME_METHODS", "AuditServer", "HomeServer"]
