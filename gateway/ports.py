@@ -212,11 +212,13 @@ class Tables(Protocol):
     def current(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> SignedManifest | None:
         """The manifest in use, or None when there is no table."""
 
-    def find(self, other: PeerId, list_id: ListId, group: PurposeGroup, tag: bytes) -> bytes | None:
-        """The 48-byte sealed label under a 16-byte tag in the current table, or None."""
+    def find(self, other: PeerId, manifest: Manifest, tag: bytes) -> tuple[bytes, bytes] | None:
+        """(16-byte table id, 48-byte sealed label) under a 16-byte tag, or None.
 
-    def table_id(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> bytes:
-        """The 16-byte id that the current table's labels are bound to. Raises NotFoundOrNotPermitted."""
+        Raises:
+            NotFoundOrNotPermitted: another table than the manifest's is current now: under its key every tag would
+                miss, and a miss must not be read out of that (docs/protocol/matching.md, the race).
+        """
 
     def chunk(self, other: PeerId, manifest: Manifest, number: int) -> bytes:
         """One chunk of the current table. Raises NotFoundOrNotPermitted for another version or number."""

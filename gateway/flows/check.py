@@ -23,6 +23,7 @@ from gateway.errors import (
     GatewayError,
     InputRefused,
     Malformed,
+    NotFoundOrNotPermitted,
     PeerSuspended,
     PeerUnreachable,
     PolicyDenied,
@@ -343,12 +344,9 @@ def _guard(inquiry: Inquiry, traveller: Traveller, owner: PeerId, today: date) -
         inquiry.purpose,
         owner,
         origins=_origins(inquiry, traveller),
-        protected=(
-            inquiry.protection_declared
-            or any(document.is_protection for document in traveller.documents)
-            or (traveller.person is not None and bool(traveller.person.tags))
-        ),
+        protected=inquiry.protection_declared or any(document.is_protection for document in traveller.documents),
         child=traveller.person is not None and could_be_child(traveller.person, today),
+        tags=traveller.person.tags if traveller.person is not None else frozenset(),
     )
 
 
@@ -380,6 +378,7 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
         CapabilityMissing,
         VerificationFailed,
         Malformed,
+        NotFoundOrNotPermitted,
         TimeoutError,
     ) as failure:
         # A batch whose proof fails is void as a whole: unreachable, never "nothing to report".
@@ -462,10 +461,10 @@ async def _one_batch(
 
 def _look_up(leg: _Leg, key: MatchKey, y: bytes, world: AskingWorld) -> labels.Label | None:
     assert leg.manifest is not None
-    sealed = world.copies.find(leg.owner, leg.list_id, leg.group, batches.tag(y))
-    if sealed is None:
+    found = world.copies.find(leg.owner, leg.manifest, batches.tag(y))
+    if found is None:
         return None
-    table_id = world.copies.table_id(leg.owner, leg.list_id, leg.group)
+    table_id, sealed = found
     return labels.open_label(y, table_id, leg.manifest.version, sealed)
 
 

@@ -65,22 +65,25 @@ class Difference:
     unchanged: int
 
 
-def difference(load: Load, held: Iterable[ListEntry]) -> Difference:
-    """Compare a file with the list. `snapshot` withdraws what the file does not name; `delta` leaves it."""
+def difference(load: Load, held: Iterable[ListEntry], now_ns: int = 0) -> Difference:
+    """Compare a file with the list. `snapshot` withdraws what the file does not name; `delta` leaves it.
+
+    An entry that replaces another goes on with the history of its protection tags: a file can set a tag and never clear
+    one (T10). `now_ns` is the time of a tag that is new.
+    """
     before = {entry.entry_id: entry for entry in held}
-    added = tuple(entry for entry in load.entries if entry.entry_id not in before)
+    entries = tuple(entry.after(before.get(entry.entry_id), now_ns) for entry in load.entries)
+    added = tuple(entry for entry in entries if entry.entry_id not in before)
     changed = tuple(
-        entry
-        for entry in load.entries
-        if entry.entry_id in before and before[entry.entry_id].encode() != entry.encode()
+        entry for entry in entries if entry.entry_id in before and before[entry.entry_id].encode() != entry.encode()
     )
-    named = {entry.entry_id for entry in load.entries}
+    named = {entry.entry_id for entry in entries}
     withdrawn = (
         tuple(entry for entry_id, entry in sorted(before.items()) if entry_id not in named)
         if load.mode == "snapshot"
         else ()
     )
-    return Difference(added, changed, withdrawn, len(load.entries) - len(added) - len(changed))
+    return Difference(added, changed, withdrawn, len(entries) - len(added) - len(changed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ async def load(load: Load, world: ListingWorld) -> Difference:
         await world.uow.commit([_denied(load, decision.reasons)])
         raise PolicyDenied(decision.reasons)
 
-    change = difference(load, world.book.list_entries(load.list_id))
+    change = difference(load, world.book.list_entries(load.list_id), now)
     total = len(change.added) + len(change.changed) + len(change.withdrawn)
     if total > ROWS_MAX:
         raise InputRefused(f"{total} changes in one load; split the file at {ROWS_MAX}", code="TOO_MANY_ROWS")

@@ -53,17 +53,13 @@ class TableFiles:
         opened = self._opened(other, list_id, group)
         return opened.signed if opened else None
 
-    def find(self, other: PeerId, list_id: ListId, group: PurposeGroup, tag: bytes) -> bytes | None:
-        """The 48-byte sealed label under a tag in the current table."""
-        opened = self._opened(other, list_id, group)
-        return opened.view.find(tag) if opened else None
-
-    def table_id(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> bytes:
-        """The id that the labels of the current table are bound to."""
-        opened = self._opened(other, list_id, group)
-        if opened is None:
-            raise NotFoundOrNotPermitted("no table")
-        return opened.view.table_id
+    def find(self, other: PeerId, manifest: Manifest, tag: bytes) -> tuple[bytes, bytes] | None:
+        """(table id, sealed label) under a tag in the manifest's table."""
+        opened = self._opened(other, manifest.scope.list_id, manifest.scope.group)
+        if opened is None or opened.signed.manifest != manifest:
+            raise NotFoundOrNotPermitted("the table is no longer the one that was asked under")
+        sealed = opened.view.find(tag)
+        return None if sealed is None else (opened.view.table_id, sealed)
 
     def chunk(self, other: PeerId, manifest: Manifest, number: int) -> bytes:
         """Chunk `number` of the current table if it is the manifest's version."""
@@ -161,15 +157,12 @@ class MemoryTables:
         kept = self._kept.get((other, list_id.value, group))
         return kept[0] if kept else None
 
-    def find(self, other: PeerId, list_id: ListId, group: PurposeGroup, tag: bytes) -> bytes | None:
-        kept = self._kept.get((other, list_id.value, group))
-        return kept[2].find(tag) if kept else None
-
-    def table_id(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> bytes:
-        kept = self._kept.get((other, list_id.value, group))
-        if kept is None:
-            raise NotFoundOrNotPermitted("no table")
-        return kept[2].table_id
+    def find(self, other: PeerId, manifest: Manifest, tag: bytes) -> tuple[bytes, bytes] | None:
+        kept = self._kept.get((other, manifest.scope.list_id.value, manifest.scope.group))
+        if kept is None or kept[0].manifest != manifest:
+            raise NotFoundOrNotPermitted("the table is no longer the one that was asked under")
+        sealed = kept[2].find(tag)
+        return None if sealed is None else (kept[2].table_id, sealed)
 
     def chunk(self, other: PeerId, manifest: Manifest, number: int) -> bytes:
         kept = self._kept.get((other, manifest.scope.list_id.value, manifest.scope.group))
