@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway import config
 from gateway.cli.main import Refused
-from gateway.clock import SystemClock, VirtualClock
 from gateway.config import Config, Loaded
+
+if TYPE_CHECKING:
+    from gateway.clock import SystemClock
 
 CONFIG_VARIABLE = "LIMEN_CONFIG"
 
@@ -28,6 +31,14 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_booth(parser: argparse.ArgumentParser) -> None:
+    """Declare `--booth`, the same for every command of an officer's (`gateway.cli.acts.booth`)."""
+    group = parser.add_argument_group("the workstation")
+    group.add_argument(
+        "--booth", type=Path, metavar="DIR", help="the workstation's folder (default: $LIMEN_BOOTH, else ./booth)"
+    )
+
+
 def loaded(args: argparse.Namespace) -> Loaded:
     """The settings with their origins. Raises ConfigRefused, or Refused for a `--set` without `=`."""
     path = args.config or Path(os.environ.get(CONFIG_VARIABLE) or config.FILE_NAME)
@@ -41,6 +52,8 @@ def load(args: argparse.Namespace) -> Config:
 
 def clock_of(settings: Config) -> SystemClock:
     """The node's clock. Raises ConfigRefused when the virtual clock's file cannot be read."""
+    from gateway.clock import SystemClock, VirtualClock  # here, because a command's help needs no event loop
+
     if settings.clock.kind == "virtual" and settings.clock.file is not None:
         return VirtualClock(settings.clock.file)
     return SystemClock()

@@ -1,0 +1,122 @@
+"""A workstation's folder: how officers' commands find and reach the node.
+
+booth.toml                 the state, and where the home listener is
+client.crt  client.key     the workstation's certificate, issued by the state's own anchor
+anchor.crt                 what the node's certificate is judged by
+token                      the token of whoever logged in last
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tomllib
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from gateway.config import Address
+from gateway.errors import ConfigRefused, NotIdentified
+from gateway.federation import certificates, statement
+from gateway.federation.certificates import KeyPair
+from gateway.keyring.personal import PersonalKey
+from gateway.terms.ids import PeerId, peer_id
+
+FILE_NAME: Final = "booth.toml"
+BOOTH_VARIABLE: Final = "LIMEN_BOOTH"
+
+
+@dataclass(frozen=True, slots=True)
+class Booth:
+    """One workstation. `home` is where the node's home listener answers."""
+
+    folder: Path
+    state: PeerId
+    home: Address
+    client: KeyPair
+    anchor_pem: bytes = field(repr=False)
+
+    @property
+    def token_file(self) -> Path:
+        """Where a token lies between `limen officer login` and the checks it serves."""
+        return self.folder / "token"
+
+    @property
+    def certificate(self) -> bytes:
+        """SHA-256 of the client certificate's DER: what a token is bound to."""
+        return sha256(certificates.der_of(self.client.certificate_pem)).digest()
+
+    def token(self) -> str:
+        """The token of whoever logged in last. Raises NotIdentified when nobody has."""
+        try:
+            return self.token_file.read_text("ascii")
+        except (OSError, ValueError):
+            raise NotIdentified(f"nobody is logged in here; run `limen officer login --booth {self.folder}`") from None
+
+
+def load(args: argparse.Namespace) -> Booth:
+    """Read the folder. Raises ConfigRefused."""
+    return read(args.booth or Path(os.environ.get(BOOTH_VARIABLE) or "booth"))
+
+
+def read(folder: Path) -> Booth:
+    """Read a workstation's folder.
+
+    Raises:
+        ConfigRefused: a file is missing or has the wrong form, or the node's port is not known because it does not run.
+    """
+    file = folder / FILE_NAME
+    try:
+        table = tomllib.loads(_bytes(file).decode("utf-8"))
+        state = peer_id(table.pop("state"))
+        host, _, port = table.pop("home").rpartition(":")
+        address = Address(host.strip("[]"), int(port))
+        port_file = table.pop("port_file", "")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise ConfigRefused(f'{file}: write state = "AAA" and home = "host:port"') from None
+    if table:
+        raise ConfigRefused(f"{file}: {next(iter(table))} is not a setting of a workstation")
+    if address.port == 0:
+        try:
+            address = Address(address.host, int((folder / port_file).read_text("ascii")))
+        except (OSError, ValueError):
+            raise ConfigRefused(f"{file}: the node's port is any free one and the node does not run") from None
+    client = KeyPair(_bytes(folder / "client.key"), _bytes(folder / "client.crt"))
+    return Booth(folder, state, address, client, _bytes(folder / "anchor.crt"))
+
+
+async def login(booth: Booth, key: PersonalKey) -> tuple[str, int]:
+    """Log a person in at this workstation; returns the token and when it ends, UTC ns.
+
+    Raises:
+        NotIdentified: the node did not take it; it does not say why.
+        PeerUnreachable and others of `rpc.home`: the node did not answer.
+    """
+    from gateway.rpc.home import HomeClient  # here, because making a workstation's folder needs no gRPC
+
+    async with HomeClient(str(booth.home), leaf=booth.client, anchor_pem=booth.anchor_pem) as client:
+        challenge, _ = await client.challenge(key.officer)
+        said = statement.login(
+            state=booth.state, officer=key.officer, challenge=challenge, certificate=booth.certificate
+        )
+        return await client.login(key.officer, challenge, statement.sign_login(said, key.seed.open()))
+
+
+def settings(state: PeerId, home: str) -> str:
+    """The text of `booth.toml` for a node made here."""
+    lines = [
+        "# How this workstation reaches its state's node.",
+        f'state = "{state}"',
+        f'home = "{home}"',
+    ]
+    if home.endswith(":0"):
+        lines.append('port_file = "../run/home.port"')
+    return "\n".join(lines) + "\n"
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as cause:
+        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None

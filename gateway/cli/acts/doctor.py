@@ -1,0 +1,406 @@
+"""`limen doctor`: what is wrong with this node, and what to do about it.
+
+Every check says ok, warn or fail, one sentence of what was found and one of what to do. `--ports` prints the form for
+those who run the firewall instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import os
+import shutil
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives import serialization
+
+from gateway.app import parts
+from gateway.cli import node
+from gateway.cli.acts import federation
+from gateway.cli.main import ERROR, OK
+from gateway.cli.output import emit, table
+from gateway.clock import SystemClock
+from gateway.config import Config, Listeners
+from gateway.errors import ConfigRefused, GatewayError, KeysUnavailable
+from gateway.federation import certificates, document
+from gateway.federation.document import SignedDocument
+from gateway.federation.members import FederationView, MemberKeys
+from gateway.keyring import files
+from gateway.keyring.client import KeysClient
+from gateway.opa import bundle
+from gateway.primitives import secret
+from gateway.primitives.group import GROUP
+from gateway.store import db as database
+from gateway.store.reader import Reader
+from gateway.terms.ids import PeerId
+
+DAY_NS: Final = 86_400 * 10**9
+SOON_DAYS: Final = 30
+"""How long before its end something is told."""
+
+FREE_BYTES_MIN: Final = 1 << 30
+PEER_TIMEOUT_S: Final = 2.0
+
+_TIME_ERROR: Final = 5
+"""adjtimex(2): the kernel's clock is not synchronised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's outcome. `state` is `ok`, `warn` or `fail`; `fix` is empty where nothing is to be done."""
+
+    check: str
+    state: str
+    detail: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """The node as the checks see it. Certificates are judged by the system's clock, all else by the node's."""
+
+    settings: Config
+    now_ns: int
+    wall_ns: int
+    listed: SignedDocument | None
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; 0 when none of them is a failure."""
+    settings = node.load(args)
+    if args.ports:
+        rows = ports(settings)
+        emit(args, rows, table(rows, ("direction", "address", "protocol", "who")))
+        return OK
+    findings = list(examine(settings, offline=args.offline))
+    ok = not any(finding.state == "fail" for finding in findings)
+    rows = [{place.name: getattr(found, place.name) for place in fields(Finding)} for found in findings]
+    emit(args, {"ok": ok, "checks": rows}, _told(findings))
+    return OK if ok else ERROR
+
+
+def examine(settings: Config, *, offline: bool) -> Iterator[Finding]:
+    """Every check, in the order in which a node needs things."""
+    try:
+        now_ns = node.clock_of(settings).now_ns()
+    except ConfigRefused as cause:
+        yield Finding("clock", "fail", str(cause), "write the file, or set clock.kind to system")
+        return
+    listed, problem = None, None
+    try:
+        listed = federation.in_force(settings)
+    except GatewayError as cause:
+        problem = str(cause)
+    patient = Patient(settings, now_ns, SystemClock().now_ns(), listed)
+    checks: tuple[tuple[str, Callable[[Patient], Iterator[Finding]]], ...] = (
+        ("clock", _clock),
+        ("certificates", _certificates),
+        ("keys", _keys),
+        ("off the node", _left_behind),
+        ("memory", _memory),
+        ("group arithmetic", _carrier),
+        ("store", _store),
+        ("policy", _policy),
+        ("officers", _officers),
+    )
+    for name, check in checks:
+        try:
+            yield from check(patient)
+        except (GatewayError, OSError) as cause:
+            yield Finding(name, "fail", str(cause), "see docs/operating.md")
+    if problem is not None:
+        yield Finding("federation", "fail", problem, "run `limen federation accept` with a good list")
+    else:
+        yield from _federation(patient)
+    if not offline:
+        yield from _peers(patient)
+
+
+def ports(settings: Config) -> list[dict[str, str]]:
+    """The firewall form: what comes in and what goes out."""
+    who = {
+        "peers": "the other states' gateways",
+        "home": "the agencies' own systems",
+        "auditors": "the home auditors",
+        "metrics": "the monitoring system of this site",
+    }
+    rows = [
+        {
+            "direction": "in",
+            "address": str(getattr(settings.listeners, place.name)),
+            "protocol": "TCP, HTTP" if place.name == "metrics" else "TCP, mutual TLS 1.3",
+            "who": who[place.name],
+        }
+        for place in fields(Listeners)
+    ]
+    listed = federation.in_force(settings)
+    for member in listed.document.members if listed is not None else ():
+        if member.state != settings.state:
+            rows += [
+                {"direction": "out", "address": endpoint, "protocol": "TCP, mutual TLS 1.3", "who": str(member.state)}
+                for endpoint in member.endpoints
+            ]
+    return rows
+
+
+def _told(findings: list[Finding]) -> Iterator[str]:
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        yield f"{finding.state:<4}  {finding.check:<{width}}  {finding.detail}"
+        if finding.fix:
+            yield f"{'':<4}  {'':<{width}}  -> {finding.fix}"
+
+
+def _clock(patient: Patient) -> Iterator[Finding]:
+    if patient.settings.clock.kind == "virtual":
+        shift_days = (patient.now_ns - patient.wall_ns) / DAY_NS
+        yield Finding("clock", "warn", f"a virtual clock, {shift_days:+.1f} days from this machine's", "")
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    state = libc.adjtimex(ctypes.create_string_buffer(256))
+    if state == _TIME_ERROR:
+        yield Finding("clock", "warn", "the kernel's clock is not synchronised", "run a time service (chrony)")
+    else:
+        yield Finding("clock", "ok", "the kernel's clock is synchronised")
+
+
+def _certificates(patient: Patient) -> Iterator[Finding]:
+    folder = patient.settings.paths.tls
+    anchor = _bytes(folder / "anchor.crt")
+    for role in ("gateway", "home", "auditors"):
+        name = f"certificate {role}"
+        fix = "issue a new one with the anchor and put it into tls/"
+        try:
+            der = certificates.der_of(_bytes(folder / f"{role}.crt"))
+            leaf = certificates.identity(der)
+            certificates.verify_issued(der, anchor)
+            _matches(folder / f"{role}.key", der)
+        except GatewayError as cause:
+            yield Finding(name, "fail", str(cause), fix)
+            continue
+        days = (leaf.not_after_ns - patient.wall_ns) // DAY_NS
+        if (leaf.state, leaf.role) != (patient.settings.state, role):
+            yield Finding(name, "fail", f"is {leaf.uri}", fix)
+        elif not leaf.in_force(patient.wall_ns):
+            yield Finding(name, "fail", "is not in force: it has expired, or the clock is wrong", fix)
+        elif days < SOON_DAYS:
+            yield Finding(name, "warn", f"ends in {days} days", fix + "; list its pin as next in the card first")
+        else:
+            yield Finding(name, "ok", f"{leaf.uri}, {days} days left")
+
+
+def _matches(path: Path, der: bytes) -> None:
+    try:
+        key = serialization.load_pem_private_key(_bytes(path), None)
+    except (ValueError, TypeError):
+        raise ConfigRefused(f"{path}: is not a private key in PEM") from None
+    spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    if sha256(spki).digest() != certificates.spki_pin(der):
+        raise ConfigRefused(f"{path}: is not the key of the certificate beside it")
+
+
+def _keys(patient: Patient) -> Iterator[Finding]:
+    folder = patient.settings.paths.keys
+    try:
+        files.read_public(folder)
+        for purpose in files.PURPOSES:
+            files.read_secret(files.key_path(folder, purpose), purpose).free()
+    except ConfigRefused as cause:
+        yield Finding("keys", "fail", str(cause), "restore the folder keys from the backup")
+        return
+    seeds = sum(1 for _ in files.SeedFiles(folder / "seeds"))
+    yield Finding("keys", "ok", f"every purpose has its key; {seeds} epoch seeds")
+
+
+def _left_behind(patient: Patient) -> Iterator[Finding]:
+    left = [
+        name
+        for name in ("anchor", "policy-authority", "handover")
+        if any((patient.settings.root / name).glob("*.key")) or any((patient.settings.root / name).glob("*.pem"))
+    ]
+    if left:
+        yield Finding(
+            "off the node",
+            "warn",
+            f"private keys still lie in {', '.join(left)}",
+            "move these folders off this machine",
+        )
+    else:
+        yield Finding("off the node", "ok", "no key that belongs elsewhere lies here")
+
+
+def _memory(patient: Patient) -> Iterator[Finding]:
+    try:
+        report = asyncio.run(_key_process(patient.settings))
+    except KeysUnavailable:
+        try:
+            probe = secret.Locked(bytes(32))
+        except MemoryError as cause:
+            yield Finding("memory", "fail", str(cause), "raise the limit on locked memory (LimitMEMLOCK=infinity)")
+            return
+        locked = probe.is_locked
+        probe.free()
+        report = {"all_locked": locked, "buffers_locked": locked, "dumpable": False}
+        where = "the key process does not run; a key buffer here"
+    else:
+        where = "the key process's memory"
+    if report["dumpable"]:
+        yield Finding("memory", "fail", "the key process could leave a core file", "restart the node")
+    elif not report["buffers_locked"]:
+        yield Finding(
+            "memory", "warn", f"{where} may be swapped out", "raise the limit on locked memory, or run without swap"
+        )
+    elif not report["all_locked"]:
+        yield Finding("memory", "ok", f"{where}: keys are locked; other memory may be swapped (LimitMEMLOCK=infinity)")
+    else:
+        yield Finding("memory", "ok", f"{where} is locked")
+
+
+async def _key_process(settings: Config) -> dict[str, bool]:
+    keys = KeysClient(settings.socket("keys"), wait_s=0.0)
+    try:
+        return dict(await keys.status())
+    finally:
+        await keys.close()
+
+
+def _carrier(_: Patient) -> Iterator[Finding]:
+    yield Finding("group arithmetic", "ok", f"ristretto255 by {GROUP.load()}, self-test passed")
+
+
+def _store(patient: Patient) -> Iterator[Finding]:
+    folder = patient.settings.paths.store
+    if not (folder / database.FILE).exists():
+        yield Finding(
+            "store", "fail", f"there is no store in {folder}", "`limen init` makes one, a backup restores one"
+        )
+        return
+    reader = Reader(folder)
+    try:
+        held = reader.last_checkpoint()
+        origin = reader.origin()
+    finally:
+        reader.close()
+    told = "no checkpoint yet" if held is None else f"last checkpoint {held[1].hex()[:16]}..."
+    yield Finding("store", "ok", f"{origin}, {told}")
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES_MIN:
+        yield Finding("disk", "warn", f"{free >> 20} MiB free", "make room: a full disk stops every answer")
+    if patient.settings.production and os.stat(folder).st_dev == os.stat(patient.settings.paths.lock).st_dev:
+        yield Finding("lock", "warn", "the lock record lies on the store's own disk", "set paths.lock to another disk")
+
+
+def _policy(patient: Patient) -> Iterator[Finding]:
+    folder = patient.settings.paths.policy
+    baseline = patient.listed.document.baseline if patient.listed is not None else None
+    for layer, scope in (
+        ("baseline", bundle.BASELINE),
+        ("national", bundle.national_scope(patient.settings.state)),
+    ):
+        name = f"policy {layer}"
+        keys = parts.policy_keys(folder, layer)
+        try:
+            opened = bundle.open_(_bytes(folder / f"{layer}.tar.gz"), keys, scope, 0, patient.now_ns)
+        except GatewayError as cause:
+            yield Finding(
+                name, "fail", str(cause), "get a signed bundle and put it in force with `limen policy activate`"
+            )
+            continue
+        days = (opened.not_after_ns - patient.now_ns) // DAY_NS
+        if layer == "baseline" and baseline is not None and opened.digest != baseline:
+            yield Finding(
+                name, "fail", "is not the one the federation names: peers refuse this node", "get the region's bundle"
+            )
+        elif days < SOON_DAYS:
+            yield Finding(name, "warn", f"ends in {days} days; then nothing is permitted", "get the next bundle")
+        else:
+            yield Finding(name, "ok", f"number {opened.sequence}, {days} days left")
+
+
+def _officers(patient: Patient) -> Iterator[Finding]:
+    people = parts.register_of(patient.settings).people()
+    active = sum(person.in_force(patient.now_ns) for person in people)
+    if active:
+        yield Finding("officers", "ok", f"{active} in force of {len(people)} ever enrolled")
+    else:
+        yield Finding("officers", "warn", "nobody is enrolled", "run `limen officer enrol`")
+
+
+def _federation(patient: Patient) -> Iterator[Finding]:
+    if patient.listed is None:
+        yield Finding(
+            "federation", "warn", "no list of members yet", "hand out `limen federation card`, then accept a list"
+        )
+        return
+    listed = patient.listed.document
+    days = (listed.expires_ns - patient.now_ns) // DAY_NS
+    name = f"federation version {listed.version}"
+    signers = document.signed_by(patient.listed, listed)
+    if len(signers) < listed.threshold:
+        yield Finding(name, "fail", f"signed by {len(signers)} of {listed.threshold}", "accept a list signed by enough")
+    elif days < 0:
+        yield Finding(name, "fail", "has expired", "accept the next version")
+    elif days < SOON_DAYS:
+        yield Finding(name, "warn", f"ends in {days} days", "sign and accept the next version")
+    else:
+        yield Finding(name, "ok", f"{len(listed.members)} members, {days} days left")
+    own = next((member for member in listed.members if member.state == patient.settings.state), None)
+    pin = certificates.spki_pin(certificates.der_of(_bytes(patient.settings.paths.tls / "gateway.crt")))
+    public = files.read_public(patient.settings.paths.keys)
+    if own is None:
+        yield Finding("own card", "fail", "this state is not listed", "have the others list `limen federation card`")
+    elif pin not in own.tls_pins:
+        yield Finding("own card", "fail", "the gateway's certificate is not pinned", "have the others list a new card")
+    elif public.message not in {key.public for key in own.message_keys}:
+        yield Finding("own card", "fail", "the message key is not listed", "have the others list a new card")
+    else:
+        yield Finding("own card", "ok", "this node's keys are the listed ones")
+
+
+def _peers(patient: Patient) -> Iterator[Finding]:
+    if patient.listed is None:
+        return
+    view = FederationView(patient.listed.document)
+    others = [state for state in view.states() if state != patient.settings.state]
+    with ThreadPoolExecutor(8) as pool:
+        yield from pool.map(lambda state: _peer(patient, view.member(state), state), others)
+
+
+def _peer(patient: Patient, member: MemberKeys, state: PeerId) -> Finding:
+    name = f"peer {state}"
+    folder = patient.settings.paths.tls
+    problem = "has no endpoint"
+    for endpoint in member.endpoints:
+        host, _, port = endpoint.rpartition(":")
+        context = ssl.create_default_context(cadata=member.anchor_pem.decode("ascii"))
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.set_alpn_protocols(["h2"])
+        try:
+            context.load_cert_chain(folder / "gateway.crt", folder / "gateway.key")
+            with (
+                socket.create_connection((host.strip("[]"), int(port)), PEER_TIMEOUT_S) as plain,
+                context.wrap_socket(plain, server_hostname=host.strip("[]")) as secured,
+            ):
+                der = secured.getpeercert(binary_form=True) or b""
+            member.bind(der, patient.wall_ns)
+            return Finding(name, "ok", f"{endpoint} shows its pinned key")
+        except GatewayError as cause:
+            return Finding(name, "fail", str(cause), "ask the state for its current card; do not connect before")
+        except OSError as cause:
+            problem = f"{endpoint}: {cause.strerror or cause}"
+    return Finding(name, "warn", problem, "ask the state, or see `limen doctor --ports` and the firewall")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as cause:
+        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None
