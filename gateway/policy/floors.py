@@ -7,7 +7,7 @@ aloud, by the request; a guarded leg runs as a cover leg and looks like a miss f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
@@ -16,7 +16,7 @@ from gateway.policy import catalogue
 from gateway.policy.decision import PERMIT_NS, RETENTION_CLASSES, Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.terms.ids import PeerId, Purpose
-from gateway.terms.words import BATCH_CLASSES, ListId, Role
+from gateway.terms.words import BATCH_CLASSES, ListId, ProtectionTag, Role
 
 SIGNERS_MIN: Final = 2
 """Different officers who must sign a change of a list (T9)."""
@@ -24,12 +24,11 @@ SIGNERS_MIN: Final = 2
 SLOTS_PER_DAY_MAX: Final = 2_000_000
 """No permit charges more padded slots a day to one (peer, list, group): about 23 a second, the whole day long."""
 
-FIREWALLED: Final = frozenset({"FAM.LINK", "REG.STATS", "VERIF.DOC", "CONS.SERVICE", "HBM.CRISIS", "TIP.VICTIM"})
-"""Purposes of care: family, regularisation, verification, consular, humanitarian, victims. Their records stand in no
-table that another purpose queries (decision 8)."""
+FIREWALL_TAGS: Final = frozenset({ProtectionTag.FAMILY_REUNIFICATION, ProtectionTag.REGULARISATION})
+"""Tags of records kept for care: such a record is left out before matching under every purpose of enforcement."""
 
 ENFORCEMENT: Final = ("SEC.", "SMUG.", "PNR.", "READ.", "RISK.")
-"""Prefixes of the purposes that may never reach a firewalled record."""
+"""Prefixes of the purposes of enforcement."""
 
 _CHILD_PURPOSES: Final = frozenset({"MISS.CHILD", "DOC.STATUS"})
 """Under which a child may be asked about: a missing child, and a document, which says nothing of its holder."""
@@ -63,32 +62,44 @@ class Candidates:
         return state in self.states or (self.all_but_issuer and state != self.issuer)
 
 
-def guard(purpose: Purpose, owner: PeerId, *, origins: Origins, protected: bool, child: bool) -> str:
+def guard(
+    purpose: Purpose,
+    owner: PeerId,
+    *,
+    origins: Origins,
+    protected: bool,
+    child: bool,
+    tags: Collection[ProtectionTag] = (),
+) -> str:
     """Why nothing about this person may reach this owner under the purpose, or "" for a real leg.
 
-    `protected`: a protection tag, in force or in its history (T10), or a declaration at the booth. `child`: under 18,
-    or with a birth date that could be (T21). The reason is for the home auditor and the protection desk only.
+    `protected`: declared at the booth, or shown by the document. `tags`: the record's protection tags, in force or in
+    its history (T10); any of them protects. `child`: under 18, or with a birth date that could be (T21). The reason is
+    for the home auditor and the protection desk only.
     """
-    if protected and origins.includes(owner):
+    if (protected or tags) and origins.includes(owner):
         return "protected_origin"
-    if child and purpose not in _CHILD_PURPOSES:
+    if purpose.startswith(ENFORCEMENT) and not FIREWALL_TAGS.isdisjoint(tags):
+        return "firewall"
+    if (child or ProtectionTag.UNACCOMPANIED_CHILD in tags) and purpose not in _CHILD_PURPOSES:
         return "child"
     return ""
 
 
 def legs(
-    purpose: Purpose, owners: Iterable[PeerId], *, origins: Origins, protected: bool, child: bool
-) -> Mapping[PeerId, Leg]:
+    purpose: Purpose,
+    owners: Iterable[PeerId],
+    *,
+    origins: Origins,
+    protected: bool,
+    child: bool,
+    tags: Collection[ProtectionTag] = (),
+) -> dict[PeerId, Leg]:
     """How each permitted owner is asked about one person: every owner gets a leg, so that none can be missed (T4)."""
-    return {
-        owner: Leg.GUARDED if guard(purpose, owner, origins=origins, protected=protected, child=child) else Leg.REAL
-        for owner in owners
+    reasons = {
+        owner: guard(purpose, owner, origins=origins, protected=protected, child=child, tags=tags) for owner in owners
     }
-
-
-def firewalled(record_purpose: str, asked: str) -> bool:
-    """True where a record kept for one purpose may not be reached under the other (decision 8)."""
-    return record_purpose in FIREWALLED and (asked.startswith(ENFORCEMENT) or asked != record_purpose)
+    return {owner: Leg.GUARDED if reason else Leg.REAL for owner, reason in reasons.items()}
 
 
 def hold(question: Question, permit: Permit) -> Permit | Deny:
