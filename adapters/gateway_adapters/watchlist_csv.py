@@ -1,10 +1,10 @@
 """A state's list as CSV: every row is accepted, refused, or accepted with a warning, with its line and the reason.
 
-Columns (docs/operating.md, watchlist files): `entry_id`, `category`, and as far as the category needs them `owner`,
-`surname`, `given`, `aliases` (parted by `|`), `dob`, `sex`, `nationality` (parted by `|`), `document_no`,
-`document_issuer`, `valid_until`, `handling`, `originator`, `provenance`, `decision_ref`, `legal_basis`, `protection`
-(parted by `|`), `birth_country`, `contact`. What a file has no column for comes from the load's own options.
-A report names line, column and code, never the content.
+Columns: `entry_id`, `category`, and as far as the category needs them `owner`, `surname`, `given`, `aliases`, `dob`,
+`sex`, `nationality`, `document_no`, `document_issuer`, `valid_until`, `handling`, `originator`, `provenance`,
+`decision_ref`, `legal_basis`, `protection`, `birth_country`, `residence_country`, `contact`, `urgency`. Several
+aliases, birth dates, nationalities, residences or protections stand in one cell, parted by `|`. What a file has no
+column for comes from the load's own options. A report names line, column and code, never the content.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from gateway.terms import Handling, Hidden, ListId, PeerId, ProtectionTag, Recor
 
 FILE_BYTES_MAX: Final = 64 << 20
 ROWS_MAX: Final = 500_000
-CELL_CHARACTERS_MAX: Final = 2_000
+CELL_CHARACTERS_MAX: Final = 3_000
+ALIASES_MAX: Final = 20
+BIRTHS_MAX: Final = 5
 
 REQUIRED: Final = ("entry_id", "category")
 COLUMNS: Final = frozenset(
     {
         "entry_id", "owner", "category", "surname", "given", "aliases", "dob", "sex", "nationality", "document_no",
         "document_issuer", "valid_until", "handling", "originator", "provenance", "decision_ref", "legal_basis",
-        "protection", "birth_country", "contact",
+        "protection", "birth_country", "residence_country", "contact", "urgency",
     }
 )  # fmt: skip
 
@@ -80,6 +82,7 @@ class Row:
     documents: tuple[Document, ...]
     contact: int
     tags: frozenset[ProtectionTag]
+    urgency: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,7 @@ def _row(line: int, cells: dict[str, str], defaults: Defaults, warnings: list[Re
         raise InputRefused("an entry without originator is not taken", field="originator", code="NO_ORIGINATOR")
     if not codes.is_code(originator):
         raise InputRefused("is not a state code", field="originator", code="ORIGINATOR")
+    _known((originator,), "originator", warn)
     for name, value in (("provenance", defaults.provenance), ("decision_ref", defaults.decision),
                         ("legal_basis", defaults.legal_basis)):  # fmt: skip
         if not take(name, value):
@@ -224,9 +228,10 @@ def _row(line: int, cells: dict[str, str], defaults: Defaults, warnings: list[Re
         legal_basis=take("legal_basis", defaults.legal_basis),
         valid_until=_valid_until(take("valid_until"), defaults),
         person=_person(cells, warn) if list_id is ListId.PERSONS else None,
-        documents=_documents(cells, defaults, list_id),
+        documents=_documents(cells, defaults, list_id, warn),
         contact=_contact(take("contact", "1")),
         tags=_tags(take("protection")),
+        urgency=_urgency(take("urgency", "1")),
     )
 
 
@@ -243,20 +248,33 @@ def _contact(text: str) -> int:
     return int(text)
 
 
+def _urgency(text: str) -> int:
+    if text not in {"1", "2", "3"}:
+        raise InputRefused("write 1 (routine), 2 (urgent) or 3 (immediate)", field="urgency", code="URGENCY")
+    return int(text)
+
+
 def _valid_until(text: str, defaults: Defaults) -> date:
     if not text and defaults.valid_until is not None:
         return defaults.valid_until
     if not text:
         raise InputRefused("an entry without validity is not taken", field="valid_until", code="NO_VALIDITY")
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputRefused("write a date as YYYY-MM-DD", field="valid_until", code="VALIDITY") from None
+        day = dates.parse(text)
+    except InputRefused:
+        day = dates.UNKNOWN
+    if day.precision is not dates.Precision.DAY or day.circa:
+        raise InputRefused("write a date as YYYY-MM-DD", field="valid_until", code="VALIDITY")
+    return date(day.year, day.month, day.day)
+
+
+def _parts(cell: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in cell.split("|") if part.strip())
 
 
 def _tags(text: str) -> frozenset[ProtectionTag]:
     try:
-        return frozenset(ProtectionTag(part.strip().upper()) for part in text.split("|") if part.strip())
+        return frozenset(ProtectionTag(part.upper()) for part in _parts(text))
     except ValueError:
         raise InputRefused("no such protection tag", field="protection", code="TAG") from None
 
@@ -265,39 +283,66 @@ def _person(cells: dict[str, str], warn: _Warn) -> Person:
     if not cells.get("surname") and not cells.get("given"):
         raise InputRefused("a name is required", field="surname", code="NO_NAME")
     # "NA" is a name, not a missing value.
-    names = [Name(cells.get("surname", ""), cells.get("given", ""))]
-    for alias in filter(None, (part.strip() for part in cells.get("aliases", "").split("|"))):
-        names.append(Name(alias))
+    names = [_name(cells.get("surname", ""), cells.get("given", ""), "surname")]
     if not names[0].tokens():
         raise InputRefused("the name has no letters that can be matched", field="surname", code="NAME_LETTERS")
-    birth = _birth(cells.get("dob", ""), warn)
+    aliases = _parts(cells.get("aliases", ""))
+    if len(aliases) > ALIASES_MAX:
+        raise InputRefused(f"more than {ALIASES_MAX} aliases", field="aliases", code="TOO_MANY")
+    for alias in aliases:
+        # An alias is a whole name: its order of names does not matter to any match key.
+        name = _name(alias, "", "aliases")
+        if name.tokens():
+            names.append(name)
+        else:
+            warn("aliases", "ALIAS_LETTERS", "an alias has no letters that can be matched and was left out")
+    births = _births(cells.get("dob", ""), warn)
     sex = cells.get("sex", "").upper()
     if sex not in {"", "M", "F", "X"}:
         raise InputRefused("write M, F, X or nothing", field="sex", code="SEX")
-    if len(names) > 21:
-        raise InputRefused("more than 20 aliases", field="aliases", code="TOO_MANY")
-    return Person(
+    person = Person(
         names=Hidden(tuple(names)),
-        birth=Hidden(birth),
+        birth=Hidden(births[0]),
         sex=Sex(sex or "X"),
-        nationalities=tuple(part.strip() for part in cells.get("nationality", "").split("|") if part.strip()),
+        nationalities=_parts(cells.get("nationality", "")),
         birth_country=cells.get("birth_country", ""),
+        residence_countries=_parts(cells.get("residence_country", "")),
+        other_births=Hidden(births[1:]),
     )
+    _known(person.nationalities, "nationality", warn)
+    _known(person.residence_countries, "residence_country", warn)
+    _known((person.birth_country,), "birth_country", warn)
+    return person
 
 
-def _birth(text: str, warn: _Warn) -> PartialDate:
+def _name(surname: str, given: str, column: str) -> Name:
     try:
-        birth = dates.parse(text)
+        return Name(surname, given)
+    except InputRefused as refusal:
+        raise InputRefused(refusal.why, field=column, code=refusal.code) from None
+
+
+def _known(states: tuple[str, ...], column: str, warn: _Warn) -> None:
+    """A code of three letters that nobody has defined is taken, but as an origin it counts as unknown (T2)."""
+    if any(code and not codes.is_defined(code) for code in states):
+        warn(column, "STATE_UNKNOWN", "the code of a state is not in the table of Doc 9303")
+
+
+def _births(text: str, warn: _Warn) -> tuple[PartialDate, ...]:
+    try:
+        births = tuple(dates.parse(part) for part in _parts(text)) or (dates.UNKNOWN,)
     except InputRefused as refusal:
         raise InputRefused(refusal.why, field="dob", code=refusal.code) from None
-    if birth.precision is dates.Precision.UNKNOWN:
+    if len(births) > BIRTHS_MAX:
+        raise InputRefused(f"more than {BIRTHS_MAX} birth dates", field="dob", code="TOO_MANY")
+    if births == (dates.UNKNOWN,):
         warn("dob", "DOB_EMPTY", "without a birth year only the document can match")
-    elif birth.precision is dates.Precision.DAY and birth.full is None:
+    elif any(birth.precision is dates.Precision.DAY and not birth.circa and birth.full is None for birth in births):
         warn("dob", "DOB_PLACEHOLDER", "1 January is taken as the year only")
-    return birth
+    return births
 
 
-def _documents(cells: dict[str, str], defaults: Defaults, list_id: ListId) -> tuple[Document, ...]:
+def _documents(cells: dict[str, str], defaults: Defaults, list_id: ListId, warn: _Warn) -> tuple[Document, ...]:
     number, issuer = cells.get("document_no", ""), cells.get("document_issuer", "")
     if not number:
         if list_id is ListId.DOCUMENTS:
@@ -309,4 +354,5 @@ def _documents(cells: dict[str, str], defaults: Defaults, list_id: ListId) -> tu
         raise InputRefused("is not a state code", field="document_issuer", code="ISSUER")
     if list_id is ListId.DOCUMENTS and not codes.same_state(issuer, defaults.owner):
         raise InputRefused("only the issuing state lists a document", field="document_issuer", code="NOT_ISSUER")
+    _known((issuer,), "document_issuer", warn)
     return (Document(issuer=issuer, number=document_number(number)),)

@@ -6,8 +6,9 @@ themselves; only `encode` and the match keys open them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
@@ -21,15 +22,35 @@ from gateway.terms.ids import PeerId
 from gateway.terms.words import Action, Handling, ListId, ProtectionTag, RecordKind
 
 SCHEMA: Final = "limen.entry/1"
-ENTRY_BYTES_MAX: Final = 16 * 1024
+ENTRY_BYTES_MAX: Final = 32 * 1024
+"""No entry is longer: the limits below keep it under this."""
 ALIASES_MAX: Final = 20
 DOCUMENTS_MAX: Final = 10
+BIRTHS_MAX: Final = 5
+STATES_MAX: Final = 10
+"""Nationalities, and former residences."""
+HISTORY_MAX: Final = 100
+TEXT_CHARACTERS_MAX: Final = 200
+"""Longest entry id, provenance, decision reference, legal basis."""
 
 NEVER_EXPORTED: Final = frozenset({"SIS", "EURODAC", "NO_EXPORT"})
 """Provenance labels of records that never enter a table (T3)."""
 
 CLEARING_WAIT_NS: Final = 24 * 3600 * 10**9
 """A cleared tag still guards for so long (T10)."""
+
+LIST_OF: Final[Mapping[RecordKind, ListId]] = {
+    RecordKind.WANTED_ARREST: ListId.PERSONS,
+    RecordKind.REFUSE_ENTRY: ListId.PERSONS,
+    RecordKind.SMUGGLER_SUSPECT: ListId.PERSONS,
+    RecordKind.MISSING_CHILD: ListId.PERSONS,
+    RecordKind.LOST_STOLEN: ListId.DOCUMENTS,
+    RecordKind.REVOKED: ListId.DOCUMENTS,
+}
+"""The one list that holds entries of a kind."""
+
+
+_SOURCE = re.compile(r"[A-Za-z0-9._:-]{1,40}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +62,23 @@ class TagChange:
     at_ns: int
     source: str
 
+    def __post_init__(self) -> None:
+        if type(self.is_set) is not bool or type(self.at_ns) is not int or not 0 <= self.at_ns < 1 << 63:
+            raise InputRefused("a line of the history has no time", field="protection", code="HISTORY")
+        if not _SOURCE.match(self.source):
+            raise InputRefused("a source is a code of 1 to 40 characters", field="protection", code="HISTORY")
+
 
 @dataclass(frozen=True, slots=True)
 class ListEntry:
     """A record of our list.
 
     `originator` is the state the information comes from, `provenance` a label of the source system, `decision` the
-    act's reference, `valid_until` the last day it may answer, `contact` the number of a desk in the owner's card.
+    act's reference, `valid_until` the last day it may answer, `contact` the number of a desk in the owner's card,
+    `urgency` 1 routine, 2 urgent, 3 immediate.
+
+    Raises InputRefused, on making one, for an entry that may not stand on a list: without originator, provenance,
+    decision, legal basis or validity (T9), of a kind the list does not hold, about nobody, or too large.
     """
 
     entry_id: str
@@ -67,19 +98,33 @@ class ListEntry:
 
     def __post_init__(self) -> None:
         for name in ("entry_id", "originator", "provenance", "decision", "legal_basis"):
-            if not getattr(self, name):
-                raise InputRefused("is required for every entry", field=name, code=f"NO_{name.upper()}")
+            _judge_text(name, getattr(self, name))
         if not codes.is_code(self.originator):
             raise InputRefused("is not a state code", field="originator", code="ORIGINATOR")
-        if self.list_id is ListId.PERSONS and self.person is None:
+        if type(self.valid_until) is not date:
+            raise InputRefused("is required for every entry", field="valid_until", code="NO_VALIDITY")
+        if LIST_OF[self.kind] is not self.list_id:
+            raise InputRefused("this kind of entry is on another list", field="category", code="OTHER_LIST")
+        if type(self.contact) is not int or not 0 <= self.contact < 1 << 16:
+            raise InputRefused("a desk has a number up to 65535", field="contact", code="CONTACT")
+        if type(self.urgency) is not int or not 1 <= self.urgency <= 3:
+            raise InputRefused("write 1, 2 or 3", field="urgency", code="URGENCY")
+        if len(self.documents) > DOCUMENTS_MAX:
+            raise InputRefused(f"more than {DOCUMENTS_MAX} documents", field="document_no", code="TOO_MANY")
+        if any(len(value) > 16 for document in self.documents for value in (document.code, document.expiry)):
+            raise InputRefused("is too long", field="document_no", code="LONG")
+        if self.list_id is ListId.DOCUMENTS:
+            if self.person is not None or not self.documents:
+                raise InputRefused("a document without a holder is required on this list", field="document_no",
+                                   code="NO_DOCUMENT")  # fmt: skip
+        elif self.person is None:
             raise InputRefused("a person is required on this list", field="surname", code="NO_PERSON")
-        if self.list_id is ListId.DOCUMENTS and (self.person is not None or not self.documents):
-            raise InputRefused("a document without a holder is required on this list", field="document_no",
-                               code="NO_DOCUMENT")  # fmt: skip
-        if len(self.documents) > DOCUMENTS_MAX or (
-            self.person is not None and len(self.person.names.open()) > ALIASES_MAX + 1
-        ):
-            raise InputRefused("too many documents or aliases", field="aliases", code="TOO_MANY")
+        else:
+            _judge_person(self.person)
+        times = [change.at_ns for change in self.history]
+        if len(times) > HISTORY_MAX or times != sorted(times):
+            raise InputRefused("the history of tags has lines out of order, or too many", field="protection",
+                               code="HISTORY")  # fmt: skip
 
     @property
     def action(self) -> Action:
@@ -87,13 +132,28 @@ class ListEntry:
         return ACTION_OF[self.kind]
 
     def tags_in_force(self, now_ns: int) -> frozenset[ProtectionTag]:
-        """Tags set, or cleared less than 24 h ago: a guard reads the history, not the last line (T10)."""
-        held: set[ProtectionTag] = set()
-        for tag in {change.tag for change in self.history}:
-            last = [change for change in self.history if change.tag is tag][-1]
-            if last.is_set or now_ns < last.at_ns + CLEARING_WAIT_NS:
-                held.add(tag)
+        """Tags set, or cleared less than 24 h ago: a guard reads the history, not the last line (T10). A nationality
+        XXB or XXC, of the person or in a document, is a tag that nobody can clear."""
+        held: set[ProtectionTag] = set(self.person.tags) if self.person is not None else set()
+        if any(document.is_protection for document in self.documents):
+            held.add(ProtectionTag.REFUGEE)
+        last = {change.tag: change for change in self.history}
+        held.update(tag for tag, change in last.items() if change.is_set or now_ns < change.at_ns + CLEARING_WAIT_NS)
         return frozenset(held)
+
+    def after(self, held: ListEntry | None, at_ns: int) -> ListEntry:
+        """This entry as it replaces the one held (None for a new one): the history of tags goes on (T10).
+
+        The lines held stay as they are. A tag that this entry sets and the history has not set gets a line of its own
+        at `at_ns`; a tag that this entry does not name stays, because clearing one is an act of its own. So the same
+        file loaded twice changes nothing.
+        """
+        before = held.history if held is not None else ()
+        is_set = {change.tag: change.is_set for change in before}
+        latest = max((change.at_ns for change in before), default=0)
+        new = {change.tag: change for change in self.history if change.is_set and not is_set.get(change.tag, False)}
+        lines = tuple(replace(new[tag], at_ns=max(at_ns, latest)) for tag in sorted(new))
+        return replace(self, history=(*before, *lines))
 
     def is_valid(self, on: date) -> bool:
         """False after its last day: an expired entry never answers."""
@@ -132,11 +192,32 @@ ACTION_OF: Final[Mapping[RecordKind, Action]] = {
 }
 
 
+def _judge_text(name: str, value: Any) -> None:
+    if not isinstance(value, str) or not value:
+        raise InputRefused("is required for every entry", field=name, code=f"NO_{name.upper()}")
+    if len(value) > TEXT_CHARACTERS_MAX or not value.isprintable():
+        raise InputRefused("is too long, or has characters that cannot be shown", field=name, code="TEXT")
+
+
+def _judge_person(person: Person) -> None:
+    names = person.names.open()
+    if not any(name.tokens() for name in names):
+        raise InputRefused("the name has no letters that can be matched", field="surname", code="NAME_LETTERS")
+    for count, limit, name, what in (
+        (len(names) - 1, ALIASES_MAX, "aliases", "aliases"),
+        (len(person.births()), BIRTHS_MAX, "dob", "birth dates"),
+        (len(person.nationalities), STATES_MAX, "nationality", "nationalities"),
+        (len(person.residence_countries), STATES_MAX, "residence_country", "former residences"),
+    ):
+        if count > limit:
+            raise InputRefused(f"more than {limit} {what}", field=name, code="TOO_MANY")
+    if not person.tags <= Person(person.names, nationalities=person.nationalities).tags:
+        raise InputRefused("a tag of an entry is a line of its history", field="protection", code="HISTORY")
+
+
 def decode(data: bytes) -> ListEntry:
     """Read canonical bytes. Raises Malformed on anything that `encode` did not make."""
-    if len(data) > ENTRY_BYTES_MAX:
-        raise Malformed("entry", "too long")
-    value = cbor.decode(data)
+    value = cbor.decode(data, field="entry", limit=ENTRY_BYTES_MAX)
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise Malformed("entry", f"is not {SCHEMA}")
     try:
@@ -152,7 +233,7 @@ def decode(data: bytes) -> ListEntry:
             valid_until=date.fromisoformat(value["valid_until"]),
             person=None if value["person"] is None else _person_in(value["person"]),
             documents=tuple(
-                Document(issuer, Hidden(number), nationality, code, expiry)
+                Document(issuer, Hidden(number), *(_text(other) for other in (nationality, code, expiry)))
                 for issuer, number, nationality, code, expiry in value["documents"]
             ),
             contact=value["contact"],
@@ -162,18 +243,18 @@ def decode(data: bytes) -> ListEntry:
             ),
         )
         same = entry.encode() == data
-    except (KeyError, ValueError, TypeError, AttributeError, InputRefused) as cause:
-        raise Malformed("entry", "a field is missing or has the wrong shape") from cause
+    except (KeyError, ValueError, TypeError, AttributeError, InputRefused):
+        # Not chained: an error of the standard library quotes the value.
+        raise Malformed("entry", "a field is missing or has the wrong shape") from None
     if not same:
         raise Malformed("entry", "not in canonical form")
     return entry
 
 
 def _person_out(person: Person) -> dict[str, Any]:
-    birth = person.birth.open()
     return {
         "names": [[name.surname, name.given_names] for name in person.names.open()],
-        "birth": [birth.iso or "", birth.circa],
+        "births": [[birth.iso or "", birth.circa] for birth in person.births()],
         "sex": person.sex.value,
         "nationalities": list(person.nationalities),
         "birth_country": person.birth_country,
@@ -182,12 +263,33 @@ def _person_out(person: Person) -> dict[str, Any]:
 
 
 def _person_in(value: Mapping[str, Any]) -> Person:
-    iso, circa = value["birth"]
+    birth, *others = [_birth_in(*one) for one in value["births"]]
     return Person(
         names=Hidden(tuple(Name(surname, given) for surname, given in value["names"])),
-        birth=Hidden(dates.parse(iso, circa=circa)),
+        birth=Hidden(birth),
         sex=Sex(value["sex"]),
-        nationalities=tuple(value["nationalities"]),
-        birth_country=value["birth_country"],
-        residence_countries=tuple(value["residence"]),
+        nationalities=_texts(value["nationalities"]),
+        birth_country=_text(value["birth_country"]),
+        residence_countries=_texts(value["residence"]),
+        other_births=Hidden(tuple(others)),
     )
+
+
+def _birth_in(iso: str, circa: Any) -> dates.PartialDate:
+    if type(circa) is not bool or iso.endswith("~"):
+        raise ValueError("a birth date has its one form")
+    return dates.parse(iso, circa=circa)
+
+
+def _text(value: Any) -> str:
+    # Other empty values would pass for an empty text.
+    if not isinstance(value, str):
+        raise TypeError("a text is wanted")
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    # A text is iterable too: without this "PAN" would read as three codes.
+    if not isinstance(values, list):
+        raise TypeError("a list is wanted")
+    return tuple(_text(value) for value in values)
