@@ -147,6 +147,30 @@ def issue_leaf(
     return _pair(key, certificate)
 
 
+def draw_key() -> tuple[bytes, bytes]:
+    """A fresh P-256 key with no certificate, as PKCS 8 and as public PEM (for a policy authority, ES256)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private, public
+
+
+def public_pin(pem: bytes) -> bytes:
+    """SHA-256 of the SubjectPublicKeyInfo of a public or a private key in PEM. Raises Malformed."""
+    try:
+        if b"PRIVATE KEY" in pem:
+            key = serialization.load_pem_private_key(pem, None).public_key()
+        else:
+            key = serialization.load_pem_public_key(pem)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Malformed("key", "is not a key in PEM") from None
+    return sha256(
+        key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    ).digest()
+
+
 def der_of(pem: bytes) -> bytes:
     """The DER of the first certificate in a PEM text. Raises Malformed."""
     try:

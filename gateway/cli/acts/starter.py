@@ -12,14 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from gateway.errors import ConfigRefused
+from gateway.errors import ConfigRefused, Malformed
+from gateway.federation import certificates
 from gateway.keyring import files
 from gateway.opa import bundle, sources
 from gateway.terms.ids import AgencyId, PeerId
@@ -66,13 +63,7 @@ def write(
 
 def _signed(root: Path, layer: str, rules: Mapping[str, bytes], scope: str, until_ns: int) -> bytes:
     """A first bundle under a fresh key, which is kept in `policy-authority`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    private_pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public_pem = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    private_pem, public_pem = certificates.draw_key()
     key_id = _key_id(layer, public_pem, root)
     files.write_new(root / "policy-authority" / f"{key_id}.pem", private_pem)
     files.write_new(_public_path(root, key_id), public_pem)
@@ -91,11 +82,9 @@ def _public_path(root: Path, key_id: str) -> Path:
 
 def _key_id(layer: str, public_pem: bytes, where: Path) -> str:
     try:
-        key = serialization.load_pem_public_key(public_pem)
-    except (ValueError, TypeError):
-        raise ConfigRefused(f"{where}: is not a public key in PEM") from None
-    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return f"{layer}-{sha256(spki).hexdigest()[:8]}"
+        return f"{layer}-{certificates.public_pin(public_pem).hex()[:8]}"
+    except Malformed as cause:
+        raise ConfigRefused(f"{where}: {cause}") from None
 
 
 def _read(path: Path) -> bytes:

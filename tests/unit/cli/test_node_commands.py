@@ -409,6 +409,18 @@ def test_each_thing_that_is_broken_is_found_with_its_fix(told: Told, pan: Path, 
     assert "not the key of the certificate" in found["certificate gateway"]["detail"]
 
 
+def test_a_clock_that_stands_before_the_store_is_found(told: Told, pan: Path, tmp_path: Path) -> None:
+    ahead_s = SystemClock().now_ns() // 10**9 + 600
+    os.utime(pan / "store" / "node.db", (ahead_s, ahead_s))
+    assert "before the store's last change" in findings(told, pan, code=1)["clock"]["detail"]
+    set_shift(tmp_path / "shift", 3 * DAY_NS)
+    virtual = ("--set", "clock.kind=virtual", "--set", f"clock.file={tmp_path / 'shift'}")
+    rows = told("doctor", "--config", pan, *virtual)["checks"]
+    assert (rows[0]["state"], rows[0]["detail"]) == ("warn", "a virtual clock, +3.0 days from this machine's")
+    (tmp_path / "shift").unlink()
+    assert told("doctor", "--config", pan, *virtual, code=1)["checks"][0]["state"] == "fail"
+
+
 def test_a_certificate_of_another_state_or_past_its_end_is_found(told: Told, pan: Path) -> None:
     anchor = certificates.KeyPair((pan / "anchor/anchor.key").read_bytes(), (pan / "anchor/anchor.crt").read_bytes())
     now = SystemClock().now_ns()

@@ -138,6 +138,15 @@ def test_any_bytes_are_an_identity_or_malformed(noise: bytes, position: int) -> 
 LEAF = certificates.der_of(certificates.issue_leaf(ANCHOR, PAN, "gateway", NOW).certificate_pem)
 
 
+def test_a_key_is_known_by_either_half() -> None:
+    private, public = certificates.draw_key()
+    assert certificates.public_pin(private) == certificates.public_pin(public)
+    assert certificates.public_pin(ANCHOR.key_pem) == certificates.spki_pin(certificates.der_of(ANCHOR.certificate_pem))
+    for bad in (b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", ANCHOR.certificate_pem):
+        with pytest.raises(Malformed):
+            certificates.public_pin(bad)
+
+
 def test_text_that_is_no_certificate_is_malformed() -> None:
     with pytest.raises(Malformed):
         certificates.der_of(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
