@@ -1,6 +1,7 @@
 """A traveller as an officer has one: the lines of a document's zone, or fields as `key: value` lines or JSON.
 
-JSON field names are those of `limen document read --json`. Nothing here keeps or prints what it read.
+JSON field names are those of `limen document read --json`, whose objects are taken as they are. Nothing here keeps or
+prints what it read.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from typing import Any, Final
 
 from gateway.errors import InputRefused
@@ -26,6 +28,12 @@ FIELDS: Final = frozenset(
         "residence_country",
     }
 )  # fmt: skip
+
+
+_READ_AND_DROPPED: Final = frozenset(
+    {"format", "document_code", "expiry_date", "optional", "truncated", "checks", "valid", "errors"}
+)
+"""What else `limen document read` says of a zone. No key is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ def read_one(data: bytes, on: date) -> Seen:
         return from_fields(_object(text, 1), 1)
     first = text.split("\n", 1)[0]
     if ":" in first:
-        return from_fields(dict(_pairs(text)), None)
+        return from_fields(_pairs(text), None)
     zones = mrz.split(text)
     if len(zones) != 1:
         raise InputRefused(f"{len(zones)} documents were given; a check takes one, or --stream", code="ONE")
@@ -70,16 +78,35 @@ def read_stream(data: bytes, on: date) -> Iterator[tuple[int, Seen]]:
                 raise InputRefused("mrz is a list of lines and stands alone", line=number, field="mrz", code="MRZ")
 
 
-def read_csv(data: bytes, on: date) -> Iterator[tuple[int, Seen]]:
-    """A passenger list as CSV, with the field names as its header. Yields line number and traveller."""
-    reader = csv.DictReader(io.StringIO(_text(data), newline=""), strict=True)
+def read_csv(data: bytes) -> Iterator[tuple[int, Seen]]:
+    """A passenger list as CSV, with field names as its header. Yields line number and traveller."""
+    reader = csv.reader(io.StringIO(_text(data), newline=""), strict=True)
+    header: list[str] | None = None
+    start = 1
     try:
-        for row in reader:
-            if None in row or any(value is None for value in row.values()):
-                raise InputRefused("more or fewer cells than columns", line=reader.line_num, code="CELLS")
-            yield reader.line_num, from_fields({key: value for key, value in row.items() if value}, reader.line_num)
+        for cells in reader:
+            line, start = start, reader.line_num + 1
+            if header is None:
+                header = _header(cells)
+            elif len(cells) != len(header):
+                if cells:
+                    raise InputRefused(f"{len(cells)} cells under {len(header)} columns", line=line, code="CELLS")
+            elif any(cell.strip() for cell in cells):
+                yield line, from_fields({name: cell.strip() for name, cell in zip(header, cells, strict=True)}, line)
     except csv.Error:
         raise InputRefused("the line is not CSV", line=reader.line_num, code="CSV") from None
+    if header is None:
+        raise InputRefused("the list is empty", code="EMPTY")
+
+
+def _header(cells: list[str]) -> list[str]:
+    header = [cell.strip().lower() for cell in cells]
+    for place, name in enumerate(header, 1):
+        if name not in FIELDS:
+            raise InputRefused(f"column {place} is not a field; see `limen check --help`", line=1, code="FIELD")
+    if len(set(header)) != len(header):
+        raise InputRefused("a column stands twice", line=1, code="FIELD")
+    return header
 
 
 def from_zone(lines: list[str], on: date, line: int) -> Seen:
@@ -97,23 +124,33 @@ def from_zone(lines: list[str], on: date, line: int) -> Seen:
     return Seen(reading.person(), (reading.document(),))
 
 
-def from_fields(fields: dict[str, Any], line: int | None) -> Seen:
-    """A traveller from named fields. `nationality` and `residence_country` may be lists."""
+def from_fields(fields: Mapping[str, Any], line: int | None) -> Seen:
+    """A traveller from named fields. `nationality` and `residence_country` may be lists; null is as if left out."""
+    taken: dict[str, Any] = {}
     for name, value in fields.items():
+        if name in _READ_AND_DROPPED:
+            if name == "valid" and value is not True:
+                raise InputRefused("the zone was misread; scan again or type the fields", line=line, code="MRZ")
+            continue
         if name not in FIELDS:
-            raise InputRefused("is not a field; see `limen check --help`", line=line, field=_shown(name), code="FIELD")
+            raise _unknown(name, line)
+        if name == "birth_date" and isinstance(value, dict):
+            value = value.get("value")
+        if value is None:
+            continue
         if isinstance(value, list):
             if name not in {"nationality", "residence_country"} or not all(isinstance(part, str) for part in value):
                 raise InputRefused("is not text", line=line, field=name, code="TYPE")
         elif not isinstance(value, str):
             raise InputRefused("is not text", line=line, field=name, code="TYPE")
+        taken[name] = value
     try:
-        return _seen(fields)
+        return _seen(taken)
     except InputRefused as refusal:
         raise InputRefused(refusal.why, line=line, field=refusal.field, code=refusal.code) from None
 
 
-def _seen(fields: dict[str, Any]) -> Seen:
+def _seen(fields: Mapping[str, Any]) -> Seen:
     nationalities = _many(fields.get("nationality"))
     documents: tuple[Document, ...] = ()
     if fields.get("document_number"):
@@ -123,7 +160,8 @@ def _seen(fields: dict[str, Any]) -> Seen:
             Document(
                 issuer=fields["issuer"],
                 number=document_number(fields["document_number"]),
-                nationality=nationalities[0] if nationalities else "",
+                # Of several nationalities nobody knows which one the document states; its issuer then counts (T2).
+                nationality=nationalities[0] if len(nationalities) == 1 else "",
             ),
         )
     person = None
@@ -131,9 +169,13 @@ def _seen(fields: dict[str, Any]) -> Seen:
         sex = str(fields.get("sex", "")).upper()
         if sex not in {"", "F", "M", "X"}:
             raise InputRefused("write F, M or X", field="sex", code="SEX")
+        try:
+            birth = dates.parse(fields.get("birth_date", ""))
+        except InputRefused as refusal:
+            raise InputRefused(refusal.why, field="birth_date", code=refusal.code) from None
         person = Person(
             names=Hidden((Name(fields.get("surname", ""), fields.get("given_names", "")),)),
-            birth=Hidden(dates.parse(fields.get("birth_date", ""))),
+            birth=Hidden(birth),
             sex=Sex(sex or "X"),
             nationalities=nationalities,
             birth_country=fields.get("birth_country", ""),
@@ -147,28 +189,35 @@ def _seen(fields: dict[str, Any]) -> Seen:
 def _many(value: Any) -> tuple[str, ...]:
     if value is None or value == "":
         return ()
-    return (value,) if isinstance(value, str) else tuple(value)
+    return (value,) if isinstance(value, str) else tuple(part for part in value if part)
 
 
-def _shown(name: str) -> str:
-    """A wrong field's name may be a value typed in the wrong place, so only plain words are repeated."""
-    return name if name.isascii() and name.replace("_", "").isalpha() and name.islower() and len(name) < 30 else "?"
+def _unknown(name: str, line: int | None) -> InputRefused:
+    """A wrong field's name may be a value typed in the wrong place, so it is not repeated."""
+    near = get_close_matches(name.lower()[:40], sorted(FIELDS), n=1, cutoff=0.7)
+    hint = f"; did you mean {near[0]}?" if near else ": they are " + ", ".join(sorted(FIELDS))
+    return InputRefused(f"there is a field that is not one of a traveller's{hint}", line=line, code="FIELD")
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
+def _pairs(text: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         name, colon, value = line.partition(":")
+        name = name.strip().lower()
         if not colon:
             raise InputRefused("write `field: value`", line=number, code="LINE")
-        yield name.strip().lower(), value.strip()
+        if name in pairs:
+            raise InputRefused("a field stands twice", line=number, code="FIELD")
+        pairs[name] = value.strip()
+    return pairs
 
 
 def _object(text: str, line: int) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise InputRefused("is not one JSON object", line=line, code="JSON") from None
     if not isinstance(value, dict):
         raise InputRefused("is not one JSON object", line=line, code="JSON")

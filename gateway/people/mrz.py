@@ -6,7 +6,6 @@ text of the zone stands in no error.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -18,11 +17,11 @@ from gateway.people.person import Document, Person, Sex
 from gateway.terms.hidden import Hidden
 from gateway.terms.words import ProtectionTag
 
-TEXT_CHARACTERS_MAX = 4096
+TEXT_CHARACTERS_MAX = 256 * 1024
+"""A text with some three thousand zones."""
 
 _WEIGHTS = (7, 3, 1)
 _VALUES = {**{str(n): n for n in range(10)}, **{chr(ord("A") + n): 10 + n for n in range(26)}, "<": 0}
-_ALPHABET = re.compile(r"[A-Z0-9<]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,30 +129,29 @@ _MRVB = _Layout(
 
 
 def split(text: str) -> list[list[str]]:
-    """Zones of a text: groups of lines parted by empty ones, or by length where they follow each other directly.
+    """Zones of a text: lines parted by empty ones; where more than three follow each other, by their length.
 
     Raises:
         InputRefused: nothing there, or too much.
     """
-    if len(text) > TEXT_CHARACTERS_MAX * 64:
+    if len(text) > TEXT_CHARACTERS_MAX:
         raise InputRefused("the text is too long for machine readable zones", code="MRZ_LONG")
-    lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    groups: list[list[str]] = []
-    current: list[str] = []
-    for line in [*lines, ""]:
-        if not line:
-            if current:
-                groups.append(current)
-            current = []
-            continue
-        current.append(line)
-        wanted = 3 if len(current[0]) == 30 else 2
-        if len(current) == wanted:
-            groups.append(current)
-            current = []
-    if not groups:
+    blocks: list[list[str]] = [[]]
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        if stripped := line.strip():
+            blocks[-1].append(stripped)
+        elif blocks[-1]:
+            blocks.append([])
+    zones: list[list[str]] = []
+    for block in blocks:
+        while block:
+            # A block of up to three lines is one zone, also where a line is too short to say of which format.
+            count = len(block) if len(block) <= 3 else 3 if len(block[0]) == _TD1.width else 2
+            zones.append(block[:count])
+            block = block[count:]
+    if not zones:
         raise InputRefused("there is no machine readable zone", code="MRZ_EMPTY")
-    return groups
+    return zones
 
 
 def parse(lines: list[str], on: date) -> Reading:
