@@ -23,7 +23,7 @@ async def adopt(settings: Config, reader: Reader, now_ns: int, uow: ports.UnitOf
         signed = document.parse(path.read_bytes())
     except OSError as cause:
         raise ConfigRefused(
-            f"{path}: the list of members cannot be read ({cause.strerror}); `limen federation accept` puts one in place"
+            f"{path}: no list of members ({cause.strerror}); `limen federation accept` puts one in place"
         ) from None
     adopted = await enrol.adopt(signed, reader.federation(), now_ns, uow)
     if settings.state not in {member.state for member in adopted.members}:

@@ -83,7 +83,17 @@ class Supervisor:
     def _start(self, name: str) -> None:
         (self.run_dir / f"{name}.ready").unlink(missing_ok=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.app", name.partition("-")[0], "--name", name, "--config", str(self.config_file), *self.flags],
+            [
+                sys.executable,
+                "-m",
+                "gateway.app",
+                name.partition("-")[0],
+                "--name",
+                name,
+                "--config",
+                str(self.config_file),
+                *self.flags,
+            ],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

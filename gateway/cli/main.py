@@ -37,9 +37,18 @@ class Noun(Protocol):
 
 NOUNS: dict[str, tuple[str, str]] = {
     "init": ("gateway.cli.init", "make a node: own anchor, keys, settings, empty store"),
+    "serve": ("gateway.cli.serve", "run a node: policy, log, keys and listeners"),
+    "status": ("gateway.cli.status", "is the node up, what is in force, which peers, which tables"),
+    "check": ("gateway.cli.check", "ask other states about a traveller, many, or a flight"),
+    "document": ("gateway.cli.document", "the machine readable zone of a document, as fields"),
+    "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, count"),
+    "policy": ("gateway.cli.policy", "the rules, in words and in files"),
+    "peer": ("gateway.cli.peer", "other states: list, test, copies, suspend"),
+    "audit": ("gateway.cli.audit", "the access log: export, verify offline, show"),
     "officer": ("gateway.cli.officer", "persons, their keys and roles; log in"),
     "federation": ("gateway.cli.federation", "the signed list of members: show, make, sign, verify, accept"),
     "config": ("gateway.cli.config", "every setting and where its value came from"),
+    "demo": ("gateway.cli.demo", "three states on this machine, every step narrated and checked"),
     "doctor": ("gateway.cli.doctor", "clock, certificates, store, policy, peers, memory, each with the fix"),
 }
 """Noun -> module and one line of help, in the order of `limen --help`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 from gateway import ports
@@ -86,7 +86,8 @@ async def ensure_epoch(peer: PeerId, world: PublishingWorld) -> tuple[EpochId, i
     if held is not None and held[1] > now:
         return held
     expires = now + world.epoch_ns
-    epoch = EpochId(f"{now // 10**9:x}-{world.chance.token(4).hex()}")
+    day = datetime.fromtimestamp(now // 10**9, tz=UTC).strftime("%Y%m%d")
+    epoch = EpochId(f"{day}-{world.chance.token(4).hex()}")
     await world.keys.open_epoch(peer, epoch)
     await world.uow.commit(
         [Entry("epoch.opened", Phase.EVENT, peer, public={"epoch": epoch, "expires_ns": expires})],

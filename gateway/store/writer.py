@@ -47,8 +47,16 @@ from gateway.store.reader import read_hashes
 BATCH_MAX: Final = 1024
 """Most units in one transaction."""
 
-LINGER_NAPS: Final = (0.0002, 0.0003)
-"""How long a transaction waits for the rest of the last one's company, seconds, in two naps: 0.5 ms in all."""
+LINGER_S: Final = 0.0005
+"""Longest wait of a transaction for the last one's company, where commits are fast; `LINGER_SHARE` where they are not."""
+
+LINGER_SHARE: Final = 0.75
+"""The same as a share of the last commit's duration: a second sync would cost all of it."""
+
+GAP_SHARE: Final = 0.2
+"""A wait in which nobody has come for this share of a commit is over."""
+
+NAP_S: Final = 0.0001
 
 STEP_NS: Final = 2 * 10**9
 """A wall clock that moved this much against the monotonic one has stepped; the log says so."""
@@ -56,7 +64,7 @@ STEP_NS: Final = 2 * 10**9
 REPLY_ROWS_NS: Final = 8 * 24 * 3600 * 10**9
 """How long an erased reply's id stays refused."""
 
-SOCKET: Final = "writer"
+SOCKET: Final = "writer.sock"
 """The socket's name in the run folder."""
 
 EXIT_COMMIT: Final = 70
@@ -325,13 +333,13 @@ class Log:
             self._undo()
             raise
         self._commit()
+        self.commits += 1
         self._points.reach("committed")
         # Only now is the next tree the tree.
         self._edge = next_.edge
         self._pairs.update(next_.pairs)
         self._last_ns = next_.last_ns
         self._wall_ns, self._mono_ns = wall, mono
-        self.commits += 1
 
     def _commit(self) -> None:
         try:
@@ -459,6 +467,7 @@ class Log:
             self._undo()
             raise AuditUnavailable(f"the database took nothing: {cause}") from cause
         self._commit()
+        self.commits += 1
 
     # Housekeeping
 
@@ -544,6 +553,7 @@ class Writer:
         self._queue: deque[tuple[Unit, _Frame]] = deque()
         self._ready = asyncio.Event()
         self._company = 1
+        self._took_s = 0.0
         self._published: asyncio.Condition = asyncio.Condition()
         self._note: bytes = b""
         self._note_size = 0
@@ -611,6 +621,7 @@ class Writer:
             if not self._queue:
                 self._ready.clear()
             self._company = len(batch)
+            start = time.monotonic()
             try:
                 self._log.commit([unit for unit, _ in batch])
                 self.last_fault = ""
@@ -618,6 +629,7 @@ class Writer:
                 self.last_fault = str(fault)
                 for unit, _ in batch:
                     unit.result = error_parts(fault)
+            self._took_s = time.monotonic() - start
             for _, frame in batch:
                 frame.left -= 1
                 if frame.left == 0 and not frame.done.done():
@@ -627,14 +639,25 @@ class Writer:
     async def _linger(self) -> None:
         """Wait a moment for those who were in the last transaction: most of them will be back.
 
-        Napping holds the loop still; what arrives meanwhile waits in the socket and is read in one go.
+        Without it the callers fall into two groups that each wait for the other's sync. Napping holds the loop still;
+        what arrives meanwhile waits in the socket and is read in one go.
         """
-        for nap in LINGER_NAPS:
+        if len(self._queue) >= self._company:
+            return
+        now = start = time.monotonic()
+        end = start + max(LINGER_S, LINGER_SHARE * self._took_s)
+        gap = max(LINGER_S / 2, GAP_SHARE * self._took_s)
+        seen, seen_at = len(self._queue), start
+        while now < end and now - seen_at < gap:
+            time.sleep(NAP_S)
+            # Bytes to frame, frame to task, task to queue.
+            for _ in range(4):
+                await asyncio.sleep(0)
+            now = time.monotonic()
             if len(self._queue) >= self._company:
                 return
-            time.sleep(nap)
-            for _ in range(3):
-                await asyncio.sleep(0)
+            if len(self._queue) > seen:
+                seen, seen_at = len(self._queue), now
 
     async def _checkpoints(self) -> None:
         loop = asyncio.get_running_loop()

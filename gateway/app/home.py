@@ -1,0 +1,180 @@
+"""What stands behind the listeners for a state's own people: officers' systems and auditors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway import __version__
+from gateway.audit import checkpoint, note
+from gateway.audit.entry import Entry, Phase
+from gateway.errors import NotFoundOrNotPermitted, NotIdentified, PolicyUnavailable
+from gateway.federation import document, token
+from gateway.flows import check, login
+from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer
+from gateway.flows.login import Challenges, LoginWorld
+from gateway.rpc.doors import AuditCall, HomeCall, NodeStatus, PeerState
+from gateway.terms.ids import OfficerId
+
+if TYPE_CHECKING:
+    from gateway.app.node import Node
+
+ENTRIES_MAX = 256
+"""Entries one call of an auditor's gets: a bundle's worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeDesk:
+    """`rpc.doors.HomeDoor` over the flows."""
+
+    node: Node
+    challenges: Challenges
+
+    def _login_world(self) -> LoginWorld:
+        node = self.node
+        return LoginWorld(
+            state=node.settings.state,
+            register=node.register,
+            logged=self._logged,
+            challenges=self.challenges,
+            keys=node.keys,
+            uow=node.uow,
+            clock=node.clock,
+            chance=node.chance,
+        )
+
+    def _logged(self, officer: OfficerId) -> bytes | None:
+        row = self.node.reader.officer(officer)
+        return None if row is None else row.body
+
+    async def challenge(self, officer: OfficerId, call: HomeCall) -> tuple[bytes, int]:
+        """A challenge, for unknown officers too."""
+        return login.challenge(officer, call.certificate, self._login_world())
+
+    async def login(self, officer: OfficerId, challenge: bytes, signature: bytes, call: HomeCall) -> tuple[str, int]:
+        """A token bound to this client. The register may have grown a moment ago: it is read again first."""
+        await self.node.register.refresh()
+        return await login.login(officer, challenge, signature, call.certificate, self._login_world())
+
+    async def check(self, inquiry: Inquiry, call: HomeCall) -> CheckAnswer:
+        """Who asks, then the flow."""
+        return await check.ask(inquiry, self._officer(call), self._asking_world())
+
+    def _officer(self, call: HomeCall) -> Officer:
+        """The token's officer, who must still be in force in the register at this moment.
+
+        Raises:
+            NotIdentified: no token, not ours, expired, or the person was retired meanwhile.
+        """
+        if call.token is None:
+            raise NotIdentified("a check needs a token; `limen officer login` gets one")
+        node = self.node
+        read = token.verify(
+            call.token.open(),
+            keys={document.key_id(node.token_key): node.token_key},
+            state=node.settings.state,
+            now_ns=call.now_ns,
+            certificate=call.certificate,
+        )
+        person = node.register().officer(read.officer, call.now_ns)
+        return Officer(read.officer, read.agency, tuple(role for role in read.roles if role in person.roles))
+
+    def _asking_world(self) -> AskingWorld:
+        node = self.node
+        settings = node.settings
+        return AskingWorld(
+            state=settings.state,
+            owners=node.others(),
+            policy=node.engine,
+            uow=node.uow,
+            peers=node.peers,
+            copies=node.copies,
+            home=node.reader,
+            compute=node.compute,
+            clock=node.clock,
+            chance=node.chance,
+            timeout_s=settings.peers.check_timeout_ms / 1000,
+            tick_ns=settings.ticks.answer_tick_ms * 1_000_000,
+        )
+
+    async def status(self, call: HomeCall) -> NodeStatus:
+        """How the node is."""
+        node = self.node
+        held = node.reader.last_checkpoint()
+        size = checkpoint.parse(note.parse(held[0]).text).size if held is not None else 0
+        try:
+            versions = node.engine.versions()
+        except PolicyUnavailable:
+            versions = None
+        tables: dict[str, dict[str, int]] = {}
+        for signed in node.copies.all():
+            scope = signed.manifest.scope
+            tables.setdefault(scope.owner, {})[f"{scope.list_id.value}/{scope.group}"] = signed.manifest.version
+        return NodeStatus(
+            state=node.settings.state,
+            release=__version__,
+            ready=node.is_ready(),
+            time_ns=call.now_ns,
+            policy=versions,
+            log_size=size,
+            peers=tuple(
+                PeerState(member.state, not node.reader.is_suspended(member.state), tables.get(member.state, {}))
+                for member in node.view().document.members
+                if member.state != node.settings.state
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditDesk:
+    """`rpc.doors.AuditDoor`: the published log, each reading of it an entry."""
+
+    node: Node
+
+    def _size(self) -> int:
+        held = self.node.reader.last_checkpoint()
+        if held is None:
+            raise NotFoundOrNotPermitted("no checkpoint was published yet")
+        return checkpoint.parse(note.parse(held[0]).text).size
+
+    async def checkpoint(self, call: AuditCall) -> bytes:
+        """The newest published checkpoint with its cosignatures."""
+        held = self.node.reader.last_checkpoint()
+        if held is None:
+            raise NotFoundOrNotPermitted("no checkpoint was published yet")
+        return held[0]
+
+    async def entries(self, start: int, count: int, call: AuditCall) -> Sequence[tuple[bytes, bytes]]:
+        """Leaves and sealed payloads. Logged before they are read."""
+        size = self._size()
+        if not 0 <= start < size or count < 1:
+            raise NotFoundOrNotPermitted("no such entries are published")
+        stop = min(start + min(count, ENTRIES_MAX), size)
+        await self.node.uow.commit(
+            [
+                Entry(
+                    "audit.read",
+                    Phase.EVENT,
+                    public={"first": start, "count": stop - start},
+                    secret={"officer": call.client.name, "case": ""},
+                )
+            ]
+        )
+        payloads = dict(self.node.reader.payloads(start, stop))
+        return [
+            (leaf, payloads.get(start + number, b""))
+            for number, leaf in enumerate(self.node.reader.leaves(start, stop))
+        ]
+
+    async def inclusion(self, index: int, size: int, call: AuditCall) -> Sequence[bytes]:
+        """RFC 6962 section 2.1.1."""
+        if not 0 <= index < size <= self._size():
+            raise NotFoundOrNotPermitted("no such entry is published")
+        return self.node.reader.inclusion(index, size)
+
+    async def consistency(self, old_size: int, new_size: int, call: AuditCall) -> Sequence[bytes]:
+        """RFC 6962 section 2.1.2."""
+        if not 0 < old_size <= new_size <= self._size():
+            raise NotFoundOrNotPermitted("no such sizes are published")
+        return self.node.reader.consistency(old_size, new_size)

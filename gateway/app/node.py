@@ -1,0 +1,352 @@
+"""The gateway process of a node: listeners, policy, flows, and the timers towards peers. It holds no key but TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from gateway import ports
+from gateway.app import federation, parts
+from gateway.app.door import Door
+from gateway.app.home import AuditDesk, HomeDesk
+from gateway.app.watch import Watched
+from gateway.audit.entry import Entry, Phase
+from gateway.clock import SystemClock
+from gateway.config import Config
+from gateway.errors import ConfigRefused, GatewayError, PeerUnreachable, VerificationFailed
+from gateway.federation import document
+from gateway.federation.certificates import KeyPair
+from gateway.federation.members import FederationView
+from gateway.federation.officers import Register
+from gateway.flows import enrol, publish, witness
+from gateway.flows.answer import AnsweringWorld
+from gateway.flows.login import Challenges
+from gateway.flows.witness import CollectingWorld, WitnessWorld
+from gateway.keyring.client import KeysClient
+from gateway.keyring.files import read_public
+from gateway.opa.engine import EmbeddedEngine
+from gateway.policy import catalogue
+from gateway.rpc.convert import peers as convert
+from gateway.rpc.convert.peers import Sender
+from gateway.rpc.home_server import AuditServer, HomeServer
+from gateway.rpc.limits import Limits
+from gateway.rpc.peers import PeersClient
+from gateway.rpc.server import PeerServer, peer_handlers
+from gateway.store.client import WriterClient
+from gateway.store.reader import Reader
+from gateway.store.tables import TableFiles
+from gateway.telemetry.observe import Telemetry
+from gateway.terms.ids import OfficerId, PeerId
+from gateway.web.metrics import MetricsDoor
+from gateway.workers.pool import Pool
+
+WAIT_S = 20.0
+WATCH_S = 1.0
+"""How often the files that people replace are looked at: policy bundles, list of members, register, certificates."""
+
+
+async def run(settings: Config, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM, then let calls in progress finish."""
+    await _wait_for(settings, "keys", "writer")
+    node = await Node.open(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await node.start()
+    ready()
+    try:
+        await stop.wait()
+    finally:
+        await node.stop()
+
+
+async def _wait_for(settings: Config, *processes: str) -> None:
+    """Until the node's other processes answer. Raises ConfigRefused when they do not in time."""
+    until = asyncio.get_running_loop().time() + WAIT_S
+    for name in processes:
+        while not (settings.paths.run / f"{name}.ready").exists():
+            if asyncio.get_running_loop().time() > until:
+                raise ConfigRefused(f"the {name} process does not answer; see its message above")
+            await asyncio.sleep(0.01)
+
+
+class Node:
+    """Everything a gateway process is built from."""
+
+    def __init__(self, settings: Config, clock: SystemClock, reader: Reader, telemetry: Telemetry) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.reader = reader
+        self.telemetry = telemetry
+        self.keys = KeysClient(settings.socket("keys"))
+        self.uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings))
+        self.chance = parts.SystemChance()
+        self.compute = Pool()
+        self.published = TableFiles(settings.paths.tables, lambda message: convert.manifest(message.body))
+        self.copies = TableFiles(settings.paths.copies, lambda message: convert.manifest(message.body))
+        self.engine = EmbeddedEngine()
+        public = read_public(settings.paths.keys)
+        self.token_key = public.token
+        self.sender = Sender(settings.state, public.message, lambda: parts.last_digest(reader))
+        complain = telemetry.complain
+        paths = settings.paths
+        self.view: Watched[FederationView] = Watched(
+            self._adopt, lambda: (paths.federation / document.FILE_NAME,), complain
+        )
+        self.policy: Watched[EmbeddedEngine] = Watched(
+            self._activate,
+            lambda: (paths.policy / "baseline.tar.gz", paths.policy / "national.tar.gz", paths.policy / "keys"),
+            complain,
+        )
+        self.register: Watched[Register] = Watched(
+            self._enrolled, lambda: (paths.officers / "register.jsonl",), complain
+        )
+        self._leaves: dict[str, tuple[object, KeyPair]] = {}
+        self._timers: list[asyncio.Task[None]] = []
+        self._ready = False
+        self.peers = PeersClient(
+            sender=self.sender,
+            keys=self.keys,
+            view=self.view,
+            leaf=lambda: self.leaf("gateway"),
+            clock=clock,
+            chance=self.chance,
+            observe=telemetry.seen,
+        )
+
+    @classmethod
+    async def open(cls, settings: Config) -> Node:
+        """Load what counts from the first call on. Raises what cannot be trusted at start."""
+        clock = parts.clock_of(settings)
+        telemetry = Telemetry(settings.state, clock)
+        node = cls(settings, clock, Reader(settings.paths.store), telemetry)
+        await node.view.refresh(first=True)
+        await node.policy.refresh(first=True)
+        await node.register.refresh(first=True)
+        return node
+
+    # -- What people replace ------------------------------------------------------------------------------------------
+
+    async def _adopt(self) -> FederationView:
+        return await federation.adopt(self.settings, self.reader, self.clock.now_ns(), self.uow)
+
+    async def _activate(self) -> EmbeddedEngine:
+        """Verify, log, then put in force (T6: the sequence is anchored in the log before the rules count)."""
+        now = self.clock.now_ns()
+        bundles = [parts.open_bundle(self.settings, layer, self.reader, now) for layer in ("baseline", "national")]
+        trial = EmbeddedEngine.load(*bundles, now_ns=now, pinned_baseline=self.view().baseline)
+        del trial
+        entries, changes = [], []
+        for bundle in bundles:
+            if self.reader.policy_sequence(bundle.layer) == (bundle.sequence, bundle.digest):
+                continue
+            entries.append(
+                Entry(
+                    "policy.activated",
+                    Phase.EVENT,
+                    public={
+                        "layer": bundle.layer,
+                        "digest": bundle.digest,
+                        "sequence": bundle.sequence,
+                        "signer": bundle.key_id,
+                        "not_after_ns": bundle.not_after_ns,
+                    },
+                    secret={"officers": []},
+                )
+            )
+            changes.append(
+                ports.Change(
+                    "policy.activate",
+                    {"layer": bundle.layer, "digest": bundle.digest, "sequence": bundle.sequence},
+                )
+            )
+        if entries:
+            await self.uow.commit(entries, changes)
+        self.engine.reload(*bundles, now_ns=now, pinned_baseline=self.view().baseline)
+        return self.engine
+
+    async def _enrolled(self) -> Register:
+        register = parts.register_of(self.settings)
+        held = {OfficerId(row.officer): row.body for row in self.reader.officers()}
+        await enrol.log_register(register, held, self.uow)
+        return register
+
+    def leaf(self, name: str) -> KeyPair:
+        """A listener's key and certificate as their files stand."""
+        folder = self.settings.paths.tls
+        paths = (folder / f"{name}.key", folder / f"{name}.crt")
+        stamp = tuple(path.stat().st_mtime_ns for path in paths)
+        kept = self._leaves.get(name)
+        if kept is None or kept[0] != stamp:
+            kept = (stamp, KeyPair(paths[0].read_bytes(), paths[1].read_bytes()))
+            self._leaves[name] = kept
+        return kept[1]
+
+    def is_ready(self) -> bool:
+        """True once everything a call needs is loaded and until the node drains."""
+        return self._ready
+
+    # -- Worlds -------------------------------------------------------------------------------------------------------
+
+    def others(self) -> list[PeerId]:
+        """Active members that we have not suspended."""
+        return [
+            state
+            for state in self.view().states()
+            if state != self.settings.state and not self.reader.is_suspended(state)
+        ]
+
+    def answering(self) -> AnsweringWorld:
+        """For a peer's check."""
+        return AnsweringWorld(
+            state=self.settings.state,
+            policy=self.engine,
+            uow=self.uow,
+            replies=self.reader,
+            published=self.published,
+            keys=self.keys,
+            book=self.reader,
+            clock=self.clock,
+            make_frame=self.sender.frame,
+            method=convert.CHECK,
+        )
+
+    def witnessing(self) -> WitnessWorld:
+        """For a peer's checkpoint."""
+        return WitnessWorld(log_keys=self.view(), store=self.uow, uow=self.uow, keys=self.keys, clock=self.clock)
+
+    # -- Life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bind the listeners, write their port files, start the timers."""
+        settings = self.settings
+        limits = Limits(
+            calls_per_s=settings.limits.calls_per_s,
+            burst=settings.limits.burst,
+            concurrent=settings.limits.concurrent,
+            errors_per_minute=settings.limits.errors_per_minute,
+        )
+        share = settings.serve.processes > 1
+        door = Door(self.answering, self.witnessing, self.published, self.clock)
+        self.peer_server = PeerServer(
+            state=settings.state,
+            view=self.view,
+            handlers=peer_handlers(door, sender=self.sender, keys=self.keys, clock=self.clock),
+            leaf=lambda: self.leaf("gateway"),
+            clock=self.clock,
+            observe=self.telemetry.seen,
+            limits=limits,
+            ready=self.is_ready,
+            is_suspended=self.reader.is_suspended,
+            share_port=share,
+        )
+        anchor = (settings.paths.tls / "anchor.crt").read_bytes()
+        self.home_server = HomeServer(
+            state=settings.state,
+            door=HomeDesk(self, Challenges()),
+            anchor_pem=anchor,
+            leaf=lambda: self.leaf("home"),
+            clock=self.clock,
+            observe=self.telemetry.seen,
+            limits=limits,
+            ready=self.is_ready,
+            share_port=share,
+        )
+        self.audit_server = AuditServer(
+            state=settings.state,
+            door=AuditDesk(self),
+            anchor_pem=anchor,
+            leaf=lambda: self.leaf("auditors"),
+            clock=self.clock,
+            observe=self.telemetry.seen,
+            ready=self.is_ready,
+            share_port=share,
+        )
+        self.metrics = MetricsDoor(self.telemetry, ready=self.is_ready)
+        ports_taken = {
+            "peers": await self.peer_server.start(str(settings.listeners.peers)),
+            "home": await self.home_server.start(str(settings.listeners.home)),
+            "auditors": await self.audit_server.start(str(settings.listeners.auditors)),
+            "metrics": await self.metrics.start(settings.listeners.metrics.host, settings.listeners.metrics.port),
+        }
+        for name, port in ports_taken.items():
+            settings.port_file(name).write_text(f"{port}\n", "ascii")
+        self._ready = True
+        for every_s, job in (
+            (WATCH_S, self._watch),
+            (float(settings.ticks.fetch_s), self._fetch),
+            (float(settings.ticks.cosign_s), self._collect),
+        ):
+            self._timers.append(asyncio.create_task(self._every(every_s, job)))
+
+    async def stop(self) -> None:
+        """Refuse new calls, finish those in progress, close in order."""
+        self._ready = False
+        for timer in self._timers:
+            timer.cancel()
+        await asyncio.gather(*self._timers, return_exceptions=True)
+        grace = float(self.settings.serve.drain_s)
+        await asyncio.gather(*(door.drain(grace) for door in (self.peer_server, self.home_server, self.audit_server)))
+        await self.metrics.stop()
+        await self.peers.close()
+        await self.uow.close()
+        await self.keys.close()
+        self.compute.close()
+        self.reader.close()
+
+    async def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await job()
+            except GatewayError as error:
+                self.telemetry.complain(str(error))
+            await asyncio.sleep(seconds)
+
+    async def _watch(self) -> None:
+        if await self.view.refresh():
+            self.telemetry.complain(f"list of members: version {self.view().version} is in force")
+        await self.policy.refresh()
+        await self.register.refresh()
+
+    async def _fetch(self) -> None:
+        """Ask every owner for the tables it made for us. A table is due long before it expires."""
+        world = publish.ReceivingWorld(
+            state=self.settings.state,
+            peers=self.peers,
+            copies=self.copies,
+            uow=self.uow,
+            clock=self.clock,
+            timeout_s=self.settings.peers.table_timeout_ms / 1000,
+        )
+        for owner in self.others():
+            for purpose in publish.OFFERED:
+                for list_id in catalogue.lists_of(purpose):
+                    try:
+                        await publish.receive(owner, purpose, list_id, world)
+                    except VerificationFailed as fault:
+                        self.telemetry.complain(f"{owner}: table refused: {fault}")
+                    except PeerUnreachable:
+                        break
+                    except GatewayError:
+                        # No table for us: no agreement, or none made yet. Asked again on the next tick.
+                        continue
+
+    async def _collect(self) -> None:
+        """Ask every peer to cosign our newest checkpoint."""
+        world = CollectingWorld(
+            log=self.reader,
+            log_keys=self.view(),
+            peers=self.peers,
+            uow=self.uow,
+            state=self.settings.state,
+            timeout_s=self.settings.peers.cosign_timeout_ms / 1000,
+        )
+        results = await asyncio.gather(
+            *(witness.collect(peer, world) for peer in self.others()), return_exceptions=True
+        )
+        for peer, result in zip(self.others(), results, strict=False):
+            if isinstance(result, VerificationFailed):
+                self.telemetry.complain(f"{peer} did not cosign: {result}")
+            elif isinstance(result, Exception) and not isinstance(result, GatewayError):
+                raise result

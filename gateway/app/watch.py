@@ -1,0 +1,58 @@
+"""Values made from files that people replace while the node runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from gateway.errors import GatewayError
+
+T = TypeVar("T")
+Stamp = tuple[tuple[int, int], ...]
+
+
+class Watched(Generic[T]):
+    """A value made by `make` from `paths`. A file that cannot be used leaves the old value in force (`complain` says
+    so once), so that a mistake in a new file does not stop a running node."""
+
+    def __init__(
+        self, make: Callable[[], Awaitable[T]], paths: Callable[[], tuple[Path, ...]], complain: Callable[[str], None]
+    ) -> None:
+        self._make = make
+        self._paths = paths
+        self._complain = complain
+        self._stamp: Stamp = ()
+        self._value: T | None = None
+
+    def __call__(self) -> T:
+        """The value in force. `refresh` has been awaited before."""
+        if self._value is None:
+            raise RuntimeError("asked before it was made")
+        return self._value
+
+    async def refresh(self, *, first: bool = False) -> bool:
+        """Make the value again if its files changed. True when a new one is in force; the first time it must be."""
+        stamp = self._stamps()
+        if stamp == self._stamp:
+            return False
+        try:
+            self._value = await self._make()
+        except GatewayError as error:
+            if first:
+                raise
+            self._stamp = stamp
+            self._complain(str(error))
+            return False
+        self._stamp = stamp
+        return True
+
+    def _stamps(self) -> Stamp:
+        found = []
+        for path in self._paths():
+            try:
+                status = path.stat()
+                found.append((status.st_mtime_ns, status.st_ino))
+            except OSError:
+                found.append((0, 0))
+        return tuple(found)
