@@ -1,0 +1,1 @@
+"""Metrics, and the one operational log line a call."""

@@ -1,0 +1,1 @@
+"""The one HTTP edge of a node: metrics, health, read-only pages."""
