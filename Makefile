@@ -26,8 +26,8 @@ slow: ## the tests that take more than 20 s each
 
 .PHONY: lint
 lint: ## ruff: errors, style, order of imports, form
-	$(RUN) ruff check .
-	$(RUN) ruff format --check --quiet .
+	@sh setup.sh dev
+	@.venv/bin/ruff check .; checked=$$?; .venv/bin/ruff format --check . && exit $$checked
 
 .PHONY: types
 types: ## mypy, strict

@@ -189,7 +189,9 @@ def test_enumerations_views_and_tuples_are_their_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1.0, {1, 2}, object(), {True: 1}, {None: 1}, {b"a": 1}, {1.5: 1}, 1j, [[float("nan")]]], ids=repr
+    "value",
+    [1.0, {1, 2}, object(), {True: 1}, {None: 1}, {b"a": 1}, {1.5: 1}, 1j, [[float("nan")]]],
+    ids=lambda value: "object" if type(value) is object else repr(value),
 )
 def test_a_value_without_a_canonical_form_is_a_mistake(value: object) -> None:
     with pytest.raises(TypeError):
