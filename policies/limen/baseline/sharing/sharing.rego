@@ -58,7 +58,8 @@ decision := row.grant if {
 	is_number(input.time_ns)
 }
 
-# The rest is asked only after a no.
+# The rest is asked only after a no. Each condition is a rule of its own: `not` before a reference that is itself made of an
+# absent field means different things to the two engines, `not` before a rule does not.
 
 row := prepared[input.stage][input.purpose]
 
@@ -77,41 +78,60 @@ well_formed if {
 	is_number(input.time_ns)
 }
 
+stage_known if prepared[input.stage]
+
+purpose_known if catalogue.purposes[input.purpose]
+
+operation_listed if row.operations[input.operation]
+
+list_reached if row.lists[input.list]
+
+role_listed if row.roles[input.role]
+
+class_padded if input.class_size in row.classes
+
+case_given if input.has_case == true
+
+signed if {
+	row.signers_min <= input.signers
+	input.signers <= row.signers_max
+}
+
 reasons contains "malformed" if not well_formed
 
-reasons contains "stage" if not prepared[input.stage]
+reasons contains "stage" if not stage_known
 
-reasons contains "purpose_unknown" if not catalogue.purposes[input.purpose]
+reasons contains "purpose_unknown" if not purpose_known
 
 reasons contains "purpose_not_offered" if {
-	catalogue.purposes[input.purpose]
-	prepared[input.stage]
+	purpose_known
+	stage_known
 	not row
 }
 
 reasons contains "operation" if {
 	row
-	not row.operations[input.operation]
+	not operation_listed
 }
 
 reasons contains "list" if {
 	row
-	not row.lists[input.list]
+	not list_reached
 }
 
 reasons contains "role" if {
 	row
-	not row.roles[input.role]
+	not role_listed
 }
 
 reasons contains "class_size" if {
 	row
-	not input.class_size in row.classes
+	not class_padded
 }
 
 reasons contains "case_required" if {
 	row.has_case
-	not input.has_case
+	not case_given
 }
 
 reasons contains "signers" if {
@@ -119,19 +139,15 @@ reasons contains "signers" if {
 	not signed
 }
 
-signed if {
-	row.signers_min <= input.signers
-	input.signers <= row.signers_max
-}
-
 reasons contains "key_type" if {
 	row
+	is_array(input.key_types)
 	some key_type in input.key_types
 	not row.key_types[key_type]
 }
 
 reasons contains "key_type" if {
-	row
+	is_array(input.key_types)
 	count(input.key_types) < row.key_types_min
 }
 

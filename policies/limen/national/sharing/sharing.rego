@@ -38,18 +38,35 @@ decision := row.grant if {
 	}
 }
 
-# The rest is asked only after a no.
+# The rest is asked only after a no. Each condition is a rule of its own: `not` before a reference that is itself made of an
+# absent field means different things to the two engines, `not` before a rule does not.
 
 row := prepared[input.stage][input.owner][input.asker][input.purpose]
+
+well_formed if input.schema == "limen.question/1"
+
+stage_known if prepared[input.stage]
 
 in_force if {
 	row.from_ns <= input.time_ns
 	input.time_ns < row.until_ns
 }
 
-reasons contains "malformed" if not input.schema == "limen.question/1"
+operation_agreed if row.operations[input.operation]
 
-reasons contains "stage" if not prepared[input.stage]
+basis_agreed if row.legal_bases[input.legal_basis]
+
+agency_named if row.agencies[input.agency]
+
+role_agreed if row.roles[input.role]
+
+list_agreed if row.lists[input.list]
+
+issuers_fit if input.issuers == row.issuers
+
+reasons contains "malformed" if not well_formed
+
+reasons contains "stage" if not stage_known
 
 reasons contains "no_agreement" if {
 	input.stage != "list"
@@ -68,36 +85,37 @@ reasons contains "agreement_not_in_force" if {
 
 reasons contains "operation" if {
 	row
-	not row.operations[input.operation]
+	not operation_agreed
 }
 
 reasons contains "legal_basis" if {
 	row
-	not row.legal_bases[input.legal_basis]
+	not basis_agreed
 }
 
 reasons contains "agency" if {
 	row
-	not row.agencies[input.agency]
+	not agency_named
 }
 
 reasons contains "role" if {
 	row
-	not row.roles[input.role]
+	not role_agreed
 }
 
 reasons contains "list" if {
 	row
-	not row.lists[input.list]
+	not list_agreed
 }
 
 reasons contains "issuer" if {
 	row
-	input.issuers != row.issuers
+	not issuers_fit
 }
 
 reasons contains "key_type" if {
 	row
+	is_array(input.key_types)
 	some key_type in input.key_types
 	not row.key_types[key_type]
 }
