@@ -25,9 +25,10 @@ from gateway.terms import Handling, Hidden, ListId, PeerId, ProtectionTag, Recor
 
 FILE_BYTES_MAX: Final = 64 << 20
 ROWS_MAX: Final = 500_000
-CELL_CHARACTERS_MAX: Final = 3_000
-ALIASES_MAX: Final = 20
-BIRTHS_MAX: Final = 5
+CELL_CHARACTERS_MAX: Final = 6_000
+ALIASES_MAX: Final = 50
+"""Real lists have entries with 45."""
+BIRTHS_MAX: Final = 10
 
 REQUIRED: Final = ("entry_id", "category")
 COLUMNS: Final = frozenset(

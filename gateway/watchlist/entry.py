@@ -22,11 +22,12 @@ from gateway.terms.ids import PeerId
 from gateway.terms.words import Action, Handling, ListId, ProtectionTag, RecordKind
 
 SCHEMA: Final = "limen.entry/1"
-ENTRY_BYTES_MAX: Final = 32 * 1024
+ENTRY_BYTES_MAX: Final = 48 * 1024
 """No entry is longer: the limits below keep it under this."""
-ALIASES_MAX: Final = 20
+ALIASES_MAX: Final = 50
+"""Real lists have entries with 45."""
 DOCUMENTS_MAX: Final = 10
-BIRTHS_MAX: Final = 5
+BIRTHS_MAX: Final = 10
 STATES_MAX: Final = 10
 """Nationalities, and former residences."""
 HISTORY_MAX: Final = 100
