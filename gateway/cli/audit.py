@@ -17,6 +17,7 @@ from gateway.audit.leaf import Leaf, open_fields
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
+from gateway.cli.output import note as note_line
 from gateway.errors import ConfigRefused, InputRefused, Malformed, NotFoundOrNotPermitted, VerificationFailed
 from gateway.federation import document
 from gateway.keyring import files
@@ -36,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "export", help="write the log to a folder", description="Write the log to a new folder."
     )
     exporting.add_argument("path", type=Path, metavar="DIR", help="a new folder")
-    exporting.add_argument("--cosignatures", type=int, default=0, metavar="K", help="up to a checkpoint with so many")
+    exporting.add_argument(
+        "--cosignatures", type=int, metavar="K", help="up to a checkpoint with so many (default: at least one)"
+    )
     exporting.add_argument("--no-payloads", action="store_true", help="leaves only, without the sealed payloads")
     node.add_config(exporting)
 
@@ -95,20 +98,25 @@ def _export(args: argparse.Namespace) -> int:
     settings = node.load(args)
     reader = Reader(settings.paths.store)
     try:
-        held = reader.last_checkpoint(args.cosignatures)
+        wanted = 1 if args.cosignatures is None else args.cosignatures
+        held = reader.last_checkpoint(wanted)
+        if held is None and args.cosignatures is None:
+            note_line(args, "no witness has cosigned yet: the newest checkpoint is taken without a cosignature")
+            wanted, held = 0, reader.last_checkpoint()
         if held is None:
             raise NotFoundOrNotPermitted("no checkpoint with so many cosignatures was published yet; wait a tick")
         point = checkpoint.parse(note.parse(held[0]).text)
         # Reading the log is an act of its own: logged before anything leaves.
         asyncio.run(_logged(args, point))
-        count = write_export(reader, args.path, cosignatures=args.cosignatures, payloads=not args.no_payloads)
+        count = write_export(reader, args.path, cosignatures=wanted, payloads=not args.no_payloads)
     finally:
         reader.close()
     emit(
         args,
         {"path": str(args.path), "size": point.size, "files": count},
         [
-            f"{args.path}: {point.size} entries in {count} files; verify with `limen audit verify {args.path} --trust CARD`"
+            f"{args.path}: {point.size} entries in {count} files",
+            f"verify with `limen audit verify {args.path} --trust CARD`",
         ],
     )
     return OK

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit
+from gateway.clock import SystemClock
 from gateway.errors import InputRefused
 from gateway.people import mrz
 
@@ -27,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print every zone. Exit 0 when all are valid, 8 when one is not."""
     try:
-        on = date.fromisoformat(args.on) if args.on else datetime.now(UTC).date()
+        on = (
+            date.fromisoformat(args.on)
+            if args.on
+            else datetime.fromtimestamp(SystemClock().now_ns() / 1e9, tz=UTC).date()
+        )
     except ValueError:
         raise Refused("--on: write a date as YYYY-MM-DD") from None
     readings = [mrz.parse(lines, on) for lines in mrz.split(text_of(args.file))]

@@ -44,9 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_file(sign)
     passphrase.add_key(sign, told="the person's key file")
     sign.add_argument("--role", default=Role.LIST_OFFICER.value, metavar="ROLE", help="in which role")
-    sign.add_argument(
-        "--passphrase-file", type=Path, metavar="FILE", help="read the passphrase there, not from a prompt"
-    )
     sign.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE", help="where the signature goes")
 
     load = verbs.add_parser("load", help="enter a file into a list", description="Enter a file into a list.")
@@ -99,7 +96,7 @@ def _sign(args: argparse.Namespace) -> int:
         facts(args, settings.state, data),
         role=_role(args.role),
         signed_ns=node.clock_of(settings).now_ns(),
-        seed=key.seed,
+        seed=key.seed.open(),
     )
     files.replace(args.out, made.encode())
     emit(args, {"file": str(args.out)}, [f"{args.out}: signed; the second person signs the same file"])

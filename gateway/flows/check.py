@@ -164,6 +164,7 @@ class _Leg:
 
     owner: PeerId
     permit: Permit
+    role: Role
     list_id: ListId
     group: PurposeGroup
     manifest: Manifest | None
@@ -202,11 +203,11 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     refused: list[tuple[PeerId, tuple[str, ...]]] = []
     for list_id in catalogue.lists_of(inquiry.purpose):
         for owner in world.owners:
-            decision = await _may_ask(inquiry, officer, owner, list_id, operation, now, world)
+            decision, role = await _may_ask(inquiry, officer, owner, list_id, operation, now, world)
             if isinstance(decision, Deny):
                 refused.append((owner, decision.reasons))
             else:
-                legs.append(_leg(inquiry, owner, list_id, decision, now, world))
+                legs.append(_leg(inquiry, owner, list_id, decision, role, now, world))
     if refused:
         await world.uow.commit([_refused_entry(inquiry, officer, owner, reasons) for owner, reasons in refused])
     if not legs:
@@ -214,7 +215,7 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     # A replay has passed every gate again; now it may have its stored answer.
     stored = world.home.home_reply(inquiry.request_id)
     if stored is not None:
-        return _stored(inquiry, stored)
+        return _told(_stored(inquiry, stored), [leg.owner for leg in legs])
 
     committed = await world.uow.commit([_entry(leg, inquiry, officer, Phase.INTENT) for leg in legs])
     for leg, seq, pair_seq in zip(legs, committed.seqs, committed.pair_seqs, strict=True):
@@ -246,6 +247,14 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     elapsed = world.clock.monotonic_ns() - arrived_ns
     ticks = -(-elapsed // world.tick_ns)
     await world.clock.sleep_until(arrived_ns + ticks * world.tick_ns)
+    return _told(answer, [leg.owner for leg in legs])
+
+
+def _told(answer: CheckAnswer, asked: Sequence[PeerId]) -> CheckAnswer:
+    """The answer, or the refusal where every owner that was asked refused: then nobody said "nothing"."""
+    refused = dict(answer.refused)
+    if all(owner in refused for owner in asked):
+        raise PolicyDenied(tuple(sorted({reason for reasons in refused.values() for reason in reasons})))
     return answer
 
 
@@ -264,10 +273,10 @@ async def _may_ask(
     operation: str,
     now: int,
     world: AskingWorld,
-) -> Permit | Deny:
-    """Our own rules first, for the first of the officer's roles that they permit."""
+) -> tuple[Permit | Deny, Role]:
+    """Our own rules first. The first of the officer's roles that they permit is the one the owner is told."""
     reasons: set[str] = set()
-    for role in officer.roles or ():
+    for role in officer.roles:
         question = Question(
             stage=Stage.ASK,
             purpose=inquiry.purpose,
@@ -288,12 +297,14 @@ async def _may_ask(
         if isinstance(decision, Permit):
             decision = floors.hold(question, decision)
         if isinstance(decision, Permit):
-            return decision
+            return decision, role
         reasons.update(decision.reasons)
-    return Deny(tuple(sorted(reasons or {"role"})))
+    return Deny(tuple(sorted(reasons or {"role"}))), Role.OPERATOR
 
 
-def _leg(inquiry: Inquiry, owner: PeerId, list_id: ListId, permit: Permit, now: int, world: AskingWorld) -> _Leg:
+def _leg(
+    inquiry: Inquiry, owner: PeerId, list_id: ListId, permit: Permit, role: Role, now: int, world: AskingWorld
+) -> _Leg:
     """Prepare one leg. The class comes from the keys before any guard looks at the person (PROTOCOL, cover leg)."""
     group = catalogue.group_of(inquiry.purpose)
     signed = world.copies.current(owner, list_id, group)
@@ -323,6 +334,7 @@ def _leg(inquiry: Inquiry, owner: PeerId, list_id: ListId, permit: Permit, now: 
     return _Leg(
         owner=owner,
         permit=permit,
+        role=role,
         list_id=list_id,
         group=group,
         manifest=manifest if common else None,
@@ -427,7 +439,7 @@ async def _one_batch(
         asker=world.state,
         owner=leg.owner,
         agency=officer.agency,
-        role=officer.roles[0],
+        role=leg.role,
         purpose=inquiry.purpose,
         legal_basis=inquiry.legal_basis,
         list_id=leg.list_id,
@@ -474,6 +486,7 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
         "purpose": inquiry.purpose,
         "basis": inquiry.legal_basis,
         "agency": officer.agency,
+        "role": leg.role.value,
         "list": leg.list_id.value,
         "class": leg.class_size,
         "batches": len(leg.seeds),
