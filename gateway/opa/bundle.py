@@ -50,6 +50,7 @@ BASELINE: Final = "baseline"
 """The scope of the regional baseline's bundle."""
 
 _NAME: Final = re.compile(r"(?:[a-z0-9_]+/)*(?:[a-z0-9_]+\.rego|data\.json|golden\.json)\Z")
+_BLANK: Final = {ord(blank): None for blank in "\n\r\t"}
 _ITEM: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
 
 
@@ -333,7 +334,10 @@ def _loads(name: str, body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
         value = json.loads(text, parse_int=whole, parse_float=refuse, parse_constant=refuse, object_pairs_hook=unique)
-        _printable(value)
+        if "\\" in text:
+            _printable(value)
+        elif not text.translate(_BLANK).isprintable():
+            raise ValueError
     except (ValueError, RecursionError):
         raise VerificationFailed("bundle content", f"{name} is not strict JSON") from None
     return value

@@ -79,8 +79,7 @@ class _Layer:
             asked = json.dumps(case["question"])
             if _plain(self.answer(asked)) != _plain(case["decision"]):
                 raise VerificationFailed("golden decision", f"{self.bundle.layer}: {name}: another answer")
-            given = self.reasons(asked)
-            if case["decision"] == decision.NO and sorted(given) != case["reasons"]:
+            if case["decision"] == decision.NO and sorted(self.reasons(asked)) != case["reasons"]:
                 raise VerificationFailed("golden decision", f"{self.bundle.layer}: {name}: other reasons")
 
 

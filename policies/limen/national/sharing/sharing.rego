@@ -41,7 +41,10 @@ decision := row.grant if {
 # The rest is asked only after a no. Each condition is a rule of its own: `not` before a reference that is itself made of an
 # absent field means different things to the two engines, `not` before a rule does not.
 
-row := prepared[input.stage][input.owner][input.asker][input.purpose]
+row := found if {
+	found := object.get(prepared, [input.stage, input.owner, input.asker, input.purpose], null)
+	found != null
+}
 
 well_formed if input.schema == "limen.question/1"
 
