@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from gateway.errors import PolicyUnavailable, VerificationFailed
 from gateway.opa.bundle import Bundle

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway import ports
 from gateway.errors import PolicyUnavailable, VerificationFailed
@@ -20,7 +22,7 @@ from gateway.opa.engine import EmbeddedEngine
 from gateway.policy.decision import PERMIT_NS, Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.terms.ids import AgencyId, PeerId, Purpose
-from gateway.terms.words import KeyType, Role
+from gateway.terms.words import BATCH_CLASSES, KeyType, Role
 from tests.extras import ROOT
 from tests.policies import world
 
@@ -292,6 +294,30 @@ def test_an_input_that_cannot_be_set_does_not_leave_the_last_one_answering() -> 
     assert isinstance(engine.decide_now(world.good(legal_basis="\ud800")), Deny)
     assert engine.faults == 2
     assert isinstance(engine.decide_now(world.good()), Permit)
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["purpose", "operation", "legal_basis", "asker", "owner", "agency"]),
+    st.text(alphabet=st.characters()),
+    st.integers(-(2**70), 2**70),
+)
+def test_any_text_and_any_number_are_answered_with_a_no(field: str, text: str, number: int) -> None:
+    engine = ANY_TEXT
+    worded: dict[str, Any] = {field: text}
+    assert isinstance(engine.decide_now(world.good(**worded)), Deny)
+    for other in ("class_size", "signers", "time_ns"):
+        numbered: dict[str, Any] = {other: number}
+        right = {"class_size": number in BATCH_CLASSES, "signers": number == 0, "time_ns": in_force(number)}[other]
+        assert isinstance(engine.decide_now(world.good(**numbered)), Permit if right else Deny)
+    assert isinstance(engine.decide_now(world.good()), Permit)
+
+
+def in_force(time_ns: int) -> bool:
+    return world.NOW - world.YEAR <= time_ns < world.NOW + world.YEAR
+
+
+ANY_TEXT = world.engine()
 
 
 PANIC = """
