@@ -20,8 +20,8 @@ from gateway.ipc import Channel, Gone
 from gateway.ipc.channel import error_of
 from gateway.ports import Change, Committed
 
-UNITS_MAX: Final = 64
-"""Most units in one frame."""
+UNITS_MAX: Final = 16
+"""Most units in one frame: the writer takes these apart while the next ones are prepared."""
 
 FRAME_BYTES: Final = 8 << 20
 """A frame is sent once its units are this large."""

@@ -13,8 +13,8 @@ from gateway.errors import ConfigRefused
 FILE: Final = "node.db"
 """The database's name in the store folder."""
 
-WAL_PAGES: Final = 8192
-"""Write-ahead log pages (4 KiB each) between copies back into the database: 32 MiB. Copying costs two fsyncs, so a
+WAL_PAGES: Final = 16384
+"""Write-ahead log pages (4 KiB each) between copies back into the database: 64 MiB. Copying costs two fsyncs, so a
 small number would double the fsyncs of small commits."""
 
 _NAME: Final = re.compile(r"(\d{4})_\w+\.sql\Z")

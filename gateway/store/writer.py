@@ -48,13 +48,16 @@ BATCH_MAX: Final = 1024
 """Most units in one transaction."""
 
 LINGER_S: Final = 0.0005
-"""Longest wait of a transaction for the last one's company, where commits are fast; `LINGER_SHARE` where they are not."""
+"""How long after a commit the next one may wait for the callers it has just answered, where commits are fast."""
 
 LINGER_SHARE: Final = 0.75
-"""The same as a share of the last commit's duration: a second sync would cost all of it."""
+"""The same as a share of the last commit's duration, where they are slow: a second sync would cost all of it."""
 
-GAP_SHARE: Final = 0.2
+GAP_SHARE: Final = 0.3
 """A wait in which nobody has come for this share of a commit is over."""
+
+RETURNING_MIN: Final = 0.3
+"""Below this share of callers who come back at once, waiting is not worth it; every sixteenth commit tries again."""
 
 NAP_S: Final = 0.0001
 
@@ -539,6 +542,48 @@ def _end_process(why: str) -> NoReturn:
     os._exit(EXIT_COMMIT)
 
 
+class Company:
+    """How long a transaction should wait for whom. Arithmetic on times and counts only.
+
+    Callers wait for their answer before they ask again, so besides those who came during the last commit
+    (`_arrived`), its own (`_last`) are expected back; which share of them really comes (`_returning`) is learned.
+    """
+
+    __slots__ = ("_arrived", "_commits", "_gap_s", "_last", "_returning", "_seen", "_seen_at", "_until")
+
+    def __init__(self) -> None:
+        self._last = self._arrived = self._seen = self._commits = 0
+        self._returning = 1.0
+        self._until = self._gap_s = self._seen_at = 0.0
+
+    def ended(self, units: int, start: float, end: float, arrived: int) -> None:
+        """A commit of so many units took from `start` to `end`, in seconds; so many came meanwhile."""
+        self._last, self._arrived = units, arrived
+        self._seen, self._seen_at = arrived, end
+        self._commits += 1
+        self._until = end + max(LINGER_S, LINGER_SHARE * (end - start))
+        self._gap_s = max(LINGER_S / 2, GAP_SHARE * (end - start))
+
+    def is_awaited(self, queued: int, now: float) -> bool:
+        """True while waiting promises more than it costs."""
+        if now >= self._until or self._last + self._arrived <= 1:
+            return False
+        returning = self._returning
+        if returning < RETURNING_MIN:
+            if self._commits % 16:
+                return False
+            returning = 1.0
+        if queued > self._seen:
+            self._seen, self._seen_at = queued, now
+        return now - self._seen_at < self._gap_s and queued < self._arrived + self._last * returning
+
+    def came(self, queued: int) -> None:
+        """The wait is over with so many units."""
+        if self._last:
+            back = max(0, queued - self._arrived) / self._last
+            self._returning += 0.25 * (min(1.0, back) - self._returning)
+
+
 class Writer:
     """The socket, the queue and the timers around a `Log`. Runs on one event loop, commits inline.
 
@@ -552,8 +597,7 @@ class Writer:
         self._sign_note = sign_note
         self._queue: deque[tuple[Unit, _Frame]] = deque()
         self._ready = asyncio.Event()
-        self._company = 1
-        self._took_s = 0.0
+        self._company = Company()
         self._published: asyncio.Condition = asyncio.Condition()
         self._note: bytes = b""
         self._note_size = 0
@@ -620,7 +664,6 @@ class Writer:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
             if not self._queue:
                 self._ready.clear()
-            self._company = len(batch)
             start = time.monotonic()
             try:
                 self._log.commit([unit for unit, _ in batch])
@@ -629,7 +672,10 @@ class Writer:
                 self.last_fault = str(fault)
                 for unit, _ in batch:
                     unit.result = error_parts(fault)
-            self._took_s = time.monotonic() - start
+            end = time.monotonic()
+            # What came during the commit is still in the sockets; counted before the answers bring the others back.
+            await self._drain()
+            self._company.ended(len(batch), start, end, len(self._queue))
             for _, frame in batch:
                 frame.left -= 1
                 if frame.left == 0 and not frame.done.done():
@@ -639,25 +685,18 @@ class Writer:
     async def _linger(self) -> None:
         """Wait a moment for those who were in the last transaction: most of them will be back.
 
-        Without it the callers fall into two groups that each wait for the other's sync. Napping holds the loop still;
-        what arrives meanwhile waits in the socket and is read in one go.
+        Without it callers fall into groups that each wait for the others' syncs. Napping holds the loop still; what
+        arrives meanwhile waits in the socket and is read in one go.
         """
-        if len(self._queue) >= self._company:
-            return
-        now = start = time.monotonic()
-        end = start + max(LINGER_S, LINGER_SHARE * self._took_s)
-        gap = max(LINGER_S / 2, GAP_SHARE * self._took_s)
-        seen, seen_at = len(self._queue), start
-        while now < end and now - seen_at < gap:
+        while self._company.is_awaited(len(self._queue), time.monotonic()):
             time.sleep(NAP_S)
-            # Bytes to frame, frame to task, task to queue.
-            for _ in range(4):
-                await asyncio.sleep(0)
-            now = time.monotonic()
-            if len(self._queue) >= self._company:
-                return
-            if len(self._queue) > seen:
-                seen, seen_at = len(self._queue), now
+            await self._drain()
+        self._company.came(len(self._queue))
+
+    async def _drain(self) -> None:
+        """Let the loop read: bytes to frame, frame to task, task to queue."""
+        for _ in range(4):
+            await asyncio.sleep(0)
 
     async def _checkpoints(self) -> None:
         loop = asyncio.get_running_loop()
