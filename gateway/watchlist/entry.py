@@ -34,6 +34,10 @@ HISTORY_MAX: Final = 100
 TEXT_CHARACTERS_MAX: Final = 200
 """Longest entry id, provenance, decision reference, legal basis."""
 
+VALID_UNTIL_MIN: Final = date(1970, 1, 1)
+VALID_UNTIL_MAX: Final = date(2149, 6, 6)
+"""A label holds the day in two bytes, counted from 1970 (docs/protocol/matching.md, the label)."""
+
 NEVER_EXPORTED: Final = frozenset({"SIS", "EURODAC", "NO_EXPORT"})
 """Provenance labels of records that never enter a table (T3)."""
 
@@ -104,6 +108,8 @@ class ListEntry:
             raise InputRefused("is not a state code", field="originator", code="ORIGINATOR")
         if type(self.valid_until) is not date:
             raise InputRefused("is required for every entry", field="valid_until", code="NO_VALIDITY")
+        if not VALID_UNTIL_MIN <= self.valid_until <= VALID_UNTIL_MAX:
+            raise InputRefused("is outside what a label can say", field="valid_until", code="VALIDITY")
         if LIST_OF[self.kind] is not self.list_id:
             raise InputRefused("this kind of entry is on another list", field="category", code="OTHER_LIST")
         if type(self.contact) is not int or not 0 <= self.contact < 1 << 16:
