@@ -50,6 +50,9 @@ async def serve(path: Path, handler: Handler, *, uid: int | None = None) -> asyn
                 task.add_done_callback(running.discard)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError, cbor2.CBORDecodeError):
             pass
+        except asyncio.CancelledError:
+            # The process ends. Python 3.11's streams would report the cancellation as an error of the connection.
+            pass
         finally:
             writer.close()
 
