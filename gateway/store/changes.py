@@ -26,11 +26,11 @@ Apply = Callable[[sqlite3.Connection, Args], None]
 
 
 def _quota_charge(db: sqlite3.Connection, a: Args) -> None:
-    """{peer, list, group, day, amount, limit, leg_id?, batch?, slots?}: take `amount` slots of the day's allowance.
+    """{peer, list, group, day, amount, limit, leg_id?, batch?, slots?, request_hash?}: take `amount` slots of the day.
 
     With `leg_id`, batch 0 pays once for its whole leg however often it is sent, and a later batch is taken only if its
     leg has paid and, where `slots` says what this batch uses, has slots left: an asker cannot number its way around the
-    quota.
+    quota. Other bytes under a batch that was charged before (`request_hash`) are refused.
     """
     peer, leg_id = a["peer"], a.get("leg_id")
     amount = a["amount"]
@@ -45,11 +45,16 @@ def _quota_charge(db: sqlite3.Connection, a: Args) -> None:
             _charge(db, a, peer, amount)
             db.execute("INSERT INTO charge VALUES (?, ?, ?, ?, 0)", (peer, leg_id, a["day"], amount))
             row = (amount, 0)
-        slots = a.get("slots", 0)
-        fresh = db.execute(
-            "INSERT OR IGNORE INTO charge_batch VALUES (?, ?, ?, ?)", (peer, leg_id, batch, a["day"])
-        ).rowcount
-        if fresh and slots:
+        slots, hash_ = a.get("slots", 0), a.get("request_hash")
+        held = db.execute(
+            "SELECT request_hash FROM charge_batch WHERE peer = ? AND leg_id = ? AND batch = ?", (peer, leg_id, batch)
+        ).fetchone()
+        if held is not None:
+            if held[0] != hash_:
+                raise RequestReused(f"{peer}: other bytes under a request id that was charged")
+            return
+        db.execute("INSERT INTO charge_batch VALUES (?, ?, ?, ?, ?)", (peer, leg_id, batch, a["day"], hash_))
+        if slots:
             if row[1] + slots > row[0]:
                 raise QuotaExhausted("a leg uses more slots than it has paid for")
             db.execute("UPDATE charge SET used = used + ? WHERE peer = ? AND leg_id = ?", (slots, peer, leg_id))

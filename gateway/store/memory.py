@@ -41,7 +41,7 @@ class _Tables:
     home_replies: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict)
     quota: dict[tuple[str, str, str, int], int] = field(default_factory=dict)
     paid: dict[tuple[str, bytes], int] = field(default_factory=dict)
-    used: dict[tuple[str, bytes], dict[int, int]] = field(default_factory=dict)
+    used: dict[tuple[str, bytes], dict[int, tuple[int, bytes | None]]] = field(default_factory=dict)
     listed: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str, str], StoredManifest] = field(default_factory=dict)
     copies: dict[tuple[str, str, str], StoredManifest] = field(default_factory=dict)
@@ -142,11 +142,14 @@ class MemoryStore:
             self._charge(a)
             t.paid[leg] = a["amount"]
         used = t.used.setdefault(leg, {})
-        if batch not in used:
-            slots = a.get("slots", 0)
-            if sum(used.values()) + slots > t.paid[leg]:
-                raise QuotaExhausted("a leg uses more slots than it has paid for")
-            used[batch] = slots
+        slots, hash_ = a.get("slots", 0), a.get("request_hash")
+        if batch in used:
+            if used[batch][1] != hash_:
+                raise RequestReused("other bytes under a request id that was charged")
+            return
+        if sum(taken for taken, _ in used.values()) + slots > t.paid[leg]:
+            raise QuotaExhausted("a leg uses more slots than it has paid for")
+        used[batch] = (slots, hash_)
 
     def _charge(self, a: Args) -> None:
         key = (a["peer"], a["list"], a["group"], a["day"])

@@ -278,7 +278,7 @@ def test_an_officers_reply_is_kept_sealed(run: Run) -> None:
 
 def test_the_quota_is_charged_once_a_leg_and_cannot_be_numbered_around(run: Run) -> None:
     async def test(s: Store) -> None:
-        leg: dict[str, Any] = {"leg_id": bytes(16), "slots": 32}
+        leg: dict[str, Any] = {"leg_id": bytes(16), "slots": 32, "request_hash": b"h"}
         with pytest.raises(QuotaExhausted):
             await s.uow.commit([], [charge(0, batch=1, **leg)])
         await s.uow.commit([], [charge(64, batch=0, **leg)])
@@ -286,6 +286,8 @@ def test_the_quota_is_charged_once_a_leg_and_cannot_be_numbered_around(run: Run)
         assert s.reader.quota_used(HND, ListId.PERSONS, "WATCH", 5) == 64
         await s.uow.commit([], [charge(0, batch=1, **leg)])
         await s.uow.commit([], [charge(0, batch=1, **leg)])
+        with pytest.raises(RequestReused):
+            await s.uow.commit([], [charge(0, batch=1, **leg | {"request_hash": b"other"})])
         with pytest.raises(QuotaExhausted):
             await s.uow.commit([], [charge(0, batch=2, **leg)])
         with pytest.raises(QuotaExhausted):

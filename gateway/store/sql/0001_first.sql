@@ -53,7 +53,7 @@ CREATE TABLE charge (
     PRIMARY KEY (peer, leg_id)
 );
 CREATE TABLE charge_batch (
-    peer TEXT NOT NULL, leg_id BLOB NOT NULL, batch INTEGER NOT NULL, day INTEGER NOT NULL,
+    peer TEXT NOT NULL, leg_id BLOB NOT NULL, batch INTEGER NOT NULL, day INTEGER NOT NULL, request_hash BLOB,
     PRIMARY KEY (peer, leg_id, batch)
 ) WITHOUT ROWID;
 
