@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -12,17 +13,20 @@ from tests.extras import ROOT
 _MADE: Final = {".venv", ".cache", ".git", "__pycache__", ".hypothesis", "build", "dist", "demo-out"}
 
 
+def _listed_by_git() -> str | None:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return None
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return done.stdout.decode() if done.returncode == 0 else None
+
+
 @cache
 def files() -> tuple[Path, ...]:
     """Every file that is or would be committed, relative to the root, in order."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if listed.returncode == 0:
-        names = sorted(set(listed.stdout.decode().split("\0")) - {""})
+    listed = _listed_by_git()
+    if listed is not None:
+        names = sorted(set(listed.split("\0")) - {""})
         found = tuple(Path(name) for name in names if (ROOT / name).is_file())
     else:  # a source archive
         found = tuple(
