@@ -4,21 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from gateway import __version__
+from gateway import __version__, ports
+from gateway.app.watch import Watched
 from gateway.audit import checkpoint, note
 from gateway.audit.entry import Entry, Phase
+from gateway.config import Config
 from gateway.errors import NotFoundOrNotPermitted, NotIdentified, PolicyUnavailable
 from gateway.federation import document, token
+from gateway.federation.members import FederationView
+from gateway.federation.officers import Register
 from gateway.flows import check, login
 from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer
 from gateway.flows.login import Challenges, LoginWorld
 from gateway.rpc.doors import AuditCall, HomeCall, NodeStatus, PeerState
-from gateway.terms.ids import OfficerId
+from gateway.store.reader import Reader
+from gateway.terms.ids import OfficerId, PeerId
 
-if TYPE_CHECKING:
-    from gateway.app.node import Node
+
+class Node(Protocol):
+    """What the desks use of the gateway process (`gateway.app.node`)."""
+
+    @property
+    def settings(self) -> Config: ...
+
+    @property
+    def clock(self) -> ports.Clock: ...
+
+    @property
+    def reader(self) -> Reader: ...
+
+    @property
+    def chance(self) -> ports.Chance: ...
+
+    @property
+    def compute(self) -> ports.Compute: ...
+
+    @property
+    def copies(self) -> ports.Tables: ...
+
+    @property
+    def engine(self) -> ports.PolicyEngine: ...
+
+    @property
+    def token_key(self) -> bytes: ...
+
+    @property
+    def keys(self) -> ports.Keys: ...
+
+    @property
+    def uow(self) -> ports.UnitOfWork: ...
+
+    @property
+    def peers(self) -> ports.Peers: ...
+
+    @property
+    def view(self) -> Watched[FederationView]: ...
+
+    @property
+    def register(self) -> Watched[Register]: ...
+
+    def others(self) -> list[PeerId]: ...
+
+    def is_ready(self) -> bool: ...
+
 
 ENTRIES_MAX = 256
 """Entries one call of an auditor's gets: a bundle's worth."""
