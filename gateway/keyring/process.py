@@ -16,6 +16,7 @@ from gateway import ipc
 from gateway.errors import Malformed
 from gateway.keyring import files, wire
 from gateway.keyring.operations import LockedSigner, Operations, Secrets
+from gateway.keyring.turns import Turns
 from gateway.ports import ReplyFrame
 from gateway.primitives import secret
 from gateway.terms.exchange import SignedMessage
@@ -68,8 +69,12 @@ async def serve(
     """As `run`, in a process that is protected already or needs no protection (tests)."""
     operations = load(config)
 
+    turns = Turns()
+
     async def answer(operation: str, argument: Any) -> Any:
-        return _answer(operations, operation, argument, config.points)
+        return await turns.take(
+            _who(operation, argument), lambda: _answer(operations, operation, argument, config.points)
+        )
 
     server = await ipc.serve(config.socket, answer)
     async with server:
@@ -98,9 +103,18 @@ def load(config: KeyringConfig) -> Operations:
     return Operations(config.state, keys, files.SeedFiles(config.folder / "seeds"))
 
 
+def _who(operation: str, argument: Any) -> str:
+    """On whose behalf: a peer's batch is the peer's turn, a table being built one of its own, all else the node's."""
+    match operation, argument:
+        case "evaluate_and_sign", [[_, _, _, _, str(peer)], *_]:
+            return peer
+        case "derive" | "handles", _:
+            return "table"
+    return ""
+
+
 def _answer(operations: Operations, operation: str, argument: Any, points: Points) -> Any:
-    """One call of the internal wire; `keyring.client` is the other end. Synchronous on purpose: the work is arithmetic,
-    and two batches at once would only make both late."""
+    """One call of the internal wire; `keyring.client` is the other end. The work is arithmetic, done in one go."""
     match operation, argument:
         case "evaluate_and_sign", [list() as scope, bytes(blinded), list() as frame]:
             points.reach("before_sign")

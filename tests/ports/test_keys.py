@@ -255,6 +255,16 @@ async def test_every_purpose_has_a_key_of_its_own(keys: ports.Keys) -> None:
     assert len(set(public.values())) == 4 and {len(key) for key in public.values()} == {32}
 
 
+async def test_a_large_table_is_derived_in_the_order_of_its_inputs(keys: ports.Keys) -> None:
+    await keys.open_epoch(HND, EPOCH)
+    inputs = [b"input %d" % number for number in range(600)]
+    derived, handles = await keys.derive(SCOPE, inputs), await keys.handles(SCOPE, [str(n) for n in range(600)])
+    assert len(set(derived)) == len(set(handles)) == 600
+    for number in (0, 255, 256, 599):
+        assert await keys.derive(SCOPE, [inputs[number]]) == [derived[number]]
+        assert await keys.handles(SCOPE, [str(number)]) == [handles[number]]
+
+
 async def test_nothing_derived_of_no_inputs(keys: ports.Keys) -> None:
     await keys.open_epoch(HND, EPOCH)
     assert await keys.derive(SCOPE, []) == [] == await keys.handles(SCOPE, [])
