@@ -158,7 +158,8 @@ class ListEntry:
         before = held.history if held is not None else ()
         is_set = {change.tag: change.is_set for change in before}
         latest = max((change.at_ns for change in before), default=0)
-        new = {change.tag: change for change in self.history if change.is_set and not is_set.get(change.tag, False)}
+        said = {change.tag: change for change in self.history}
+        new = {tag: change for tag, change in said.items() if change.is_set and not is_set.get(tag, False)}
         lines = tuple(replace(new[tag], at_ns=max(at_ns, latest)) for tag in sorted(new))
         return replace(self, history=(*before, *lines))
 
