@@ -152,7 +152,7 @@ def _fill(plan: Plan, root: Path) -> Made:
     ):
         (root / name).mkdir()
 
-    # TLS judges certificates by the system's clock, our own check by the node's: in force for both from the first second.
+    # TLS judges certificates by the system's clock, our own check by the node's: in force by both at once.
     wall_ns = min(wall_ns, now_ns)
     anchor = certificates.make_anchor(plan.state, wall_ns)
     _keep(root / "anchor", "anchor", anchor)
