@@ -31,7 +31,7 @@ lint: ## ruff: errors, style, order of imports, form
 
 .PHONY: types
 types: ## mypy, strict
-	$(RUN) mypy $(wildcard gateway adapters/gateway_adapters tests bench examples)
+	$(RUN) mypy $(wildcard gateway adapters/gateway_adapters tests bench examples docs policies)
 
 .PHONY: imports
 imports: ## the import contracts: who may know whom
