@@ -227,6 +227,7 @@ def entry_of(row: watchlist_csv.Row, now_ns: int) -> ListEntry:
         person=row.person,
         documents=row.documents,
         contact=row.contact,
+        urgency=row.urgency,
         history=tuple(TagChange(tag, True, 0, "load") for tag in sorted(row.tags)),
     )
 

@@ -32,7 +32,7 @@ _TABLE = {
     "Ю": "IU", "Я": "IA", "Є": "IE", "Ї": "I", "Ґ": "G", "Ў": "U", "Ђ": "D", "Ѓ": "G", "Ѕ": "DZ", "Ј": "J",
     "Љ": "LJ", "Њ": "NJ", "Ћ": "C", "Ќ": "K", "Џ": "DZ", "Ѫ": "U", "Ѵ": "Y", "Ғ": "G", "Һ": "C",
     # Section 6 C: Arabic, without the X that makes the zone's form reversible: 54 % of 12,994 given names then sound as
-    # their Latin spelling does, 46 % with it, 47 % by anyascii (docs/adr/match-keys.md). Vowel marks vanish.
+    # their Latin spelling does, 46 % with it, 47 % by anyascii (docs/adr/0015-match-keys.md). Vowel marks vanish.
     "ء": "E", "آ": "AA", "أ": "AE", "ؤ": "U", "إ": "I", "ئ": "I", "ا": "A", "ب": "B", "ة": "AH", "ت": "T", "ث": "TH",
     "ج": "J", "ح": "H", "خ": "KH", "د": "D", "ذ": "DH", "ر": "R", "ز": "Z", "س": "S", "ش": "SH", "ص": "SS", "ض": "DZ",
     "ط": "TT", "ظ": "ZZ", "ع": "E", "غ": "G", "ـ": "", "ف": "F", "ق": "Q", "ك": "K", "ل": "L", "م": "M", "ن": "N",

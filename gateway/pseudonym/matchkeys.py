@@ -4,7 +4,7 @@ The owner expands what it knows (aliases, several birth dates, ranges of years);
 shows. A key's input is `lp(type, parts...)`; its tables of the normal form are frozen for the type's version
 (`people.names.TABLES_DIGEST`).
 
-* `doc/1`: issuing state, number. Nine-digit numbers of two states meet each other (docs/adr/match-keys.md).
+* `doc/1`: issuing state, number. Nine-digit numbers of two states meet each other (docs/adr/0015-match-keys.md).
 * `name_year/1`: all name tokens sorted, joined by one space; birth year.
 * `met2_dob/1`: the metaphones of two of the tokens, sorted; full birth date. 1 January is a placeholder: no key.
 """

@@ -1,7 +1,8 @@
 """Recall and false hits on two published sanctions lists: real spellings, real gaps, 137 known pairs.
 
 The pairs were chosen by a shared document number, so they are the best-documented entries, and 137 of them leave an
-interval of some four points. Floors against a step back, not an estimate for the field (docs/adr, match keys).
+interval of some four points. Floors against a step back, not an estimate for the field
+(docs/adr/0015-match-keys.md).
 """
 
 from __future__ import annotations

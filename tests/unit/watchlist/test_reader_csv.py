@@ -69,11 +69,21 @@ def test_na_is_a_name() -> None:
 
 def test_optional_columns_say_what_the_file_knows() -> None:
     cells = {
-        "entry_id": "W1", "category": "REFUSE_ENTRY", "surname": "GARCIA", "dob": "1980/1982|1984~",
-        "originator": "HND", "provenance": "BILATERAL", "decision_ref": "H-1", "legal_basis": "treaty", "valid_until": "2027-01-01",
-        "protection": "ASYLUM_SEEKER|witness", "birth_country": "UTO", "residence_country": "CHL|PER", "contact": "3",
+        "entry_id": "W1",
+        "category": "REFUSE_ENTRY",
+        "surname": "GARCIA",
+        "dob": "1980/1982|1984~",
+        "originator": "HND",
+        "provenance": "BILATERAL",
+        "decision_ref": "H-1",
+        "legal_basis": "treaty",
+        "valid_until": "2027-01-01",
+        "protection": "ASYLUM_SEEKER|witness",
+        "birth_country": "UTO",
+        "residence_country": "CHL|PER",
+        "contact": "3",
         "urgency": "2",
-    }  # fmt: skip
+    }
     row = one(",".join(cells.values()), ",".join(cells), Defaults(PAN))
     assert (row.originator, row.provenance, row.decision, row.legal_basis) == ("HND", "BILATERAL", "H-1", "treaty")
     assert row.tags == {ProtectionTag.ASYLUM_SEEKER, ProtectionTag.WITNESS}
