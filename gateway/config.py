@@ -284,6 +284,13 @@ class ClockSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """Bounds on the node's database."""
+
+    pages_max: int = _setting(0, _whole(0, 1 << 31, "pages"), "most pages of 4 KiB in the database; 0 for no bound")
+
+
+@dataclass(frozen=True, slots=True)
 class Faults:
     """Points at which tests make a process fail. Refused in production."""
 
@@ -308,6 +315,7 @@ class Config:
     epochs: Epochs = _section(Epochs)
     serve: Serving = _section(Serving)
     clock: ClockSettings = _section(ClockSettings)
+    store: Storage = _section(Storage)
     faults: Faults = _section(Faults)
     root: Path = dataclasses.field(default=Path(), metadata={"derived": True})
     """The folder of `limen.toml`; not a setting."""

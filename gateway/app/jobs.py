@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.app import federation, parts
+from gateway.app import faults, federation, parts
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.flows import publish
@@ -16,7 +16,6 @@ from gateway.keyring.files import read_public
 from gateway.opa.engine import EmbeddedEngine
 from gateway.primitives.lp import lp
 from gateway.rpc.convert.peers import Sender, manifest
-from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
 from gateway.terms.ids import EpochId, PeerId
@@ -57,7 +56,7 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
         pinned_baseline=view.baseline,
     )
     keys = KeysClient(settings.socket("keys"))
-    uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings))
+    uow = faults.writer_client(settings, "jobs")
     public = read_public(settings.paths.keys)
     sender = Sender(settings.state, public.message, lambda: parts.last_digest(reader))
     stamp = due(settings, reader, now)

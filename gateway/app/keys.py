@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
+from gateway.app import faults
 from gateway.config import Config
 from gateway.keyring import process
 from gateway.keyring.process import KeyringConfig
@@ -21,6 +22,7 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
             state=settings.state,
             folder=settings.paths.keys,
             socket=settings.socket("keys"),
+            points=faults.points_of(settings, "keys"),
         ),
         ready=ready,
         stop=stop,

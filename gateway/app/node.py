@@ -7,7 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from gateway import ports
-from gateway.app import federation, parts
+from gateway.app import faults, federation, parts
 from gateway.app.door import Door
 from gateway.app.home import AuditDesk, HomeDesk
 from gateway.app.watch import Watched
@@ -33,7 +33,6 @@ from gateway.rpc.home_server import AuditServer, HomeServer
 from gateway.rpc.limits import Limits
 from gateway.rpc.peers import PeersClient
 from gateway.rpc.server import PeerServer, peer_handlers
-from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
 from gateway.telemetry.observe import Telemetry
@@ -80,7 +79,7 @@ class Node:
         self.reader = reader
         self.telemetry = telemetry
         self.keys = KeysClient(settings.socket("keys"))
-        self.uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings))
+        self.uow = faults.writer_client(settings, "gateway")
         self.chance = parts.SystemChance()
         self.compute = Pool()
         self.published = TableFiles(settings.paths.tables, lambda message: convert.manifest(message.body))

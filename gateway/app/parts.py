@@ -51,6 +51,7 @@ def writer_config(settings: Config) -> WriterConfig:
         run_dir=settings.paths.run,
         origin=names.log_origin(settings.state),
         checkpoint_every_s=float(settings.ticks.checkpoint_s),
+        pages_max=settings.store.pages_max,
         release=__version__,
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import signal
 from collections.abc import Callable
 
-from gateway.app import parts
+from gateway.app import faults, parts
 from gateway.config import Config
 from gateway.keyring.client import KeysClient
 from gateway.store import writer
@@ -16,7 +17,7 @@ from gateway.store.db import FILE
 async def run(settings: Config, ready: Callable[[], None]) -> None:
     """Serve commits until SIGTERM. The first start makes the log; it never does so where a lock record is left."""
     keys = KeysClient(settings.socket("keys"))
-    where = parts.writer_config(settings)
+    where = dataclasses.replace(parts.writer_config(settings), points=faults.points_of(settings, "writer"))
     if not (where.store_dir / FILE).exists():
         writer.create(where)
     clock = parts.clock_of(settings)
