@@ -118,6 +118,8 @@ class _Shape:
     head: bytes
     secret_head: bytes
     guard_head: bytes
+    mandatory: frozenset[str]
+    allowed: frozenset[str]
 
 
 @cache
@@ -131,6 +133,8 @@ def _shape(kind: Kind) -> _Shape:
         bytes((0xA0 + len(names),)),
         bytes((0xA0 + len(kind.secret),)),
         bytes((0xA0 + len(kind.guard),)),
+        frozenset(kind.public),
+        frozenset((*kind.public, *kind.optional)),
     )
 
 
@@ -202,6 +206,51 @@ def encode(prepared: Prepared, seq: int, time_ns: int, pair_seq: int) -> bytes:
     if len(leaf) > LEAF_BYTES_MAX:
         raise InputRefused("the leaf is too long", field=prepared.kind, code="ENTRY_ROOM")
     return leaf
+
+
+_KINDS: Final = {(name, phase.value): kind for (name, phase), kind in KINDS.items()}
+_PEER_LETTERS_MAX: Final = 64
+
+
+def judge_prepared(prepared: Prepared) -> None:
+    """Say whether a prepared entry from another process makes a leaf that `Leaf.parse` reads.
+
+    The writer asks this of every entry: one bad leaf in a log that is never changed would spoil it for ever.
+
+    Raises:
+        Malformed: it does not.
+    """
+    kind = _KINDS.get((prepared.kind, prepared.phase))
+    if kind is None:
+        raise Malformed("kind", "no such kind of entry in this phase")
+    if prepared.retention not in RETENTION_NS:
+        raise Malformed("retention", "no such class")
+    if type(prepared.peer) is not str or len(prepared.peer) > _PEER_LETTERS_MAX:
+        raise Malformed("peer", "not a state")
+    shape = _shape(kind)
+    try:
+        public = cbor2.loads(prepared.public)
+        again = cbor2.dumps(public, canonical=True)
+    except Exception:
+        raise Malformed("public", "not CBOR") from None
+    if again != prepared.public or type(public) is not dict:
+        raise Malformed("public", "not a canonical map")
+    if not shape.mandatory <= public.keys() or not shape.allowed >= public.keys():
+        raise Malformed("public", "not the kind's fields")
+    for value in public.values():
+        if type(value) not in _PLAIN or (type(value) is int and not -(1 << 64) <= value < 1 << 64):
+            raise Malformed("public", "not a map of plain values")
+    at = 1
+    commitments = prepared.commitments
+    for _, encoded_name, _, _ in shape.fields:
+        stop = at + len(encoded_name)
+        if commitments[at:stop] != encoded_name or commitments[stop : stop + 2] != b"\x58\x20":
+            raise Malformed("commitments", "not the kind's commitments")
+        at = stop + 34
+    if commitments[:1] != shape.head or len(commitments) != at:
+        raise Malformed("commitments", "not the kind's commitments")
+    if type(prepared.sealed) is not bytes or bool(prepared.sealed) != kind.is_sealed:
+        raise Malformed("sealed", "not the kind's payload")
 
 
 @dataclass(frozen=True, slots=True)

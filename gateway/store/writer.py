@@ -11,6 +11,7 @@ last before a power cut, and the next start goes on from there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -24,7 +25,7 @@ from typing import Any, Final, NoReturn, Protocol
 from gateway import ipc
 from gateway.audit import checkpoint, leaf, merkle, note, tiles
 from gateway.audit.checkpoint import Checkpoint
-from gateway.audit.kinds import KINDS, RETENTION_NS
+from gateway.audit.kinds import RETENTION_NS
 from gateway.audit.leaf import Leaf, Prepared
 from gateway.errors import (
     AuditUnavailable,
@@ -72,8 +73,6 @@ SOCKET: Final = "writer.sock"
 
 EXIT_COMMIT: Final = 70
 """Exit code after an error from COMMIT (sysexits: EX_SOFTWARE)."""
-
-_KINDS: Final = {(name, phase.value) for name, phase in KINDS}
 
 _CALLERS_FAULT: Final = (
     KeyError, TypeError, ValueError, AttributeError, OverflowError, sqlite3.IntegrityError, sqlite3.InterfaceError,
@@ -380,8 +379,7 @@ class Log:
         numbers: dict[str, int] = {}
         # Anything can refuse only here, before the first entry of the unit is placed.
         for offset, entry in enumerate(entries):
-            if (entry.kind, entry.phase) not in _KINDS:
-                raise InputRefused("no such kind of entry in this phase", field=entry.kind)
+            leaf.judge_prepared(entry)
             pair = 0
             peer = entry.peer
             if peer:
@@ -504,7 +502,18 @@ class Log:
             self.commit(
                 [Unit([entry], ())], lambda db: db.execute("DELETE FROM payload WHERE due_ns <= ?", (until,))
             )
+            self._scrub()
         return int(count)
+
+    def _scrub(self) -> None:
+        """Empty the write-ahead log, where erased bytes would stay until they are written over.
+
+        Where a reader is busy it stays, until the next erasure.
+        """
+        self._db.execute("PRAGMA busy_timeout = 20")
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._db.execute("PRAGMA busy_timeout = 5000")
 
     def status(self) -> dict[str, Any]:
         """Numbers for operators."""
