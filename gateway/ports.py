@@ -215,9 +215,11 @@ class Tables(Protocol):
     def find(self, other: PeerId, manifest: Manifest, tag: bytes) -> tuple[bytes, bytes] | None:
         """(16-byte table id, 48-byte sealed label) under a 16-byte tag, or None.
 
+        The table that was current before is still looked in, for questions that were asked under it.
+
         Raises:
-            NotFoundOrNotPermitted: another table than the manifest's is current now: under its key every tag would
-                miss, and a miss must not be read out of that (docs/protocol/matching.md, the race).
+            NotFoundOrNotPermitted: the manifest's table is neither: under another key every tag would miss, and a
+                miss must not be read out of that (docs/protocol/matching.md, the race).
         """
 
     def chunk(self, other: PeerId, manifest: Manifest, number: int) -> bytes:

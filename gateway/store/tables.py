@@ -47,6 +47,8 @@ class TableFiles:
         self._root = root
         self._parse = parse
         self._open: dict[tuple[str, str, str], _Open] = {}
+        self._before: dict[tuple[str, str, str], _Open] = {}
+        """The table that was current before: a question that was asked under it is still looked up in it."""
 
     def current(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> SignedManifest | None:
         """The newest complete pair, or None. Costs one `stat` when nothing changed."""
@@ -56,6 +58,8 @@ class TableFiles:
     def find(self, other: PeerId, manifest: Manifest, tag: bytes) -> tuple[bytes, bytes] | None:
         """(table id, sealed label) under a tag in the manifest's table."""
         opened = self._opened(other, manifest.scope.list_id, manifest.scope.group)
+        if opened is not None and opened.signed.manifest != manifest:
+            opened = self._before.get((str(other), manifest.scope.list_id.value, str(manifest.scope.group)))
         if opened is None or opened.signed.manifest != manifest:
             raise NotFoundOrNotPermitted("the table is no longer the one that was asked under")
         sealed = opened.view.find(tag)
@@ -92,8 +96,9 @@ class TableFiles:
         count = len(list(folder.glob("*/*.table")))
         if folder.exists():
             shutil.rmtree(folder)
-        for key in [key for key in self._open if key[0] == other]:
-            del self._open[key]
+        for kept in (self._open, self._before):
+            for key in [key for key in kept if key[0] == other]:
+                del kept[key]
         return count
 
     def all(self) -> list[SignedManifest]:
@@ -116,6 +121,7 @@ class TableFiles:
             stat = path.stat()
         except FileNotFoundError:
             self._open.pop(key, None)
+            self._before.pop(key, None)
             return None
         stamp = (stat.st_mtime_ns, stat.st_ino)
         opened = self._open.get(key)
@@ -126,6 +132,8 @@ class TableFiles:
         with (path.parent / name).open("rb") as file:
             table = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         opened = _Open(stamp, SignedManifest(self._parse(message), message), table, table_format.TableView(table))
+        if key in self._open:
+            self._before[key] = self._open[key]
         self._open[key] = opened
         return opened
 
