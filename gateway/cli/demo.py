@@ -250,7 +250,9 @@ class Story:
 
         def act() -> tuple[str, bool]:
             ran, got, ok = self._ask("miss")
-            calls = self._checks_seen("PAN")[before:]
+            until = time.monotonic() + SETTLE_S
+            while not (calls := self._checks_seen("PAN")[before:]) and time.monotonic() < until:
+                time.sleep(0.05)
             ok = ok and len(calls) == 1
             if calls:
                 self.crossing = Crossing("HND", "PAN", 8, calls[0]["in"], calls[0]["out"], self.crossing.table_entries)
