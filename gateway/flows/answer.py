@@ -19,6 +19,7 @@ from gateway.errors import (
     GatewayError,
     PeerSuspended,
     PolicyDenied,
+    QuotaExhausted,
     RequestReused,
 )
 from gateway.policy import catalogue, floors
@@ -94,26 +95,33 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
     day = now // DAY_NS
     charge = request.class_size * request.batches if request.batch == 0 else 0
     intent = Entry("check.answer", Phase.INTENT, request.asker, public=_public(request, request_hash, permit))
-    committed = await world.uow.commit(
-        [intent],
-        [
-            _expect(request, permit),
-            ports.Change(
-                "quota.charge",
-                {
-                    "peer": request.asker,
-                    "list": request.list_id.value,
-                    "group": request.group,
-                    "day": day,
-                    "leg_id": request.leg_id.value,
-                    "batch": request.batch,
-                    "slots": request.class_size,
-                    "amount": charge,
-                    "limit": permit.slots_per_day,
-                },
-            ),
-        ],
-    )
+    try:
+        committed = await world.uow.commit(
+            [intent],
+            [
+                _expect(request, permit),
+                ports.Change(
+                    "quota.charge",
+                    {
+                        "peer": request.asker,
+                        "list": request.list_id.value,
+                        "group": request.group,
+                        "day": day,
+                        "leg_id": request.leg_id.value,
+                        "batch": request.batch,
+                        "slots": request.class_size,
+                        "amount": charge,
+                        "limit": permit.slots_per_day,
+                        # A charge knows its bytes: while the first is still being answered, or after its answer was
+                        # lost, nothing else is evaluated under its id (docs/protocol/envelope.md, replays).
+                        "request_hash": request_hash,
+                    },
+                ),
+            ],
+        )
+    except (PeerSuspended, QuotaExhausted, RequestReused) as refusal:
+        await world.uow.commit([_refused(request, request_hash, refusal)])
+        raise
 
     used = world.book.quota_used(request.asker, request.list_id, request.group, day)
     current = world.published.current(request.asker, request.list_id, request.group)
