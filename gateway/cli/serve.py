@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from pathlib import Path
 
-from gateway import config
-from gateway.app import jobs, parts
-from gateway.app.supervisor import Supervisor
 from gateway.cli import node
-from gateway.cli.main import ERROR
-from gateway.errors import ConfigRefused
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,37 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Start the processes, say when the node is ready, and wait."""
-    if args.production:
-        args.set.append("production=true")
-    if args.processes is not None:
-        args.set.append(f"serve.processes={args.processes}")
-    settings = node.load(args)
-    clock = parts.clock_of(settings)
-    running = settings.paths.run / "node.ready"
-    if running.exists() and _alive(running):
-        raise ConfigRefused(f"{settings.root}: this node runs already; stop it first")
+    """Do it. What it needs is imported only now: help answers at once."""
+    from gateway.cli.acts import serve
 
-    def say(text: str) -> None:
-        print(f"limen {settings.state}: {text}", file=sys.stderr, flush=True)
-
-    supervisor = Supervisor(
-        config_file=(args.config or Path(os.environ.get(node.CONFIG_VARIABLE) or config.FILE_NAME)).resolve(),
-        run_dir=settings.paths.run,
-        flags=tuple(part for item in args.set for part in ("--set", item)),
-        jobs_every_s=float(settings.ticks.publish_s),
-        stale=lambda: jobs.is_due(settings, clock.now_ns()),
-        drain_s=float(settings.serve.drain_s),
-        say=say,
-        processes=settings.serve.processes,
-    )
-    code = supervisor.run()
-    return code if code == 0 else ERROR
-
-
-def _alive(ready: Path) -> bool:
-    try:
-        os.kill(int(ready.read_text("ascii")), 0)
-    except (OSError, ValueError):
-        return False
-    return True
+    return serve.run(args)

@@ -1,0 +1,256 @@
+"""`limen audit`: what an auditor does. `verify` and `show` need no node, no network and no configuration."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gateway.app import parts
+from gateway.audit import checkpoint, export, note, seal, tiles, trust, verify
+from gateway.audit.entry import Entry, Phase
+from gateway.audit.leaf import Leaf, open_fields
+from gateway.cli import node
+from gateway.cli.main import OK, Refused
+from gateway.cli.output import emit, table
+from gateway.cli.output import note as note_line
+from gateway.errors import ConfigRefused, InputRefused, Malformed, NotFoundOrNotPermitted, VerificationFailed
+from gateway.federation import document
+from gateway.keyring import files
+from gateway.store.client import WriterClient
+from gateway.store.folder import DirectoryFolder, write_export
+from gateway.store.reader import Reader
+
+
+def run(args: argparse.Namespace) -> int:
+    """Dispatch on the verb."""
+    verbs = {"head": _head, "export": _export, "card": _card, "verify": _verify, "show": _show}
+    return verbs[args.verb](args)
+
+
+def _head(args: argparse.Namespace) -> int:
+    reader = Reader(node.load(args).paths.store)
+    try:
+        held = reader.last_checkpoint()
+    finally:
+        reader.close()
+    if held is None:
+        raise NotFoundOrNotPermitted("no checkpoint was published yet; the first comes one tick after the start")
+    parsed = note.parse(held[0])
+    point = checkpoint.parse(parsed.text)
+    names = [signature.name for signature in parsed.signatures[1:]]
+    emit(
+        args,
+        {
+            "origin": point.origin,
+            "size": point.size,
+            "root": base64.b64encode(point.root).decode(),
+            "cosignatures": names,
+            "note": held[0].decode("utf-8"),
+        },
+        held[0].decode("utf-8").rstrip("\n").split("\n"),
+    )
+    return OK
+
+
+def _export(args: argparse.Namespace) -> int:
+    settings = node.load(args)
+    reader = Reader(settings.paths.store)
+    try:
+        wanted = 1 if args.cosignatures is None else args.cosignatures
+        held = reader.last_checkpoint(wanted)
+        if held is None and args.cosignatures is None:
+            note_line(args, "no witness has cosigned yet: the newest checkpoint is taken without a cosignature")
+            wanted, held = 0, reader.last_checkpoint()
+        if held is None:
+            raise NotFoundOrNotPermitted("no checkpoint with so many cosignatures was published yet; wait a tick")
+        point = checkpoint.parse(note.parse(held[0]).text)
+        # Reading the log is an act of its own: logged before anything leaves.
+        asyncio.run(_logged(args, point))
+        count = write_export(reader, args.path, cosignatures=wanted, payloads=not args.no_payloads)
+    finally:
+        reader.close()
+    emit(
+        args,
+        {"path": str(args.path), "size": point.size, "files": count},
+        [
+            f"{args.path}: {point.size} entries in {count} files",
+            f"verify with `limen audit verify {args.path} --trust CARD`",
+        ],
+    )
+    return OK
+
+
+async def _logged(args: argparse.Namespace, point: checkpoint.Checkpoint) -> None:
+    settings = node.load(args)
+    uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings))
+    try:
+        await uow.commit(
+            [
+                Entry(
+                    "audit.exported",
+                    Phase.EVENT,
+                    public={"size": point.size, "root": point.root, "payloads": not args.no_payloads},
+                    secret={"officer": "operator"},
+                )
+            ]
+        )
+    finally:
+        await uow.close()
+
+
+def _card(args: argparse.Namespace) -> int:
+    try:
+        listed = document.parse(_read(args.federation)).document
+    except Malformed as cause:
+        raise InputRefused(f"{args.federation}: {cause}") from None
+    members = {str(member.state): member for member in listed.members}
+    if args.state not in members:
+        raise Refused(f"--state {args.state}: is not in the list; write one of {', '.join(members)}")
+    log = note.Verifier.parse(members[args.state].log_vkey)
+    witnesses = {
+        state: note.Verifier.parse(member.witness_vkey) for state, member in members.items() if state != args.state
+    }
+    quorum = args.quorum if args.quorum is not None else len(witnesses) // 2 + 1
+    if not 0 <= quorum <= len(witnesses):
+        raise Refused(f"--quorum: write 0 to {len(witnesses)}")
+    made = trust.card(log, witnesses, quorum)
+    if args.seen is not None:
+        point = checkpoint.parse(note.parse(_read(args.seen / "checkpoint")).text)
+        made = trust.Card(made.logs, made.quorum, (point,))
+    if args.out is None:
+        print(made.encode(), end="")
+        return OK
+    files.replace(args.out, made.encode().encode("utf-8"), mode=0o644)
+    emit(args, {"file": str(args.out)}, [f"{args.out}: {args.state}'s log, {quorum} of {len(witnesses)} witnesses"])
+    return OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    card = trust.Card.parse(_text(args.trust))
+    witnessed = [_read(path) for path in args.witnessed]
+    reader_key = _reader_key(args.reader_key)
+    try:
+        report = verify.inspect(DirectoryFolder(args.path), card, witnessed=witnessed, reader_key=reader_key)
+    except Malformed as cause:
+        raise InputRefused(f"{args.path}: is not an export of a log ({cause})") from None
+    lines = [f"{report.origin}: {report.size} entries, root {base64.b64encode(report.root).decode()}"]
+    for name, time_s in report.cosignatures:
+        lines.append(f"  cosigned by {name} at {datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    for step in report.steps:
+        where = "" if step.position is None else f" [entry {step.position}]"
+        lines.append(f"  {'ok   ' if step.ok else 'FAULT'} {step.step:<12} {step.detail}{where}")
+    lines += ["proved:", *(f"  {sentence}" for sentence in report.proved)]
+    lines += ["not proved:", *(f"  {sentence}" for sentence in report.not_proved)]
+    emit(args, report.as_json(), lines)
+    if report.ok:
+        return OK
+    failed = next(step for step in report.steps if not step.ok)
+    raise VerificationFailed(failed.step, failed.detail, position=failed.position)
+
+
+def _show(args: argparse.Namespace) -> int:
+    folder = DirectoryFolder(args.path)
+    key = _reader_key(args.reader_key)
+    opener = seal.Opener(key) if key is not None else None
+    rows: list[dict[str, Any]] = []
+    for leaf, payload in _entries(folder):
+        if (args.kind and leaf.kind != args.kind) or (args.peer and leaf.peer != args.peer):
+            continue
+        row: dict[str, Any] = {
+            "seq": leaf.seq,
+            "time": datetime.fromtimestamp(leaf.time_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "kind": leaf.kind,
+            "phase": leaf.phase.value,
+            "peer": leaf.peer,
+            "pair_seq": leaf.pair_seq,
+            "public": {name: _plain(value) for name, value in leaf.public.items()},
+            "sealed": sorted(leaf.commitments),
+        }
+        if opener is not None and payload is not None:
+            opened = opener.open(payload)
+            row["opened"] = {
+                name: _plain(value)
+                for part in (opened.secret, opened.guard)
+                if part
+                for name, value in open_fields(leaf, part).items()
+            }
+        rows.append(row)
+    shown = [
+        {
+            "seq": str(row["seq"]),
+            "time": row["time"],
+            "kind": f"{row['kind']} {row['phase']}",
+            "peer": row["peer"],
+            "says": ", ".join(f"{name}={_short(value)}" for name, value in row["public"].items())
+            + ("".join(f", [{name}={_short(value)}]" for name, value in row.get("opened", {}).items())),
+        }
+        for row in rows
+    ]
+    emit(args, rows, table(shown, ("seq", "time", "kind", "peer", "says")) or ["no such entry"])
+    return OK
+
+
+def _entries(folder: DirectoryFolder) -> Iterator[tuple[Leaf, bytes | None]]:
+    """Leaves of an export with their payloads, in order. Nothing is verified here: `verify` does that."""
+    noted = folder.read("checkpoint")
+    if noted is None:
+        raise InputRefused("there is no checkpoint: not an export of a log")
+    size = checkpoint.parse(note.parse(noted).text).size
+    for number in range(-(-size // tiles.WIDTH)):
+        width = min(tiles.WIDTH, size - number * tiles.WIDTH)
+        bundle = folder.read(tiles.entries_path(number, width)) or folder.read(tiles.entries_path(number))
+        if bundle is None:
+            raise InputRefused(f"entries from {number * tiles.WIDTH} are missing")
+        kept = folder.read(export.payloads_path(number))
+        payloads = {
+            int.from_bytes(record[:8], "big"): record[8:]
+            for record in (export.split_records(kept, "payloads") if kept else [])
+        }
+        for leaf in map(Leaf.parse, tiles.decode_bundle(bundle)):
+            yield leaf, payloads.get(leaf.seq)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else text[:16] + "..."
+
+
+def _reader_key(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    for purpose in ("supervisor", "auditor", "protection"):
+        try:
+            held = files.read_secret(path, purpose)
+        except ConfigRefused:
+            continue
+        seed = held.copy()
+        held.free()
+        return seed
+    raise ConfigRefused(f"{path}: is not the key of a reader of the log")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as cause:
+        raise InputRefused(f"{path}: cannot be read ({cause.strerror})") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return _read(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputRefused(f"{path}: is not a trust card") from None

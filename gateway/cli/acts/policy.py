@@ -1,0 +1,249 @@
+"""`limen policy`: the rules, in words and in files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from gateway.app import parts
+from gateway.cli import node
+from gateway.cli.main import OK, Refused
+from gateway.cli.output import emit, table
+from gateway.clock import SystemClock
+from gateway.errors import ConfigRefused, InputRefused, PolicyDenied
+from gateway.keyring import files
+from gateway.opa import bundle, sources
+from gateway.opa.engine import EmbeddedEngine
+from gateway.policy import agreement as agreements
+from gateway.policy import catalogue
+from gateway.policy.decision import Deny
+from gateway.policy.question import Question, Stage
+from gateway.store.reader import Reader
+from gateway.terms import BATCH_CLASSES, AgencyId, ListId, Purpose, Role, peer_id
+
+DAY_NS = 86_400 * 10**9
+
+
+def run(args: argparse.Namespace) -> int:
+    """Dispatch on the verb."""
+    verbs = {
+        "list": _list,
+        "ask": _ask,
+        "agreement": _agreement,
+        "build": _build,
+        "verify": _verify,
+        "activate": _activate,
+    }
+    return verbs[args.verb](args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = [
+        {
+            "purpose": str(code),
+            "offered": "yes" if code in catalogue.OFFERED else "no",
+            "group": str(catalogue.group_of(Purpose(code))),
+            "title": row.title,
+        }
+        for code, row in sorted(catalogue.CATALOGUE.items())
+    ]
+    emit(args, rows, table(rows, ("purpose", "offered", "group", "title")))
+    return OK
+
+
+def _ask(args: argparse.Namespace) -> int:
+    settings = node.load(args)
+    now = node.clock_of(settings).now_ns()
+    reader = Reader(settings.paths.store)
+    try:
+        engine = EmbeddedEngine.load(
+            *(parts.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")), now_ns=now
+        )
+    finally:
+        reader.close()
+    purpose = Purpose(args.purpose)
+    try:
+        role = Role(args.role)
+        owner = peer_id(args.owner)
+    except ValueError:
+        raise Refused("--role and --owner: write a role of the register and a state's three letters") from None
+    results: list[dict[str, Any]] = []
+    denied: set[str] = set()
+    for list_id in catalogue.lists_of(purpose) or (ListId.PERSONS,):
+        explained = engine.explain(
+            Question(
+                stage=Stage.ASK,
+                purpose=purpose,
+                operation=catalogue.check_operation(purpose),
+                legal_basis=args.basis,
+                list_id=list_id,
+                key_types=catalogue.key_types_of(purpose),
+                class_size=BATCH_CLASSES[0],
+                asker=settings.state,
+                owner=owner,
+                agency=AgencyId(args.agency or settings.agencies[0]),
+                role=role,
+                has_case=not args.no_case,
+                signers=0,
+                time_ns=now,
+            )
+        )
+        decision = explained.decision
+        if isinstance(decision, Deny):
+            denied.update(decision.reasons)
+            results.append(
+                {
+                    "list": list_id.value,
+                    "allowed": False,
+                    "reasons": list(decision.reasons),
+                    "baseline": list(explained.baseline),
+                    "national": list(explained.national),
+                    "floors": list(explained.floors),
+                }
+            )
+        else:
+            results.append(
+                {
+                    "list": list_id.value,
+                    "allowed": True,
+                    "agreement": decision.agreement,
+                    "key_types": list(decision.key_types),
+                    "kinds": list(decision.kinds),
+                    "slots_per_day": decision.slots_per_day,
+                }
+            )
+    lines = []
+    for row in results:
+        if row["allowed"]:
+            lines.append(f"{row['list']}: yes, under {row['agreement']}, by {', '.join(row['key_types'])}")
+        else:
+            lines.append(f"{row['list']}: no")
+            for layer in ("baseline", "national", "floors"):
+                lines += [f"  {layer}: {code}" for code in row[layer]]
+    emit(args, results, lines)
+    if denied:
+        raise PolicyDenied(tuple(sorted(denied)))
+    return OK
+
+
+def _agreement(args: argparse.Namespace) -> int:
+    now = (node.clock_of(node.load(args)) if args.config is not None else SystemClock()).now_ns()
+    agencies: dict[str, list[str]] = {}
+    for item in args.agency:
+        state, _, code = item.partition(":")
+        agencies.setdefault(state, []).append(code)
+    made = agreements.starter(
+        args.states[0], args.states[1], agencies=agencies, valid_from_ns=now - DAY_NS,
+        valid_until_ns=now + args.days * DAY_NS,
+    )  # fmt: skip
+    files.replace(args.out, (json.dumps(made.document(), indent=2) + "\n").encode("utf-8"), mode=0o644)
+    emit(args, {"file": str(args.out), "id": made.id}, [f"{args.out}: {made.id}, a draft; read it before you sign it"])
+    return OK
+
+
+def _build(args: argparse.Namespace) -> int:
+    settings = node.load(args)
+    now = node.clock_of(settings).now_ns()
+    sequence = args.sequence if args.sequence is not None else _next_sequence(args)
+    signed = []
+    for path in args.agreement:
+        try:
+            signed.append(json.loads(_read(path)))
+        except ValueError:
+            raise InputRefused(f"{path}: is not JSON") from None
+    raw = bundle.build(
+        sources.starter_national(
+            settings.state,
+            signed,
+            agencies=list(settings.agencies),
+            valid_from_ns=now - DAY_NS,
+            valid_until_ns=now + args.days * DAY_NS,
+        ),
+        scope=bundle.national_scope(settings.state),
+        sequence=sequence,
+        not_after_ns=now + args.days * DAY_NS,
+        signing_key_pem=_read(args.key),
+        key_id=args.key.stem,
+    )
+    files.replace(args.out, raw, mode=0o644)
+    emit(
+        args,
+        {"file": str(args.out), "sequence": sequence, "agreements": len(signed)},
+        [f"{args.out}: sequence {sequence}, {len(signed)} agreements; `limen policy activate` puts it in force"],
+    )
+    return OK
+
+
+def _next_sequence(args: argparse.Namespace) -> int:
+    """One above what is in force, or above the file's in a node that has not started."""
+    settings = node.load(args)
+    try:
+        reader = Reader(settings.paths.store)
+    except ConfigRefused:
+        return 2
+    try:
+        held = reader.policy_sequence("national")
+    finally:
+        reader.close()
+    return held[0] + 1 if held else 2
+
+
+def _verify(args: argparse.Namespace) -> int:
+    opened = _open(args)
+    emit(
+        args,
+        {
+            "layer": opened.layer,
+            "scope": opened.scope,
+            "sequence": opened.sequence,
+            "digest": opened.digest.hex(),
+            "signer": opened.key_id,
+            "golden_decisions": len(opened.golden),
+        },
+        [f"{args.file}: {opened.scope}, sequence {opened.sequence}, signed by {opened.key_id}, {opened.digest.hex()}"],
+    )
+    return OK
+
+
+def _activate(args: argparse.Namespace) -> int:
+    opened = _open(args)
+    settings = node.load(args)
+    files.replace(settings.paths.policy / f"{opened.layer}.tar.gz", _read(args.file))
+    emit(
+        args,
+        {"layer": opened.layer, "sequence": opened.sequence, "digest": opened.digest.hex()},
+        [f"sequence {opened.sequence} is handed over; a running node logs it and follows within a second or two"],
+    )
+    return OK
+
+
+def _open(args: argparse.Namespace) -> bundle.Bundle:
+    settings = node.load(args)
+    now = node.clock_of(settings).now_ns()
+    scope = bundle.BASELINE if args.layer == "baseline" else bundle.national_scope(settings.state)
+    held: tuple[int, bytes] | None = None
+    try:
+        reader = Reader(settings.paths.store)
+    except ConfigRefused:
+        pass
+    else:
+        held = reader.policy_sequence(args.layer)
+        reader.close()
+    sequence, digest = held if held is not None else (0, b"")
+    return bundle.open_(
+        _read(args.file),
+        parts.policy_keys(settings.paths.policy, args.layer),
+        scope,
+        sequence,
+        now,
+        anchored_digest=digest,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as cause:
+        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None

@@ -1,0 +1,54 @@
+"""`limen status`: is the node up, what is in force, which peers, which tables. Asked at the workstation's door."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from gateway.cli.acts import booth
+from gateway.cli.main import ERROR, OK
+from gateway.cli.output import emit
+from gateway.rpc.doors import NodeStatus
+from gateway.rpc.home import HomeClient
+
+WATCH_S = 2.0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print once, or again and again. Exit 1 while the node is not ready."""
+    place = booth.load(args)
+    while True:
+        said = asyncio.run(_ask(place))
+        document = {
+            "state": said.state,
+            "release": said.release,
+            "ready": said.ready,
+            "time_ns": said.time_ns,
+            "policy": None
+            if said.policy is None
+            else {"baseline": said.policy.baseline.hex(), "national": said.policy.national.hex()},
+            "log_size": said.log_size,
+            "peers": [{"state": peer.state, "active": peer.active, "tables": dict(peer.tables)} for peer in said.peers],
+        }
+        lines = [
+            f"{said.state} {'ready' if said.ready else 'NOT READY'}, release {said.release}, "
+            f"{datetime.fromtimestamp(said.time_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S} UTC",
+            "no policy is in force: everything is refused"
+            if said.policy is None
+            else f"policy     baseline {said.policy.baseline.hex()[:16]}, national {said.policy.national.hex()[:16]}",
+            f"log        {said.log_size} entries published",
+        ]
+        for peer in said.peers:
+            tables = ", ".join(f"{name} version {version}" for name, version in sorted(peer.tables.items()))
+            lines.append(f"{peer.state:<10} {'' if peer.active else 'suspended; '}{tables or 'no table received'}")
+        emit(args, document, lines)
+        if not args.watch:
+            return OK if said.ready else ERROR
+        time.sleep(WATCH_S)
+
+
+async def _ask(place: booth.Booth) -> NodeStatus:
+    async with HomeClient(str(place.home), leaf=place.client, anchor_pem=place.anchor_pem) as client:
+        return await client.status()
