@@ -1,13 +1,18 @@
-"""What every test has: the extras' rule, and Hypothesis without a clock."""
+"""What every test has: the extras' rule, Hypothesis without a clock, and the one region that tests share."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests import extras
+
+if TYPE_CHECKING:
+    from tests.support.states import States
 
 # A busy machine is not a failing test. In CI each run draws the same examples, so that a red run is the change's fault.
 settings.register_profile("limen", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -22,3 +27,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if extras.are_required():
                 pytest.fail(why, pytrace=False)
             pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def states() -> Iterator[States]:
+    """Three states as real processes. Tests that use it stand in files named `test_states_*.py`."""
+    from tests.support.states import running  # here, because most tests need neither gRPC nor the region's data
+
+    with running() as made:
+        yield made
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With `--dist loadfile`: each file on one worker, and all that use the region on the same one, so that it is made
+    once."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "states" if file.rpartition("/")[2].startswith("test_states_") else file
+
+    return Scheduling(config, log)

@@ -1,0 +1,266 @@
+"""Three states as real processes, a proxy in front of each one's gateway: what e2e and fault tests share.
+
+One region serves every test of a worker, because making it takes longer than most tests. A test that breaks something
+puts it right again before it ends, and says so by `States.whole`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from examples.region.generate import DEFAULT_CLOCK, Region, make_region
+from examples.region.travellers import Passport, Traveller
+from gateway.app import faults, jobs
+from gateway.audit.leaf import Leaf
+from gateway.cli.acts.nodes import Nodes, Ran, limen, must
+from gateway.store.reader import Reader
+from gateway.terms import ListId, PeerId
+from tests.region import LOOPBACK, Proxy, proxied, wait_for
+
+AGENCIES = {"PAN": "SNM", "HND": "INM", "UTO": "UBG"}
+
+ENTRIES = 40
+"""Rows a state: the fixed travellers' and some company. Tables are padded anyway."""
+
+CHECK_MS = 2500
+"""How long these nodes wait for each other in a check. Long enough for a busy machine, short enough for a dead peer."""
+
+TOKEN_S = 400.0
+"""Tokens last 600 s."""
+
+POINTS = (
+    *(f"gateway.{kind}.{phase}.{place}" for kind in ("check.ask", "check.answer") for phase in ("intent", "outcome")
+      for place in ("before", "after")),
+    *(f"writer.{place}" for place in ("begun", "written", "committed")),
+    *(f"keys.{place}_sign" for place in ("before", "after")),
+    *(f"jobs.table.published.event.{place}" for place in ("before", "after")),
+)  # fmt: skip
+"""Where a test can kill a process (`gateway.app.faults`)."""
+
+SETTINGS = {
+    "peers.check_timeout_ms": str(CHECK_MS),
+    "faults.points": json.dumps([f"{point}=kill" for point in POINTS]),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """The region. `nodes` drives it, `data` is what its lists hold, `proxies` lie in front of each state's gateway."""
+
+    root: Path
+    nodes: Nodes
+    data: Region
+    proxies: dict[str, Proxy]
+    logged_in: dict[str, float] = field(default_factory=dict)
+
+    # -- Asking -------------------------------------------------------------------------------------------------------
+
+    def ask(self, traveller: str | Traveller, *more: str) -> Ran:
+        """One of the fixed travellers at the booth of the story."""
+        who = self.data.traveller(traveller) if isinstance(traveller, str) else traveller
+        flags = ["--protection"] if who.protection_declared else []
+        return self.scan(who.asked_by, who.passport, *flags, *more, purpose=who.purpose)
+
+    def scan(self, state: str, passport: Passport, *more: str, purpose: str = "SEC.WATCH") -> Ran:
+        """A passport's two lines at a state's booth."""
+        self.login(state)
+        return self.nodes.check(state, purpose, mrz(passport), *more)
+
+    def login(self, state: str) -> None:
+        """Log an officer in, unless the token of the last time still holds for a while."""
+        if time.monotonic() > self.logged_in.get(state, 0.0) + TOKEN_S:
+            self.nodes.login(state)
+            self.logged_in[state] = time.monotonic()
+
+    # -- Reading ------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def reading(self, state: str) -> Iterator[Reader]:
+        """The state's database, as it is now."""
+        reader = Reader(self.folder(state) / "store")
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    def size(self, state: str) -> int:
+        """Entries of the state's log that are durable."""
+        with self.reading(state) as reader:
+            return reader.size()
+
+    def leaves(self, state: str, start: int = 0, kind: str = "") -> list[Leaf]:
+        """Entries from number `start` on, all or of one kind."""
+        with self.reading(state) as reader:
+            read = [Leaf.parse(data) for data in reader.leaves(start, reader.size())]
+        return [leaf for leaf in read if not kind or leaf.kind == kind]
+
+    def payload(self, state: str, seq: int) -> bytes:
+        """An entry's sealed payload, b"" where it has none."""
+        with self.reading(state) as reader:
+            return reader.payload(seq) or b""
+
+    def folder(self, state: str) -> Path:
+        """The state's node directory."""
+        return self.nodes[state].folder
+
+    def metrics(self, state: str) -> bytes:
+        """The page that Prometheus reads."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{LOOPBACK}:{self.nodes[state].ports['metrics']}/metrics", timeout=10) as page:
+            return bytes(page.read())
+
+    # -- Breaking and mending -----------------------------------------------------------------------------------------
+
+    def arm(self, state: str, point: str) -> Path:
+        """Kill the process of `point` when it next gets there; the file is gone when it has."""
+        process, _, place = point.partition(".")
+        file = faults.points_of(self.nodes[state].settings, process).file(place)
+        file.touch()
+        return file
+
+    def kill(self, state: str, process: str) -> None:
+        """SIGKILL, and wait until its successor is ready."""
+        ready = self.folder(state) / "run" / f"{process}.ready"
+        pid = ready.read_text()
+        os.kill(int(pid), signal.SIGKILL)
+        wait_for(lambda: _text(ready) not in ("", pid), what=f"{state}'s {process} again", timeout_s=30)
+
+    @contextlib.contextmanager
+    def unreachable(self, *states: str) -> Iterator[None]:
+        """Nobody reaches these states' gateways meanwhile."""
+        for state in states:
+            self.proxies[state].refusing = True
+            self.proxies[state].cut()
+        try:
+            yield
+        finally:
+            for state in states:
+                self.proxies[state].refusing = False
+
+    def until(self, found: Callable[[], bool], what: str, timeout_s: float = 40.0) -> None:
+        """Wait; an error on the way counts as not yet. What the nodes said last is told where it was in vain."""
+        last = [""]
+
+        def tried() -> bool:
+            try:
+                last[0] = ""
+                return found()
+            except Exception as error:
+                last[0] = repr(error)
+                return False
+
+        try:
+            wait_for(tried, what=what, timeout_s=timeout_s)
+        except TimeoutError as late:
+            tails = [node.log_file.read_text(errors="replace")[-1500:] for node in self.nodes.nodes.values()]
+            raise AssertionError("\n".join([str(late), *last, *tails])) from None
+
+    def whole(self, *askers: str) -> None:
+        """Until a check at each asker's booth is answered by everybody."""
+        miss = self.data.traveller("miss").passport
+        for state in askers or self.nodes.nodes:
+            self.until(lambda state=state: self.scan(state, miss).code == 0, f"{state} asks everybody")  # type: ignore[misc]
+
+    def settled(self) -> None:
+        """Until every table that is due is made and has arrived."""
+        now = self.nodes.now_ns()
+        made = lambda: not any(jobs.is_due(node.settings, now) for node in self.nodes.nodes.values())  # noqa: E731
+        self.until(made, "tables are made")
+        self.nodes.wait_tables()
+
+    # -- Lists --------------------------------------------------------------------------------------------------------
+
+    def load(self, state: str, list_id: ListId, rows: bytes) -> Ran:
+        """More rows for a list, signed by two officers."""
+        file = self.root / f"{state}.{list_id.value}.csv"
+        file.write_bytes(rows)
+        return self.nodes.load(state, list_id, file)
+
+    # -- Auditing -----------------------------------------------------------------------------------------------------
+
+    def export(self, state: str, to: Path, *, cosignatures: int = 1) -> Path:
+        """The state's log as a folder, up to a checkpoint that covers everything durable now."""
+        size = self.size(state)
+
+        def covered() -> bool:
+            with self.reading(state) as reader:
+                rows = reader.cosigned_checkpoints(1 << 62)
+            return bool(rows) and rows[-1][0] >= size
+
+        self.until(covered, f"a cosigned checkpoint of {state} covers everything")
+        must("-q", "audit", "export", str(to), "--config", str(self.folder(state)), "--cosignatures", str(cosignatures))
+        return to
+
+    def card(self, state: str, to: Path, *more: str) -> Path:
+        """An auditor's card of public keys for the state's log, made from the list of members alone."""
+        must("-q", "audit", "card", "--federation", str(self.nodes.members), "--state", state, "-o", str(to), *more)
+        return to
+
+    def verify(self, export: Path, card: Path, *more: str) -> Ran:
+        """`limen audit verify --json`."""
+        return limen("--json", "audit", "verify", str(export), "--trust", str(card), *more)
+
+    def audit(self, state: str, to: Path) -> Ran:
+        """Export, make a card, verify."""
+        to.mkdir(parents=True, exist_ok=True)
+        return self.verify(self.export(state, to / "export"), self.card(state, to / "card"))
+
+
+def mrz(passport: Passport) -> bytes:
+    """The two lines as a reader sends them."""
+    return "\n".join(passport.mrz()).encode()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii")
+    except OSError:
+        return ""
+
+
+@contextlib.contextmanager
+def running(
+    agencies: dict[str, str] = AGENCIES, *, entries: int = ENTRIES, settings: dict[str, str] = SETTINGS
+) -> Iterator[States]:
+    """Make, start, load, log in; stop and remove at the end. `LIMEN_KEEP_REGION=1` keeps the folders."""
+    # Not pytest's own folder: a socket's path has to be short.
+    root = Path(tempfile.mkdtemp(prefix="limen-", dir="/tmp"))
+    shift_ns = int(DEFAULT_CLOCK.timestamp() * 1e9) - time.time_ns()
+    with contextlib.ExitStack() as stack:
+        if not os.environ.get("LIMEN_KEEP_REGION"):
+            stack.callback(shutil.rmtree, root, ignore_errors=True)
+        proxies = {state: stack.enter_context(proxied(LOOPBACK, 0)) for state in agencies}
+        nodes = Nodes(
+            root,
+            agencies,
+            shift_ns=shift_ns,
+            settings=settings,
+            endpoints={state: f"{LOOPBACK}:{proxy.port}" for state, proxy in proxies.items()},
+        )
+        for state, proxy in proxies.items():
+            proxy.target = (LOOPBACK, nodes[state].ports["peers"])
+        nodes.make()
+        stack.callback(nodes.stop)
+        nodes.start()
+        states = States(root, nodes, make_region(entries=entries), proxies)
+        states.data.write(root / "data")
+        for state in agencies:
+            nodes.load(state, ListId.PERSONS, root / "data" / state / "persons.csv")
+            nodes.load(state, ListId.DOCUMENTS, root / "data" / state / "documents.csv")
+        states.settled()
+        yield states
+
+
+def owners(ran: Ran) -> Sequence[PeerId]:
+    """Whose entries an answer shows."""
+    return [PeerId(hit["owner"]) for hit in ran.json["hits"]]
