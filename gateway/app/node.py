@@ -293,6 +293,7 @@ class Node:
         await self.keys.close()
         self.compute.close()
         self.reader.close()
+        self.telemetry.close()
 
     async def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -138,13 +138,15 @@ class Listener(ABC):
     # -- One call -----------------------------------------------------------------------------------------------------
 
     def _method(self, path: str, size_max: int) -> grpc.RpcMethodHandler[Any, Any]:
+        name = path.rpartition(".")[2] or "unknown"
+
         async def answer(body: bytes, context: Context) -> bytes:
-            return await self._call(path, size_max, body, context)
+            return await self._call(path, name, size_max, body, context)
 
         # Without serialisers the handler gets and gives exact bytes.
         return grpc.unary_unary_rpc_method_handler(answer)
 
-    async def _call(self, path: str, size_max: int, body: bytes, context: Context) -> bytes:
+    async def _call(self, path: str, name: str, size_max: int, body: bytes, context: Context) -> bytes:
         started_ns = time.monotonic_ns()
         seen = Seen()
         code, reason, private, reply = "OK", "", "", b""
@@ -167,17 +169,17 @@ class Listener(ABC):
         finally:
             self._observe(
                 CallSeen(
-                    listener=self._audience,
-                    method=path.rpartition(".")[2] or "unknown",
-                    caller=seen.caller,
-                    status=code,
-                    reason=reason,
-                    private=private,
-                    served=seen.served,
-                    time_ns=self._clock.now_ns(),
-                    duration_ns=time.monotonic_ns() - started_ns,
-                    request_bytes=len(body),
-                    reply_bytes=len(reply),
+                    self._audience,
+                    name,
+                    seen.caller,
+                    code,
+                    reason,
+                    private,
+                    seen.served,
+                    self._clock.now_ns(),
+                    time.monotonic_ns() - started_ns,
+                    len(body),
+                    len(reply),
                 )
             )
         await context.abort(told, public, ((status.DETAILS_KEY, details),) if details else ())

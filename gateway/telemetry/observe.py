@@ -33,6 +33,10 @@ class Telemetry:
         """Something an operator should read. The sentence names states, files and rules, never a person."""
         self.lines.event(self._clock.now_ns(), "notice", state=self._state, why=sentence)
 
+    def close(self) -> None:
+        """Write what has not been written yet."""
+        self.lines.flush()
+
     def exposition(self) -> bytes:
         """The metrics in Prometheus's text form."""
         return self.metrics.exposition()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class CallSeen:
-    """One call, in or out.
+class CallSeen(NamedTuple):
+    """One call, in or out. A tuple, because one is made for every call.
 
     `listener` is the audience (`peers`, `home`, `auditors`) or `outgoing`; `method` is `Service/Method` of the contract
     or `unknown`, never what the caller wrote; `caller` the other state, or the home client's name, empty before it was

@@ -113,13 +113,15 @@ def word(field: str, number: int, table: Mapping[int, W]) -> W:
 
 def words(field: str, numbers: Sequence[int], table: Mapping[int, W], *, pass_over: bool = False) -> tuple[W, ...]:
     """Words, each once, in the order sent. With `pass_over`, unknown numbers are left out; 0 never is."""
-    if 0 in numbers:
+    sent = list(numbers)
+    if 0 in sent:
         raise Malformed(field, "unspecified")
-    if len(set(numbers)) != len(numbers):
+    if len(set(sent)) != len(sent):
         raise Malformed(field, "the same word twice")
-    if pass_over:
-        return tuple(table[number] for number in numbers if number in table)
-    return tuple(word(field, number, table) for number in numbers)
+    known = [table[number] for number in sent if number in table]
+    if len(known) != len(sent) and not pass_over:
+        raise Malformed(field, "not a word of this contract")
+    return tuple(known)
 
 
 def states(field: str, values: Sequence[str], most: int) -> tuple[PeerId, ...]:

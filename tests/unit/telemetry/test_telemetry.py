@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
-from dataclasses import replace
 
-from gateway.telemetry.lines import Lines, instant
+from gateway.telemetry.lines import FLUSH_S, Lines
 from gateway.telemetry.observe import Telemetry
 from gateway.terms.call import CallSeen
 from gateway.terms.ids import PeerId
@@ -24,8 +24,8 @@ CALL = CallSeen(
     request_bytes=612,
     reply_bytes=398,
 )
-REFUSED = replace(
-    CALL, status="PERMISSION_DENIED", reason="POLICY_DENIED", private="denied: role", served=False, reply_bytes=0
+REFUSED = CALL._replace(
+    status="PERMISSION_DENIED", reason="POLICY_DENIED", private="denied: role", served=False, reply_bytes=0
 )
 
 
@@ -67,17 +67,21 @@ def test_a_call_is_one_line() -> None:
 
 
 def test_whatever_a_caller_made_happen_is_still_one_line() -> None:
-    lines, _ = told(replace(REFUSED, private='x\n{"at":"forged"}\r\u2028\x00' + "y" * 1000))
+    lines, _ = told(REFUSED._replace(private='x\n{"at":"forged"}\r\u2028\x00' + "y" * 1000))
     assert len(lines) == 2
     assert len(str(lines[0]["why"])) == 300
 
 
 def test_calls_are_counted_by_closed_labels() -> None:
-    _, numbers = told(CALL, CALL, REFUSED, replace(CALL, listener="home", caller="workstation/SNM.booth-1"))
+    _, numbers = told(CALL, CALL, REFUSED, CALL._replace(listener="home", caller="workstation/SNM.booth-1"))
     ok = 'limen_calls_total{door="peers",method="WatchlistService/Check",peer="PAN",reason="",status="OK"} 2.0'
     assert ok in numbers
     assert 'reason="POLICY_DENIED",status="PERMISSION_DENIED"} 1.0' in numbers
-    assert 'limen_call_bytes_total{direction="in",door="peers"} 1836.0' in numbers
+    assert 'limen_call_bytes_total{direction="in",door="peers",method="WatchlistService/Check"} 1836.0' in numbers
+    assert 'limen_call_seconds_bucket{door="peers",le="0.0025",method="WatchlistService/Check"} 0.0' in numbers
+    assert 'limen_call_seconds_bucket{door="peers",le="0.005",method="WatchlistService/Check"} 3.0' in numbers
+    assert 'limen_call_seconds_bucket{door="peers",le="+Inf",method="WatchlistService/Check"} 3.0' in numbers
+    assert 'limen_call_seconds_sum{door="peers",method="WatchlistService/Check"} 0.0096' in numbers
     assert 'limen_call_seconds_count{door="peers",method="WatchlistService/Check"} 3.0' in numbers
     assert "booth-1" not in numbers
 
@@ -102,5 +106,30 @@ def test_a_gauge_is_read_when_it_is_asked_for() -> None:
 
 
 def test_instants_are_utc_to_the_millisecond() -> None:
-    assert instant(0) == "1970-01-01T00:00:00.000Z"
-    assert instant(999_999_999) == "1970-01-01T00:00:00.999Z"
+    lines = Lines(io.StringIO())
+    assert lines.instant(0) == "1970-01-01T00:00:00.000Z"
+    assert lines.instant(999_999_999) == "1970-01-01T00:00:00.999Z"
+    assert lines.instant(1_000_000_000) == "1970-01-01T00:00:01.000Z"
+
+
+def test_lines_of_a_running_loop_are_written_together_and_none_is_lost() -> None:
+    class Counting(io.StringIO):
+        writes = 0
+
+        def write(self, text: str, /) -> int:
+            self.writes += 1
+            return super().write(text)
+
+    stream = Counting()
+
+    async def calls() -> None:
+        lines = Lines(stream)
+        for _ in range(100):
+            lines.observe(CALL)
+        await asyncio.sleep(3 * FLUSH_S)
+        lines.observe(CALL)
+        lines.flush()
+
+    asyncio.run(calls())
+    assert len(stream.getvalue().splitlines()) == 101
+    assert stream.writes == 2

@@ -1,0 +1,129 @@
+"""`python -m bench`: every figure with its goal, as JSON lines and a table.
+
+    python -m bench [--only ID] [--smoke] [--write]
+
+Each module of this package with a `run(smoke) -> list[dict]` is a bench; its rows have `id, value, unit, goal, met,
+against`. A module may name its rows in `IDS` (`E1`, `E1.p50`), so that `--only E1` runs no other. `--smoke` is the
+short form: does it still work, whatever the speed. `--write` puts the rows into the table of docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import pkgutil
+import platform
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import bench
+
+Row = dict[str, Any]
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+BEGIN = "<!-- table: made by `python -m bench --write` -->"
+END = "<!-- end of table -->"
+FIELDS = ("id", "value", "unit", "goal", "met", "against")
+
+
+def modules() -> Iterator[ModuleType]:
+    """Every bench, by name."""
+    for found in sorted(pkgutil.iter_modules(bench.__path__), key=lambda found: found.name):
+        if found.name != "__main__":
+            module = importlib.import_module(f"bench.{found.name}")
+            if hasattr(module, "run"):
+                yield module
+
+
+def wanted(row_id: str, only: str | None) -> bool:
+    """`--only E1` takes `E1` and `E1.p50`."""
+    return only is None or row_id == only or row_id.startswith(f"{only}.")
+
+
+def may_make(module: ModuleType, only: str | None) -> bool:
+    """False where the module says which rows it makes and none is wanted."""
+    ids: Sequence[str] | None = getattr(module, "IDS", None)
+    return ids is None or any(wanted(row_id, only) for row_id in ids)
+
+
+def lines_of(made: Sequence[Row]) -> dict[str, str]:
+    """The rows for people, in Markdown, by id."""
+    met = {True: "yes", False: "**no**", None: ""}
+    return {
+        row["id"]: f"| {row['id']} | {row['value']} | {row['unit']} | {row['goal'] or ''} | {met[row['met']]} "
+        f"| {row['against']} |"
+        for row in made
+    }
+
+
+def table(lines: Mapping[str, str]) -> str:
+    """The whole table."""
+    head = ["| figure | value | unit | goal | met | against |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *(lines[row_id] for row_id in sorted(lines, key=_order))])
+
+
+def _order(row_id: str) -> tuple[str, int, str]:
+    """E2 before E10."""
+    head, _, rest = row_id.partition(".")
+    number = "".join(char for char in head if char.isdigit())
+    return head.rstrip("0123456789"), int(number or 0), rest
+
+
+def machine() -> str:
+    """What the figures were made on."""
+    kernel = platform.release()
+    return f"{os.cpu_count()} cores, {platform.machine()}, Linux {kernel}, CPython {platform.python_version()}"
+
+
+def write(made: Sequence[Row]) -> None:
+    """Put the rows into the page's table; figures that were not made again stay as they stand."""
+    text = PAGE.read_text("utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    old, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{PAGE}: the marks of the table are missing")
+    kept = {line.split("|")[1].strip(): line for line in old.splitlines() if line.startswith("| ")}
+    kept.pop("figure", None)
+    whole = table({**kept, **lines_of(made)})
+    PAGE.write_text(f"{before}{BEGIN}\n\nMade on: {machine()}.\n\n{whole}\n\n{END}{after}", "utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when every bench ran, whatever it measured; 1 when one failed; 2 when no figure has that id."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Every figure with its goal.")
+    parser.add_argument("--only", metavar="ID", help="one figure, such as A2")
+    parser.add_argument("--smoke", action="store_true", help="the short form: does it still work")
+    parser.add_argument("--write", action="store_true", help="put the rows into the table of docs/benchmarks.md")
+    args = parser.parse_args(arguments)
+    if args.write and args.smoke:
+        parser.error("--write takes no short form")
+    made: list[Row] = []
+    failed = False
+    for module in modules():
+        if not may_make(module, args.only):
+            continue
+        try:
+            for row in module.run(args.smoke):
+                if wanted(row["id"], args.only):
+                    print(json.dumps({name: row[name] for name in FIELDS}), flush=True)
+                    made.append(row)
+        except Exception:
+            # One bench that fails does not hide the others' figures.
+            traceback.print_exc()
+            failed = True
+    if not made and not failed:
+        parser.error(f"no figure has the id {args.only}")
+    print(f"\n{table(lines_of(made))}")
+    if args.write:
+        write(made)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

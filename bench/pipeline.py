@@ -1,0 +1,379 @@
+"""E1: what the gateway's own steps cost a call, in bare echoes of the same run.
+
+Two servers in processes of their own, both grpc.aio on uvloop with mutual TLS 1.3, both asked by the same client in
+turn: one returns a reply of the right size at once, the other is the peers' listener. E1 leaves out what the figure leaves
+out, policy and cryptography: identity, limits, deadline, shape, metrics and the log line remain. E1.signed is the same
+with the envelope's signature verified and a reply signed in advance, for information.
+
+CPU is the run time of every thread of a server process (`schedstat`), so that gRPC's own threads count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import grpc
+import uvloop
+
+from gateway.federation import certificates, document, envelope
+from gateway.federation.certificates import KeyPair
+from gateway.federation.document import Document, Member, MessageKey, Status
+from gateway.federation.members import FederationView
+from gateway.primitives import ed25519
+from gateway.rpc import tls
+from gateway.rpc.convert import peers as convert
+from gateway.rpc.convert.peers import Sender
+from gateway.rpc.doors import CallContext
+from gateway.rpc.limits import Limits
+from gateway.rpc.server import PEER_METHODS, PeerServer, Seen
+from gateway.telemetry.observe import Telemetry
+from gateway.terms import KeyType, ListId, PeerId, Purpose, RequestId, Role
+from gateway.terms.exchange import CheckReply, CheckRequest, SignedMessage
+from gateway.terms.ids import AgencyId, EpochId, PurposeGroup
+
+Row = dict[str, Any]
+
+IDS = ("E1", "E1.signed", "E1.p50")
+
+GOAL = 1.3
+CLASS_SIZE = 32
+"""Points in a request: 1,024 bytes of them, the figure's 1 KB."""
+
+CONCURRENT = 16
+CHANNELS = 4
+DAY_NS = 86_400 * 10**9
+NO_LIMITS = Limits(calls_per_s=1e9, burst=10**9, concurrent=10**6, errors_per_minute=1e9, total=10**6)
+
+
+def run(smoke: bool) -> list[Row]:
+    """The rows of E1. The short form asserts nothing about speed."""
+    with tempfile.TemporaryDirectory() as folder:
+        return uvloop.run(_measure(Path(folder), rounds=2 if smoke else 9, calls=200 if smoke else 3000))
+
+
+async def _measure(folder: Path, rounds: int, calls: int) -> list[Row]:
+    world = World.make(folder)
+    cpu: dict[str, list[float]] = {kind: [] for kind in SERVERS}
+    single: dict[str, list[float]] = {kind: [] for kind in SERVERS}
+    async with contextlib.AsyncExitStack() as stack:
+        servers = {kind: await stack.enter_async_context(_server(kind, folder)) for kind in SERVERS}
+        asks = {kind: await stack.enter_async_context(_client(world, kind, servers[kind][1])) for kind in SERVERS}
+        for kind in SERVERS:
+            await _load(asks[kind], calls // 2)
+        for _ in range(rounds):
+            for kind in SERVERS:
+                pid = servers[kind][0]
+                before = _cpu_ns(pid)
+                await _load(asks[kind], calls)
+                cpu[kind].append((_cpu_ns(pid) - before) / calls)
+                single[kind].append(await _one_by_one(asks[kind], max(20, calls // 20)))
+    # Ratios within a round: what else the machine does in a round falls on both.
+    ratio = median(gateway / echo for gateway, echo in zip(cpu["steps"], cpu["echo"], strict=True))
+    signed = median(gateway / echo for gateway, echo in zip(cpu["signed"], cpu["echo"], strict=True))
+    waits = median(gateway / echo for gateway, echo in zip(single["steps"], single["echo"], strict=True))
+    echo_us = median(cpu["echo"]) / 1e3
+    against = f"bare grpc.aio + uvloop mTLS echo, same bytes, {echo_us:.0f} us of CPU a call"
+    unit = "echoes of server CPU a call"
+    return [
+        _row("E1", ratio, unit, GOAL, against),
+        _row("E1.signed", signed, f"{unit}, the envelope's signature verified", None, against),
+        _row("E1.p50", waits, "echo p50s at c=1", None, f"{median(single['echo']) / 1e3:.0f} us p50"),
+    ]
+
+
+def _row(name: str, value: float, unit: str, goal: float | None, against: str) -> Row:
+    return {
+        "id": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "goal": f"<= {goal:g}" if goal is not None else "",
+        "met": value <= goal if goal is not None else None,
+        "against": against,
+    }
+
+
+# -- What both sides know ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Two states: HND answers, PAN asks. Everything lies in files, so that the servers are processes of their own."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> World:
+        """Draw keys and certificates."""
+        now_ns = time.time_ns()
+        for state in ("HND", "PAN"):
+            anchor = certificates.make_anchor(PeerId(state), now_ns)
+            leaf = certificates.issue_leaf(anchor, PeerId(state), "gateway", now_ns)
+            (folder / f"{state}.anchor").write_bytes(anchor.certificate_pem)
+            (folder / f"{state}.key").write_bytes(leaf.key_pem)
+            (folder / f"{state}.crt").write_bytes(leaf.certificate_pem)
+        return cls(folder)
+
+    def leaf(self, state: str) -> KeyPair:
+        """A state's certificate and key."""
+        return KeyPair((self.folder / f"{state}.key").read_bytes(), (self.folder / f"{state}.crt").read_bytes())
+
+    def anchor(self, state: str) -> bytes:
+        """A state's anchor."""
+        return (self.folder / f"{state}.anchor").read_bytes()
+
+    def view(self) -> FederationView:
+        """The list of members with both."""
+        now_ns = time.time_ns()
+        members = []
+        for state in ("HND", "PAN"):
+            public = ed25519.public(_seed(state))
+            members.append(
+                Member(
+                    state=PeerId(state),
+                    status=Status.ACTIVE,
+                    agencies=(AgencyId("SNM"),),
+                    endpoints=("127.0.0.1:1",),
+                    tls_pins=(certificates.spki_pin(certificates.der_of(self.leaf(state).certificate_pem)),),
+                    anchor_pem=self.anchor(state).decode("ascii"),
+                    authority=public,
+                    message_keys=(MessageKey(document.key_id(public), public, now_ns - DAY_NS, now_ns + DAY_NS),),
+                    log_vkey="",
+                    witness_vkey="",
+                    case_key=bytes(32),
+                )
+            )
+        return FederationView(Document(1, now_ns + DAY_NS, 1, bytes(32), tuple(members)))
+
+
+def _seed(state: str) -> bytes:
+    return f"{state} bench".encode().ljust(32, b".")
+
+
+def _request() -> bytes:
+    return convert.encode_check_request(
+        CheckRequest(
+            leg_id=RequestId(bytes(16)),
+            batch=0,
+            batches=1,
+            asker=PeerId("PAN"),
+            owner=PeerId("HND"),
+            agency=AgencyId("SNM"),
+            role=Role.BORDER_FRONTLINE,
+            purpose=Purpose("SEC.WATCH"),
+            legal_basis="PAN-HND agreement, article 4",
+            list_id=ListId.PERSONS,
+            group=PurposeGroup("WATCH"),
+            epoch=EpochId("68e6a400-0badcafe"),
+            key_types=tuple(KeyType),
+            known_version=3,
+            blinded=bytes(32 * CLASS_SIZE),
+            seed_commitment=bytes(32),
+            pair_seq=7,
+            baseline_digest=bytes(32),
+            national_digest=bytes(32),
+            permit_expires_ns=time.time_ns() + 600 * 10**9,
+        )
+    )
+
+
+def _reply() -> bytes:
+    return convert.encode_check_reply(
+        CheckReply(bytes(64), bytes(32 * CLASS_SIZE), bytes(64), EpochId("68e6a400-0badcafe"), 3, 992, 9)
+    )
+
+
+class _Clock:
+    def now_ns(self) -> int:
+        return time.time_ns()
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+    async def sleep_until(self, monotonic_ns: int) -> None:
+        await asyncio.sleep((monotonic_ns - time.monotonic_ns()) / 1e9)
+
+
+# -- Servers ----------------------------------------------------------------------------------------------------------
+
+
+async def _serve_echo(world: World) -> int:
+    reply = _reply()
+
+    async def answer(body: bytes, context: Any) -> bytes:  # noqa: ANN401 (gRPC's context)
+        return reply
+
+    class Echo(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+            return handler
+
+    handler: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(answer)
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((Echo(),))
+    leaf = world.leaf("HND")
+    credentials = grpc.ssl_server_credentials(
+        [(leaf.key_pem, leaf.certificate_pem)], world.anchor("PAN"), require_client_auth=True
+    )
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    await server.start()
+    _KEPT.append(server)
+    return int(port)
+
+
+class _Unsigned(PeerServer):
+    """The peers' listener without its signature step: what E1 counts. It exists here alone."""
+
+    async def _serve(
+        self, path: str, body: bytes, context: Any, caller: PeerId, now_ns: int, deadline_ns: int, seen: Seen  # noqa: ANN401
+    ) -> bytes:
+        method = PEER_METHODS[path]
+        method.agree(method.decode(body), caller, PeerId("HND"), now_ns)
+        seen.served = True
+        return _REPLY[0].body
+
+
+async def _serve_gateway(world: World, kind: type[PeerServer]) -> int:
+    fields = Sender(PeerId("HND"), ed25519.public(_seed("HND")), lambda: envelope.NO_CHECKPOINT).reply(
+        convert.CHECK, PeerId("PAN"), time.time_ns(), envelope.body_hash(_request())
+    )
+    _REPLY.append(envelope.seal(fields, _reply(), lambda data: ed25519.sign(_seed("HND"), data)))
+
+    async def answer(body: bytes, call: CallContext) -> SignedMessage:
+        return _REPLY[0]
+
+    view, leaf = world.view(), world.leaf("HND")
+    # Kept open while the process lives: the operational log of a node goes to a file as well.
+    log = (world.folder / f"{kind.__name__}.log").open("w", encoding="utf-8")
+    clock = _Clock()
+    server = kind(
+        state=PeerId("HND"),
+        view=lambda: view,
+        handlers={convert.CHECK: answer},
+        leaf=lambda: leaf,
+        clock=clock,
+        observe=Telemetry(PeerId("HND"), clock, log).seen,
+        limits=NO_LIMITS,
+    )
+    _KEPT.extend((server, log))
+    return await server.start("127.0.0.1:0")
+
+
+_KEPT: list[object] = []
+_REPLY: list[SignedMessage] = []
+
+SERVERS: dict[str, Callable[[World], Any]] = {
+    "echo": _serve_echo,
+    "steps": lambda world: _serve_gateway(world, _Unsigned),
+    "signed": lambda world: _serve_gateway(world, PeerServer),
+}
+
+
+async def _until_told(kind: str, folder: str) -> None:
+    print(await SERVERS[kind](World(Path(folder))), flush=True)
+    # The parent closes our standard input when it is done.
+    await asyncio.to_thread(sys.stdin.read)
+    os._exit(0)
+
+
+@contextlib.asynccontextmanager
+async def _server(kind: str, folder: Path) -> AsyncIterator[tuple[int, int]]:
+    """(process id, port)."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.pipeline", kind, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.to_thread(process.stdout.readline)
+        yield process.pid, int(line)
+    finally:
+        process.communicate()
+
+
+# -- The client -------------------------------------------------------------------------------------------------------
+
+
+Ask = Callable[[int], Any]
+
+
+@contextlib.asynccontextmanager
+async def _client(world: World, kind: str, port: int) -> AsyncIterator[Ask]:
+    """Asks over several open channels in turn."""
+    credentials = tls.channel_credentials(world.leaf("PAN"), world.anchor("HND"))
+    body = _request()
+    sender = Sender(PeerId("PAN"), ed25519.public(_seed("PAN")), lambda: envelope.NO_CHECKPOINT)
+    channels = [
+        grpc.aio.secure_channel(
+            f"127.0.0.1:{port}",
+            credentials,
+            # Channels to one address would share one connection otherwise.
+            options=[*tls.channel_options(1 << 20), ("grpc.use_local_subchannel_pool", 1)],
+        )
+        for _ in range(CHANNELS)
+    ]
+    methods: list[Any] = [channel.unary_unary(convert.CHECK) for channel in channels]
+
+    def metadata() -> tuple[tuple[str, bytes], ...]:
+        if kind != "signed":
+            return ()
+        fields = sender.request(convert.CHECK, PeerId("HND"), time.time_ns())
+        message = envelope.seal(fields, body, lambda data: ed25519.sign(_seed("PAN"), data))
+        return ((envelope.HEADER_KEY, message.header), (envelope.SIGNATURE_KEY, message.signature))
+
+    kept = [(time.monotonic(), metadata())]
+
+    def ask(number: int) -> Any:  # noqa: ANN401 (gRPC's call)
+        if time.monotonic() - kept[0][0] > 10:
+            kept[0] = (time.monotonic(), metadata())
+        return methods[number % CHANNELS](body, timeout=10, metadata=kept[0][1])
+
+    try:
+        yield ask
+    finally:
+        for channel in channels:
+            await channel.close()
+
+
+async def _load(ask: Ask, calls: int) -> None:
+    left = iter(range(calls))
+
+    async def one(worker: int) -> None:
+        for _ in left:
+            await ask(worker)
+
+    await asyncio.gather(*(one(worker) for worker in range(CONCURRENT)))
+
+
+async def _one_by_one(ask: Ask, calls: int) -> float:
+    """The median time of a call alone, ns."""
+    took = []
+    for _ in range(calls):
+        began = time.perf_counter_ns()
+        await ask(0)
+        took.append(time.perf_counter_ns() - began)
+    return median(took)
+
+
+def _cpu_ns(pid: int) -> int:
+    """Run time of every thread of a process, ns."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            total += int((task / "schedstat").read_text().split()[0])
+    return total
+
+
+if __name__ == "__main__":
+    uvloop.run(_until_told(sys.argv[1], sys.argv[2]))
