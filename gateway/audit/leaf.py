@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Final
 
 import cbor2
@@ -44,14 +44,15 @@ _NULL: Final = b"\xf6"
 class Prepared:
     """An entry ready for the writer: everything but number, time and pair number, which only the writer knows.
 
-    `public` and `commitments` are canonical CBOR maps; `sealed` is the payload, b"" for kinds that have none.
+    `public` has plain values only; `commitments` is a canonical CBOR map; `sealed` is the payload, b"" for kinds that
+    have none.
     """
 
     kind: str
     phase: str
     peer: str
     retention: str
-    public: bytes = field(repr=False)
+    public: Mapping[str, Scalar]
     commitments: bytes = field(repr=False)
     sealed: bytes = field(repr=False)
 
@@ -70,13 +71,11 @@ def prepare(entry: Entry, record_key: bytes, sealer: Sealer) -> Prepared:
         InputRefused: not an entry of the catalogue, or its secret fields do not fit `sealed_bytes`.
     """
     kind = judge(entry)
-    public = _flat(entry.public)
-    if len(public) > LEAF_BYTES_MAX // 2:
-        raise InputRefused("the public fields are too long", field=entry.kind, code="ENTRY_ROOM")
+    public = _plain(entry.public)
     retention = entry.retention or kind.retention
     if not kind.is_sealed:
         return Prepared(entry.kind, entry.phase.value, entry.peer, retention, public, b"\xa0", b"")
-    shape = _shape(kind)
+    shape = _SHAPES[(entry.kind, entry.phase.value)]
     # One pass in canonical order gives the commitments and both parts, spliced; cbor.encode of the maps says the same.
     commitments = [shape.head]
     secret, guard = [shape.secret_head], [shape.guard_head]
@@ -114,6 +113,7 @@ def commitment(salt: bytes, name: str, value: Any) -> bytes:
 class _Shape:
     """What of a kind's encoding never changes: its fields in canonical order, and the heads of the three maps."""
 
+    kind: Kind
     fields: tuple[tuple[str, bytes, bytes, bool], ...]
     head: bytes
     secret_head: bytes
@@ -122,20 +122,24 @@ class _Shape:
     allowed: frozenset[str]
 
 
-@cache
 def _shape(kind: Kind) -> _Shape:
     names = sorted((*kind.secret, *kind.guard), key=cbor.encode)
+    fields = tuple(
+        (name, cbor.encode(name), len(name.encode()).to_bytes(2, "big") + name.encode(), name in kind.guard)
+        for name in names
+    )
     return _Shape(
-        tuple(
-            (name, cbor.encode(name), len(name.encode()).to_bytes(2, "big") + name.encode(), name in kind.guard)
-            for name in names
-        ),
+        kind,
+        fields,
         bytes((0xA0 + len(names),)),
         bytes((0xA0 + len(kind.secret),)),
         bytes((0xA0 + len(kind.guard),)),
         frozenset(kind.public),
         frozenset((*kind.public, *kind.optional)),
     )
+
+
+_SHAPES: Final = {(name, phase.value): _shape(kind) for (name, phase), kind in KINDS.items()}
 
 
 def _encoded(value: object) -> bytes:
@@ -152,14 +156,34 @@ def _encoded(value: object) -> bytes:
     return cbor.encode(value)
 
 
+def _plain(fields: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The fields with exact types: a word of a closed vocabulary is text here. Raises InputRefused for other types."""
+    if _PLAIN.issuperset(map(type, fields.values())):
+        return dict(fields)
+    plain: dict[str, Scalar] = {}
+    for name, value in fields.items():
+        if isinstance(value, str):
+            plain[name] = str.__str__(value)
+        elif isinstance(value, int) and type(value) is not bool:
+            plain[name] = int(value)
+        elif type(value) in _PLAIN:
+            plain[name] = value
+        else:
+            raise InputRefused(f"the public field {name} is not text, number, truth or bytes", code="ENTRY_FIELD")
+    return plain
+
+
+@lru_cache(maxsize=1024)
+def _order(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The canonical order of a map's keys. There are a few dozen sets of them."""
+    return tuple(sorted(names, key=cbor.encode))
+
+
 def _flat(fields: Mapping[str, Scalar]) -> bytes:
-    """Canonical CBOR of a flat map of plain scalars; the general encoder for anything unusual."""
-    for value in fields.values():
-        if type(value) not in _PLAIN:
-            return cbor.encode(dict(fields))
-        if type(value) is int and not -(1 << 63) <= value < 1 << 63:
-            raise InputRefused("a number needs more than 64 bits", code="ENTRY_FIELD")
-    return cbor2.dumps(dict(fields), canonical=True)
+    """Canonical CBOR of a flat map of plain scalars: with its keys in order, the encoder's plain mode is canonical."""
+    names = tuple(fields)
+    order = _order(names)
+    return cbor2.dumps(fields if names == order else {name: fields[name] for name in order})
 
 
 # Canonical order of a leaf's keys: shorter first, then by letter (RFC 8949 section 4.2.1, text keys under 24 letters).
@@ -186,6 +210,7 @@ def encode(prepared: Prepared, seq: int, time_ns: int, pair_seq: int) -> bytes:
 
     Raises:
         InputRefused: longer than `LEAF_BYTES_MAX`.
+        ValueError: text that is not Unicode.
     """
     leaf = b"".join(
         (
@@ -194,7 +219,7 @@ def encode(prepared: Prepared, seq: int, time_ns: int, pair_seq: int) -> bytes:
             _K["kind"], _text(prepared.kind),
             _K["peer"], _text(prepared.peer),
             _K["phase"], _text(prepared.phase),
-            _K["public"], prepared.public,
+            _K["public"], _flat(prepared.public),
             _SCHEMA_FIELD,
             _K["sealed"], b"\x58\x20" + hashlib.sha256(prepared.sealed).digest() if prepared.sealed else b"\x40",
             _K["time_ns"], _number(time_ns),
@@ -208,7 +233,6 @@ def encode(prepared: Prepared, seq: int, time_ns: int, pair_seq: int) -> bytes:
     return leaf
 
 
-_KINDS: Final = {(name, phase.value): kind for (name, phase), kind in KINDS.items()}
 _PEER_LETTERS_MAX: Final = 64
 
 
@@ -220,26 +244,21 @@ def judge_prepared(prepared: Prepared) -> None:
     Raises:
         Malformed: it does not.
     """
-    kind = _KINDS.get((prepared.kind, prepared.phase))
-    if kind is None:
+    shape = _SHAPES.get((prepared.kind, prepared.phase))
+    if shape is None:
         raise Malformed("kind", "no such kind of entry in this phase")
     if prepared.retention not in RETENTION_NS:
         raise Malformed("retention", "no such class")
     if type(prepared.peer) is not str or len(prepared.peer) > _PEER_LETTERS_MAX:
         raise Malformed("peer", "not a state")
-    shape = _shape(kind)
-    try:
-        public = cbor2.loads(prepared.public)
-        again = cbor2.dumps(public, canonical=True)
-    except Exception:
-        raise Malformed("public", "not CBOR") from None
-    if again != prepared.public or type(public) is not dict:
-        raise Malformed("public", "not a canonical map")
-    if not shape.mandatory <= public.keys() or not shape.allowed >= public.keys():
+    public = prepared.public
+    if type(public) is not dict or not shape.mandatory <= public.keys() or not shape.allowed >= public.keys():
         raise Malformed("public", "not the kind's fields")
+    if not _PLAIN.issuperset(map(type, public.values())):
+        raise Malformed("public", "not a map of plain values")
     for value in public.values():
-        if type(value) not in _PLAIN or (type(value) is int and not -(1 << 64) <= value < 1 << 64):
-            raise Malformed("public", "not a map of plain values")
+        if type(value) is int and not -(1 << 64) <= value < 1 << 64:
+            raise Malformed("public", "a number needs more than 64 bits")
     at = 1
     commitments = prepared.commitments
     for _, encoded_name, _, _ in shape.fields:
@@ -249,7 +268,7 @@ def judge_prepared(prepared: Prepared) -> None:
         at = stop + 34
     if commitments[:1] != shape.head or len(commitments) != at:
         raise Malformed("commitments", "not the kind's commitments")
-    if type(prepared.sealed) is not bytes or bool(prepared.sealed) != kind.is_sealed:
+    if type(prepared.sealed) is not bytes or bool(prepared.sealed) != shape.kind.is_sealed:
         raise Malformed("sealed", "not the kind's payload")
 
 

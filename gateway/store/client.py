@@ -54,7 +54,7 @@ class WriterClient:
         if not self._units:
             loop.call_soon(self._send)
         self._units.append((pack(prepared, changes), done))
-        self._bytes += sum(len(entry.sealed) + len(entry.public) for entry in prepared)
+        self._bytes += sum(len(entry.sealed) + 1024 for entry in prepared)
         if len(self._units) >= UNITS_MAX or self._bytes >= FRAME_BYTES:
             self._send()
         return await done

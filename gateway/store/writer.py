@@ -39,7 +39,6 @@ from gateway.errors import (
 from gateway.ipc.channel import error_of
 from gateway.ipc.server import error_parts
 from gateway.ports import Clock
-from gateway.primitives import cbor
 from gateway.store import db as database
 from gateway.store.changes import CHANGES
 from gateway.store.lock import LockRecord
@@ -543,7 +542,7 @@ class _Stored:
 
 def _plain(kind: str, public: Mapping[str, Any]) -> Prepared:
     """One of the writer's own entries: no secret fields, no peer."""
-    return Prepared(kind, "event", "", "3y", cbor.encode(public), b"\xa0", b"")
+    return Prepared(kind, "event", "", "3y", dict(public), b"\xa0", b"")
 
 
 def _end_process(why: str) -> NoReturn:

@@ -28,7 +28,6 @@ from gateway.errors import (
     RequestReused,
 )
 from gateway.ipc import Channel
-from gateway.primitives import cbor
 from gateway.store import db as database
 from gateway.store import writer
 from gateway.store.client import WriterClient
@@ -87,17 +86,18 @@ def reader(config: WriterConfig) -> Iterator[Reader]:
     opened.close()
 
 
-PUBLIC = cbor.decode(
-    leaf.prepare(ask(0, Phase.INTENT), bytes(32), seal.Sealer(recipients(), bytes(32))).public
-)
+PUBLIC = dict(ask(0, Phase.INTENT).public)
 SPOILED: tuple[dict[str, Any], ...] = (
-    {"public": b"\xa0"},
-    {"public": b"\xff"},
-    {"public": b"nothing"},
-    {"public": cbor.encode(PUBLIC | {"surname": "MARTA"})},
-    {"public": cbor.encode(PUBLIC | {"class": [8]})},
-    {"public": cbor.encode(PUBLIC) + b"\x00"},
-    {"public": b"\xb8" + bytes((len(PUBLIC),)) + cbor.encode(PUBLIC)[1:]},
+    {"public": {}},
+    {"public": []},
+    {"public": PUBLIC | {"surname": "MARTA"}},
+    {"public": PUBLIC | {7: "x"}},
+    {"public": PUBLIC | {"class": [8]}},
+    {"public": PUBLIC | {"class": 8.0}},
+    {"public": PUBLIC | {"class": None}},
+    {"public": PUBLIC | {"class": 1 << 64}},
+    {"public": PUBLIC | {"basis": "\ud800"}},
+    {"public": PUBLIC | {"basis": "x" * 70_000}},
     {"commitments": b"\xa0"},
     {"commitments": b""},
     {"sealed": b""},
@@ -220,10 +220,10 @@ def test_a_unit_of_the_wrong_shape_is_its_callers_fault_alone(log: Log, reader: 
         Unit((), [("epoch.put", {"peer": "HND", "epoch": None, "expires_ns": 1})]),
         Unit((), [("epoch.put", {"peer": "HND", "epoch": "e", "expires_ns": 1 << 70})]),
         Unit((), [("cosignature.put", {"size": 0, "name": "n", "line": 5})]),
-        Unit([leaf.Prepared("gossip", "event", "", "3y", b"\xa0", b"\xa0", b"")], ()),
-        Unit([leaf.Prepared("filler", "event", "", "for ever", b"\xa0", b"\xa0", b"")], ()),
-        Unit([leaf.Prepared("filler", "event", "", "3y", bytes(70_000), b"\xa0", b"")], ()),
-        Unit([leaf.Prepared("filler", "event", 7, "3y", b"\xa0", b"\xa0", b"")], ()),  # type: ignore[arg-type]
+        Unit([leaf.Prepared("gossip", "event", "", "3y", {}, b"\xa0", b"")], ()),
+        Unit([leaf.Prepared("filler", "event", "", "for ever", {}, b"\xa0", b"")], ()),
+        Unit([leaf.Prepared("filler", "event", "", "3y", {"basis": "x"}, b"\xa0", b"")], ()),
+        Unit([leaf.Prepared("filler", "event", 7, "3y", {}, b"\xa0", b"")], ()),  # type: ignore[arg-type]
         *(Unit([dataclasses.replace(prepared(0), **spoiled)], ()) for spoiled in SPOILED),
     ]
     log.commit([*bad[:4], good, *bad[4:]])
