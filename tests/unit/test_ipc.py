@@ -11,6 +11,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from socket import AF_UNIX, SOCK_STREAM
+from socket import socket as unix
 from typing import Any
 
 import cbor2
@@ -64,25 +66,35 @@ async def calling(path: Path, *, wait_s: float = 0.2) -> AsyncIterator[Channel]:
         await asyncio.sleep(0.01)
 
 
-async def read(data: bytes) -> tuple[int, Any, Any]:
-    reader = asyncio.StreamReader()
-    reader.feed_data(data)
-    reader.feed_eof()
-    return await read_frame(reader)
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.Runner]:
+    """One event loop for all examples of a property."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def read(loop: asyncio.Runner, data: bytes) -> tuple[int, Any, Any]:
+    async def feed() -> tuple[int, Any, Any]:
+        reader = asyncio.StreamReader()
+        reader.feed_data(data)
+        reader.feed_eof()
+        return await read_frame(reader)
+
+    return loop.run(feed())
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 2**63), st.text(max_size=20) | st.none(), VALUES)
-def test_a_frame_reads_back(call_id: int, operation: str | None, argument: Any) -> None:
-    assert asyncio.run(read(frame([call_id, operation, argument]))) == (call_id, operation, argument)
+def test_a_frame_reads_back(loop: asyncio.Runner, call_id: int, operation: str | None, argument: Any) -> None:
+    assert read(loop, frame([call_id, operation, argument])) == (call_id, operation, argument)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_frame_or_refused(data: bytes) -> None:
+def test_any_bytes_are_a_frame_or_refused(loop: asyncio.Runner, data: bytes) -> None:
     try:
-        call_id, _, _ = asyncio.run(read(data))
+        call_id, _, _ = read(loop, data)
     except (asyncio.IncompleteReadError, ValueError, cbor2.CBORDecodeError):
         return
     assert isinstance(call_id, int)
@@ -90,17 +102,17 @@ def test_any_bytes_are_a_frame_or_refused(data: bytes) -> None:
 
 @settings(max_examples=500)
 @given(st.binary(max_size=200))
-def test_any_body_is_a_frame_or_refused(body: bytes) -> None:
+def test_any_body_is_a_frame_or_refused(loop: asyncio.Runner, body: bytes) -> None:
     try:
-        call_id, _, _ = asyncio.run(read(len(body).to_bytes(4, "big") + body))
+        call_id, _, _ = read(loop, len(body).to_bytes(4, "big") + body)
     except (ValueError, cbor2.CBORDecodeError):
         return
     assert isinstance(call_id, int)
 
 
-def test_a_frame_that_claims_too_much_is_refused_before_it_is_read() -> None:
+def test_a_frame_that_claims_too_much_is_refused_before_it_is_read(loop: asyncio.Runner) -> None:
     with pytest.raises(ValueError, match="frame too large"):
-        asyncio.run(read((FRAME_BYTES_MAX + 1).to_bytes(4, "big")))
+        read(loop, (FRAME_BYTES_MAX + 1).to_bytes(4, "big"))
 
 
 def test_a_frame_that_would_be_too_large_is_not_made() -> None:
@@ -109,9 +121,9 @@ def test_a_frame_that_would_be_too_large_is_not_made() -> None:
 
 
 @pytest.mark.parametrize("body", [[], [1, "op"], [1, "op", 2, 3], ["1", "op", 2], {"a": 1}, 7, None])
-def test_a_body_of_another_shape_is_refused(body: Any) -> None:
+def test_a_body_of_another_shape_is_refused(loop: asyncio.Runner, body: Any) -> None:
     with pytest.raises(ValueError, match="wrong shape"):
-        asyncio.run(read(frame(body)))
+        read(loop, frame(body))
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------
@@ -349,8 +361,8 @@ async def test_the_longest_path_serves(socket: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_a_socket_left_by_a_dead_process_is_replaced(socket: Path) -> None:
-    server = await serve(socket, echo)
-    server.close()
+    with unix(AF_UNIX, SOCK_STREAM) as dead:
+        dead.bind(str(socket))
     assert socket.exists()
     async with serving(socket), calling(socket) as channel:
         assert await channel.call("n", 1) == ["n", 1]
