@@ -34,7 +34,9 @@ from gateway.cli.report.record import (
     VerifyStep,
 )
 from gateway.clock import SystemClock
-from gateway.terms import ListId
+from gateway.federation import envelope
+from gateway.rpc.convert.peers import CHECK
+from gateway.terms import ListId, PeerId
 
 AGENCIES = {"PAN": "SNM", "HND": "INM", "UTO": "UBG"}
 NAMES = {"PAN": "Panama", "HND": "Honduras", "UTO": "Utopia"}
@@ -91,6 +93,14 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     return OK if record.ok else ERROR
+
+
+def _signed(body_bytes: int, *, reply: bool) -> int:
+    """Size of a message whose body has this size, with its header and signature (docs/protocol/envelope.md)."""
+    told = (CHECK, PeerId("HND"), PeerId("PAN"), bytes(32), SystemClock().now_ns(), bytes(32))
+    fields = envelope.reply_fields(*told, bytes(64)) if reply else envelope.request_fields(*told)
+    message = envelope.seal(fields, b"", lambda _: bytes(64))
+    return body_bytes + len(message.header) + len(message.signature)
 
 
 @dataclass
@@ -246,8 +256,9 @@ class Story:
                 time.sleep(0.05)
             ok = ok and len(calls) == 1
             if calls:
-                self.crossing = Crossing("HND", "PAN", 8, calls[0]["in"], calls[0]["out"], self.crossing.table_entries)
-                self.wire.append(OnTheWire("one check of one traveller, HND to PAN", calls[0]["in"], calls[0]["out"]))
+                there, back = _signed(calls[0]["in"], reply=False), _signed(calls[0]["out"], reply=True)
+                self.crossing = Crossing("HND", "PAN", 8, there, back, self.crossing.table_entries)
+                self.wire.append(OnTheWire("one check of one traveller, HND to PAN, signed", there, back))
             return f"{got.get('outcome')} (exit {ran.code}, {ran.seconds * 1000:.0f} ms with everything)", ok
 
         self.step(
