@@ -11,6 +11,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -25,7 +27,9 @@ from gateway.audit.leaf import Leaf
 from gateway.cli.acts.nodes import Nodes, Ran, limen, must
 from gateway.store.reader import Reader
 from gateway.terms import ListId, PeerId
-from tests.region import LOOPBACK, Proxy, proxied, wait_for
+from tests.region import LOOPBACK, Proxy, proxied, wait_for, wait_for_port_file
+
+ROOT = Path(__file__).resolve().parents[2]
 
 AGENCIES = {"PAN": "SNM", "HND": "INM", "UTO": "UBG"}
 
@@ -264,3 +268,51 @@ def running(
 def owners(ran: Ran) -> Sequence[PeerId]:
     """Whose entries an answer shows."""
     return [PeerId(hit["owner"]) for hit in ran.json["hits"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Liar:
+    """A hostile owner in a state's place (`tests.support.hostile_owner`)."""
+
+    folder: Path
+
+    def feel(self, mood: str) -> None:
+        """How it answers from now on."""
+        (self.folder / "mood").write_text(mood, "ascii")
+
+    def seen(self) -> list[dict[str, str]]:
+        """Every check that reached it, as it came over the wire: header, signature and body in hex."""
+        file = self.folder / "seen"
+        return [json.loads(line) for line in file.read_text("ascii").splitlines()] if file.exists() else []
+
+
+@contextlib.contextmanager
+def replaced(states: States, state: str, *, asked_by: str) -> Iterator[Liar]:
+    """A liar with the state's own keys stands behind the state's address meanwhile."""
+    folder = states.root / f"liar-{state}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    liar = Liar(folder)
+    liar.feel("honest")
+    proxy = states.proxies[state]
+    target = proxy.target
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.hostile_owner", str(states.folder(state)), str(folder)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'adapters'}"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        proxy.target = (LOOPBACK, wait_for_port_file(folder / "port", timeout_s=30, process=process))
+        proxy.cut()
+        states.whole(asked_by)
+        yield liar
+    finally:
+        process.terminate()
+        process.wait(20)
+        proxy.target = target
+        proxy.cut()
+        states.whole(asked_by)
