@@ -1,7 +1,7 @@
 """Answer a peer's check: policy, then log, then answer (rule 1).
 
-The walk is docs/flows/answer.md. The owner never learns whether anything was found: it evaluates blinded points, and the
-asker looks the result up in a table at home.
+The walk is docs/flows/answer.md. The owner never learns whether anything was found: it evaluates blinded points, and
+the asker looks the result up in a table at home.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from gateway.errors import (
     QuotaExhausted,
     RequestReused,
     VerificationFailed,
+    VersionMoved,
 )
 from gateway.people.origins import Origins, candidate_origins
 from gateway.people.person import Document, Person, could_be_child
@@ -55,6 +56,12 @@ KEY_SEALED_BYTES = 192
 
 HIT_SEALED_BYTES = 64
 """Room in an outcome's for one hit: a slot makes one at most."""
+
+WORDS_SEALED_BYTES = 1024
+"""Room in each for everything else: officer, case, justification, seeds."""
+
+FRAME_SEALED_BYTES = 160
+"""What names, salts and lengths of the five sealed fields take of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +182,9 @@ class _Leg:
     class_size: int
     leg_id: RequestId
     seeds: tuple[bytes, ...]
+    permit_expires_ns: int
+    """What the owner is told of the permit's end: the same to the nanosecond towards two owners, it would show them
+    that their legs are of one question (T12). So each leg's is earlier by a part of its own."""
     pair_seq: int = 0
     intent_seq: int = 0
     hits: list[Hit] = field(default_factory=list)
@@ -207,7 +217,7 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
             if isinstance(decision, Deny):
                 refused.append((owner, decision.reasons))
             else:
-                legs.append(_leg(inquiry, owner, list_id, decision, role, now, world))
+                legs.append(_leg(inquiry, officer, owner, list_id, decision, role, now, world))
     if refused:
         await world.uow.commit([_refused_entry(inquiry, officer, owner, reasons) for owner, reasons in refused])
     if not legs:
@@ -215,9 +225,14 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     # A replay has passed every gate again; now it may have its stored answer.
     stored = world.home.home_reply(inquiry.request_id)
     if stored is not None:
-        return _told(_stored(inquiry, stored), [leg.owner for leg in legs])
+        return _told(_still(_stored(inquiry, stored), refused, legs), [leg.owner for leg in legs])
 
-    committed = await world.uow.commit([_entry(leg, inquiry, officer, Phase.INTENT) for leg in legs])
+    try:
+        committed = await world.uow.commit(
+            [_entry(leg, inquiry, officer, Phase.INTENT) for leg in legs], [_expect(leg) for leg in legs]
+        )
+    except PeerSuspended as moved:
+        raise VersionMoved(str(moved)) from None
     for leg, seq, pair_seq in zip(legs, committed.seqs, committed.pair_seqs, strict=True):
         leg.intent_seq, leg.pair_seq = seq, pair_seq
 
@@ -248,6 +263,24 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     ticks = -(-elapsed // world.tick_ns)
     await world.clock.sleep_until(arrived_ns + ticks * world.tick_ns)
     return _told(answer, [leg.owner for leg in legs])
+
+
+def _expect(leg: _Leg) -> ports.Change:
+    """Decide again at the moment of sending (T5): the writer compares inside the commit that comes before it."""
+    return ports.Change(
+        "expect",
+        {"baseline": leg.permit.baseline, "national": leg.permit.national, "peer_active": leg.owner},
+    )
+
+
+def _still(answer: CheckAnswer, refused: Sequence[tuple[PeerId, tuple[str, ...]]], legs: Sequence[_Leg]) -> CheckAnswer:
+    """A stored answer as far as the gates of this moment let it be told: no hit of an owner that they stop."""
+    asked = {leg.owner for leg in legs}
+    return replace(
+        answer,
+        hits=tuple(hit for hit in answer.hits if hit.owner in asked),
+        refused=tuple(sorted({**dict(answer.refused), **dict(refused)}.items())),
+    )
 
 
 def _told(answer: CheckAnswer, asked: Sequence[PeerId]) -> CheckAnswer:
@@ -302,8 +335,28 @@ async def _may_ask(
     return Deny(tuple(sorted(reasons or {"role"}))), Role.OPERATOR
 
 
+def _judge_room(inquiry: Inquiry, officer: Officer, keys: Sequence[MatchKey], class_size: int, count: int) -> None:
+    """Refuse what the intent's sealed part has no room for. With every key, so that a guard never decides it (T4)."""
+    words = (officer.officer, inquiry.case_ref, inquiry.justification.open())
+    need = sum(len(word.encode()) for word in words) + sum(3 + len(key.input.open()) for key in keys)
+    need += FRAME_SEALED_BYTES + (batches.SEED_BYTES + 2) * count
+    if need > WORDS_SEALED_BYTES + KEY_SEALED_BYTES * class_size * count:
+        raise InputRefused(
+            "justification and names are too long for one question; shorten the justification or ask in parts",
+            field="justification",
+            code="LONG",
+        )
+
+
 def _leg(
-    inquiry: Inquiry, owner: PeerId, list_id: ListId, permit: Permit, role: Role, now: int, world: AskingWorld
+    inquiry: Inquiry,
+    officer: Officer,
+    owner: PeerId,
+    list_id: ListId,
+    permit: Permit,
+    role: Role,
+    now: int,
+    world: AskingWorld,
 ) -> _Leg:
     """Prepare one leg. The class comes from the keys before any guard looks at the person (PROTOCOL, cover leg)."""
     group = catalogue.group_of(inquiry.purpose)
@@ -329,8 +382,12 @@ def _leg(
         )
     class_size = batches.class_for(len(keys))
     count = max(1, -(-len(keys) // class_size))
+    _judge_room(inquiry, officer, [key for _, key in keys], class_size, count)
     today = datetime.fromtimestamp(now / 1e9, tz=UTC).date()
-    guards = {number: _guard(inquiry, traveller, owner, today) for number, traveller in enumerate(inquiry.travellers)}
+    # Only of travellers that have a key: their number is bounded by the class, and so is the room for the reasons.
+    asked = dict.fromkeys(number for number, _ in keys)
+    guards = {number: _guard(inquiry, inquiry.travellers[number], owner, today) for number in asked}
+    jitter_ns = int.from_bytes(world.chance.token(8), "big") % (max(0, permit.expires_ns - now) // 16 + 1)
     return _Leg(
         owner=owner,
         permit=permit,
@@ -343,6 +400,7 @@ def _leg(
         class_size=class_size,
         leg_id=RequestId(world.chance.token(16)),
         seeds=tuple(world.chance.token(32) for _ in range(count)),
+        permit_expires_ns=permit.expires_ns - jitter_ns,
     )
 
 
@@ -391,6 +449,7 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
         VerificationFailed,
         Malformed,
         NotFoundOrNotPermitted,
+        RequestReused,
         TimeoutError,
     ) as failure:
         # A batch whose proof fails is void as a whole: unreachable, never "nothing to report".
@@ -452,7 +511,7 @@ async def _one_batch(
         pair_seq=leg.pair_seq,
         baseline_digest=leg.permit.baseline,
         national_digest=leg.permit.national,
-        permit_expires_ns=leg.permit.expires_ns,
+        permit_expires_ns=leg.permit_expires_ns,
     )
     reply = await world.peers.check(leg.owner, request, timeout_s=world.timeout_s)
     leg.request_hashes.append(reply.request_hash)
@@ -523,7 +582,7 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
         secret=secret,
         guard=guard,
         retention="30d",
-        sealed_bytes=1024 + room * leg.class_size * len(leg.seeds),
+        sealed_bytes=WORDS_SEALED_BYTES + room * leg.class_size * len(leg.seeds),
     )
 
 
