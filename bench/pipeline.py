@@ -1,9 +1,9 @@
 """E1: what the gateway's own steps cost a call, in bare echoes of the same run.
 
 Two servers in processes of their own, both grpc.aio on uvloop with mutual TLS 1.3, both asked by the same client in
-turn: one returns a reply of the right size at once, the other is the peers' listener. E1 leaves out what the figure leaves
-out, policy and cryptography: identity, limits, deadline, shape, metrics and the log line remain. E1.signed is the same
-with the envelope's signature verified and a reply signed in advance, for information.
+turn: one returns a reply of the right size at once, the other is the peers' listener. E1 leaves out what the figure
+leaves out, policy and cryptography; identity, limits, deadline, shape, metrics and the log line remain. E1.signed is
+the same with the envelope's signature verified and a reply signed in advance, for information.
 
 CPU is the run time of every thread of a server process (`schedstat`), so that gRPC's own threads count.
 """

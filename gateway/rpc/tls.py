@@ -1,21 +1,16 @@
 """Mutual TLS 1.3 on both ends of gRPC, and the transport's limits.
 
-gRPC's Python API has no setting for the lowest TLS version. Naming only a TLS 1.2 cipher suite that no certificate of
-ours can serve leaves TLS 1.3, whose suites are not subject to that list; every call is checked besides
-(`interceptors.tls_13`). The variable is read when the first credential is made, so it is set when this module loads.
+How TLS 1.2 is kept out: `gateway/rpc/__init__.py`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
 import grpc
 
 from gateway.federation.certificates import KeyPair
-
-os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-PSK-CHACHA20-POLY1305"
 
 METADATA_BYTES_MAX: Final = 8_192
 HANDSHAKE_MS: Final = 5_000

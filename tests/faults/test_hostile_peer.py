@@ -418,7 +418,7 @@ async def test_nobody_at_the_port_is_unreachable_at_once() -> None:
 
 async def test_another_member_at_the_peer_s_address_is_not_the_peer() -> None:
     # UTO listens where HND should: its certificate is a member's, its anchor is not HND's.
-    async with world.a_node(own_leaf=world.leaf("UTO")) as node, asking(node.port) as asker:
+    async with world.a_node(own_leaf=lambda: world.leaf("UTO")) as node, asking(node.port) as asker:
         await unreachable(asker)
         assert not node.seen
 

@@ -515,3 +515,35 @@ async def test_a_port_in_use_is_a_plain_sentence() -> None:
         )
         with pytest.raises(errors.ConfigRefused, match="in use"):
             await other.start(f"127.0.0.1:{node.port}")
+
+
+# -- Reload -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_member_that_joins_is_let_in_without_a_restart() -> None:
+    async with a_node(members=world.view(world.member("HND"), world.member("PAN"))) as node:
+        body = convert.encode_check_request(terms.a_check_request(asker=PeerId("UTO")))
+        theirs: dict[str, Any] = {"metadata": sealed(body, state="UTO"), "caller": world.leaf("UTO")}
+        assert (await refused(node, body, **theirs))[0] is grpc.StatusCode.UNAVAILABLE
+        node.members = world.view(world.member("HND"), world.member("PAN"), world.member("UTO"))
+        await call(node, body, **theirs)
+
+
+async def test_our_new_certificate_is_shown_from_the_next_handshake_on() -> None:
+    own = [world.leaf("HND", by="UTO")]
+    async with a_node(own_leaf=lambda: own[0]) as node:
+        assert (await refused(node))[0] is grpc.StatusCode.UNAVAILABLE
+        own[0] = world.leaf("HND")
+        await call(node)
+
+
+async def test_a_certificate_file_that_cannot_be_read_does_not_stop_the_listener() -> None:
+    def broken() -> KeyPair:
+        if node_is_up:
+            raise OSError("gone")
+        return world.leaf("HND")
+
+    node_is_up: list[bool] = []
+    async with a_node(own_leaf=broken) as node:
+        node_is_up.append(True)
+        await call(node)

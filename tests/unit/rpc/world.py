@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -244,7 +244,7 @@ async def a_node(
     members: FederationView | None = None,
     door: Door | None = None,
     suspended: set[str] | None = None,
-    own_leaf: KeyPair | None = None,
+    own_leaf: Callable[[], KeyPair] = lambda: leaf("HND"),
     port: int = 0,
 ) -> AsyncIterator[Node]:
     """HND's peer listener on the loopback."""
@@ -256,7 +256,7 @@ async def a_node(
         state=HND,
         view=lambda: now_in_force[0],
         handlers=peer_handlers(door, sender=sender("HND"), keys=Keys("HND"), clock=clock),
-        leaf=lambda: own_leaf or leaf("HND"),
+        leaf=own_leaf,
         clock=clock,
         observe=seen.append,
         limits=limits,
