@@ -49,18 +49,20 @@ def run(args: argparse.Namespace) -> int:
 def as_json(reading: mrz.Reading) -> dict[str, Any]:
     """The promised document (SURFACE, JSON shapes). What could not be read is null."""
     birth = reading.birth.open()
+    # An empty field of a zone that could be read is empty; of one that could not, unknown.
+    empty = "" if reading.format else None
     return {
         "format": reading.format or None,
-        "surname": reading.surname.open() or None,
-        "given_names": reading.given_names.open() or None,
-        "document_code": reading.document_code or None,
-        "document_number": reading.document_number.open() or None,
-        "issuer": reading.issuer or None,
-        "nationality": reading.nationality or None,
+        "surname": reading.surname.open() or empty,
+        "given_names": reading.given_names.open() or empty,
+        "document_code": reading.document_code or empty,
+        "document_number": reading.document_number.open() or empty,
+        "issuer": reading.issuer or empty,
+        "nationality": reading.nationality or empty,
         "birth_date": {"value": birth.iso, "precision": birth.precision.value},
         "sex": reading.sex.value if reading.format else None,
         "expiry_date": reading.expiry.iso,
-        "optional": reading.optional.open() or None,
+        "optional": reading.optional.open() or empty,
         "truncated": reading.truncated,
         "checks": reading.checks,
         "valid": reading.valid,
