@@ -238,7 +238,6 @@ class PeerLimits:
     calls_per_s: int = _setting(50, _whole(1, 10**5), "calls a second, on average")
     burst: int = _setting(100, _whole(1, 10**6), "calls at once above the average")
     concurrent: int = _setting(32, _whole(1, 1000), "calls in progress")
-    message_bytes_max: int = _setting(1 << 20, _whole(1 << 16, 1 << 26, "bytes"), "one message")
     errors_per_minute: int = _setting(120, _whole(1, 10**5), "refusals a minute before calls are cut unread")
 
 

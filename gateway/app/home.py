@@ -146,6 +146,8 @@ class HomeDesk:
             chance=node.chance,
             timeout_s=settings.peers.check_timeout_ms / 1000,
             tick_ns=settings.ticks.answer_tick_ms * 1_000_000,
+            checks_per_day=settings.quotas.officer_checks_per_day,
+            travellers_per_day=settings.quotas.officer_travellers_per_day,
         )
 
     async def status(self, call: HomeCall) -> NodeStatus:

@@ -163,6 +163,8 @@ class AskingWorld:
     chance: ports.Chance
     timeout_s: float = 2.0
     tick_ns: int = 10_000_000
+    checks_per_day: int = 2_000
+    travellers_per_day: int = 20_000
 
 
 @dataclass(slots=True)
@@ -201,6 +203,7 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
 
     Raises:
         PolicyDenied: every owner was refused by the rules (in the log).
+        QuotaExhausted: the officer's allowance of the day is used up; nothing was asked.
         InputRefused: a traveller has nothing that can be asked about.
         AuditUnavailable: nothing was asked, or nothing may be told.
     """
@@ -229,7 +232,8 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
 
     try:
         committed = await world.uow.commit(
-            [_entry(leg, inquiry, officer, Phase.INTENT) for leg in legs], [_expect(leg) for leg in legs]
+            [_entry(leg, inquiry, officer, Phase.INTENT) for leg in legs],
+            [*(_expect(leg) for leg in legs), *_charges(inquiry, officer, now, world)],
         )
     except PeerSuspended as moved:
         raise VersionMoved(str(moved)) from None
@@ -281,6 +285,27 @@ def _still(answer: CheckAnswer, refused: Sequence[tuple[PeerId, tuple[str, ...]]
         hits=tuple(hit for hit in answer.hits if hit.owner in asked),
         refused=tuple(sorted({**dict(answer.refused), **dict(refused)}.items())),
     )
+
+
+def _charges(inquiry: Inquiry, officer: Officer, now: int, world: AskingWorld) -> list[ports.Change]:
+    """The officer's own allowance: one login cannot try names all day. Charged before anything is asked."""
+    return [
+        ports.Change(
+            "quota.charge",
+            {
+                "peer": f"officer/{officer.officer}",
+                "list": what,
+                "group": "",
+                "day": now // (24 * 3600 * 10**9),
+                "amount": amount,
+                "limit": limit,
+            },
+        )
+        for what, amount, limit in (
+            ("checks", 1, world.checks_per_day),
+            ("travellers", len(inquiry.travellers), world.travellers_per_day),
+        )
+    ]
 
 
 def _told(answer: CheckAnswer, asked: Sequence[PeerId]) -> CheckAnswer:

@@ -123,7 +123,7 @@ class SignedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a gateway says of itself (`Describe`, decision 15). `methods` are the paths of the peer methods it serves."""
+    """What a gateway says of itself (`Describe`, decision 15). `methods` are paths of the peer methods it serves."""
 
     state: PeerId
     release: str
