@@ -6,6 +6,7 @@ The server judges the peer's uid (SO_PEERCRED) and takes at most `FRAME_BYTES_MA
 """
 
 from gateway.ipc.channel import Channel, Gone
-from gateway.ipc.server import FRAME_BYTES_MAX, serve
+from gateway.ipc.frames import FRAME_BYTES_MAX
+from gateway.ipc.server import Server, serve
 
-__all__ = ["FRAME_BYTES_MAX", "Channel", "Gone", "serve"]
+__all__ = ["FRAME_BYTES_MAX", "Channel", "Gone", "Server", "serve"]

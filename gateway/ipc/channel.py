@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from pathlib import Path
-from typing import Any
-
-import cbor2
+from typing import Any, cast
 
 from gateway import errors
 from gateway.errors import GatewayError
-from gateway.ipc.server import frame, read_frame
+from gateway.ipc.frames import Frames, frame
 
 
 class Gone(Exception):
@@ -32,9 +30,7 @@ class Channel:
         self._path = path
         self._wait_s = wait_s
         self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._writer: asyncio.StreamWriter | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._link: _Link | None = None
         self._connecting = asyncio.Lock()
 
     async def call(self, operation: str, argument: Any, *, timeout_s: float = 10.0) -> Any:
@@ -44,67 +40,81 @@ class Channel:
             GatewayError: the other process refused, as the class of the catalogue it named.
             Gone: no answer.
         """
-        writer = await self._connected()
+        link = self._link
+        if link is None or link.transport.is_closing():
+            link = await self._connected()
+        loop = asyncio.get_running_loop()
         call_id = next(self._ids)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[call_id] = future
+        future: asyncio.Future[Any] = loop.create_future()
+        link.transport.write(frame([call_id, operation, argument]))
+        link.waiting[call_id] = future
+        timer = loop.call_later(timeout_s, _late, future, f"{self._path.name}: {operation}")
         try:
-            writer.write(frame([call_id, operation, argument]))
-            await writer.drain()
-            return await asyncio.wait_for(future, timeout_s)
-        except (ConnectionError, TimeoutError, RuntimeError) as cause:
-            raise Gone(f"{self._path.name}: {operation}") from cause
+            return await future
         finally:
-            self._waiting.pop(call_id, None)
+            timer.cancel()
+            link.waiting.pop(call_id, None)
 
     async def close(self) -> None:
         """Drop the connection; waiting calls end as `Gone`."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
+        link, self._link = self._link, None
+        if link is not None:
+            link.transport.abort()
 
-    async def _connected(self) -> asyncio.StreamWriter:
-        if self._writer is not None and not self._writer.is_closing():
-            return self._writer
+    async def _connected(self) -> _Link:
         async with self._connecting:
-            if self._writer is not None and not self._writer.is_closing():
-                return self._writer
-            until = asyncio.get_running_loop().time() + self._wait_s
+            if self._link is not None and not self._link.transport.is_closing():
+                return self._link
+            loop = asyncio.get_running_loop()
+            until = loop.time() + self._wait_s
             while True:
                 try:
-                    reader, writer = await asyncio.open_unix_connection(str(self._path))
+                    _, link = await loop.create_unix_connection(lambda: _Link(self._path.name), str(self._path))
                     break
                 except OSError as cause:
-                    if asyncio.get_running_loop().time() >= until:
+                    if loop.time() >= until:
                         raise Gone(f"{self._path.name}: no process") from cause
                     await asyncio.sleep(0.02)
-            self._writer = writer
-            self._reading = asyncio.create_task(self._read(reader, writer))
-            return writer
+            self._link = link
+            return link
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+class _Link(asyncio.Protocol):
+    """An open connection and the calls that wait for an answer on it."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._frames = Frames()
+        self.waiting: dict[int, asyncio.Future[Any]] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
         try:
-            while True:
-                call_id, reason, value = await read_frame(reader)
-                future = self._waiting.get(call_id)
+            for call_id, reason, value in self._frames.feed(data):
+                future = self.waiting.get(call_id)
                 if future is None or future.done():
                     continue
                 if reason is None:
                     future.set_result(value)
                 else:
                     future.set_exception(error_of(reason, value))
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError, cbor2.CBORDecodeError):
-            pass
-        finally:
-            writer.close()
-            if self._writer is writer:
-                self._writer = None
-                for future in self._waiting.values():
-                    if not future.done():
-                        future.set_exception(Gone(f"{self._path.name}: connection lost"))
+        except (ValueError, LookupError, TypeError):
+            # Not what a process of ours says.
+            self.transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(Gone(f"{self._name}: connection lost"))
+
+
+def _late(future: asyncio.Future[Any], what: str) -> None:
+    if not future.done():
+        future.set_exception(Gone(f"{what}: no answer in time"))
 
 
 def error_of(reason: str, details: Any) -> GatewayError:

@@ -8,14 +8,10 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
-
-import cbor2
+from typing import Any, Final, Self, cast
 
 from gateway.errors import GatewayError
-
-FRAME_BYTES_MAX: Final = 64 << 20
-"""Largest frame, bytes: a table's build batch or a watchlist file with room to spare."""
+from gateway.ipc.frames import Frames, frame
 
 PATH_BYTES_MAX: Final = 107
 """Longest socket path Linux takes, bytes (unix(7), sun_path without its terminator)."""
@@ -23,7 +19,31 @@ PATH_BYTES_MAX: Final = 107
 Handler = Callable[[str, Any], Awaitable[Any]]
 
 
-async def serve(path: Path, handler: Handler, *, uid: int | None = None) -> asyncio.Server:
+class Server:
+    """A listening socket and its connections. As a context it ends both."""
+
+    def __init__(self, listening: asyncio.AbstractServer, connections: set[_Connection]) -> None:
+        self._listening = listening
+        self._connections = connections
+
+    def close(self) -> None:
+        """Take no more connections; those there are go on."""
+        self._listening.close()
+
+    def cut(self) -> None:
+        """End every connection once what was written to it has left."""
+        for connection in self._connections:
+            connection.transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+        self.cut()
+
+
+async def serve(path: Path, handler: Handler, *, uid: int | None = None) -> Server:
     """Listen on `path` (mode 0600) and answer each frame with `handler(operation, argument)`.
 
     Calls of one connection run concurrently. A `GatewayError` travels back by its reason; any other exception becomes
@@ -36,46 +56,70 @@ async def serve(path: Path, handler: Handler, *, uid: int | None = None) -> asyn
         raise ValueError(f"socket path has more than {PATH_BYTES_MAX} bytes; choose a shorter run directory")
     allowed = os.getuid() if uid is None else uid
     path.unlink(missing_ok=True)
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if _peer_uid(writer) != allowed:
-            writer.close()
-            return
-        running: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                call_id, operation, argument = await read_frame(reader)
-                task = asyncio.create_task(_answer(handler, writer, call_id, operation, argument))
-                running.add(task)
-                task.add_done_callback(running.discard)
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError, cbor2.CBORDecodeError):
-            pass
-        except asyncio.CancelledError:
-            # The process ends. Python 3.11's streams would report the cancellation as an error of the connection.
-            pass
-        finally:
-            writer.close()
-
+    loop = asyncio.get_running_loop()
+    connections: set[_Connection] = set()
     old = os.umask(0o177)
     try:
-        return await asyncio.start_unix_server(connected, path=str(path))
+        listening = await loop.create_unix_server(
+            lambda: _Connection(handler, allowed, connections, loop), path=str(path)
+        )
     finally:
         os.umask(old)
+    return Server(listening, connections)
 
 
-async def _answer(handler: Handler, writer: asyncio.StreamWriter, call_id: int, operation: str, argument: Any) -> None:
-    try:
-        reply = [call_id, None, await handler(operation, argument)]
-    except GatewayError as error:
-        reply = [call_id, error.row.reason, _details(error)]
-    except Exception as error:
-        asyncio.get_running_loop().call_exception_handler({"message": f"ipc {operation}", "exception": error})
-        reply = [call_id, "INTERNAL", [type(error).__name__]]
-    try:
-        writer.write(frame(reply))
-        await writer.drain()
-    except (ConnectionError, RuntimeError):
-        pass
+class _Connection(asyncio.Protocol):
+    """One caller's connection.
+
+    A protocol and no stream: a node's every check comes through here six times, and a stream's reader costs as much as
+    the frame it reads.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(
+        self, handler: Handler, allowed: int, connections: set[_Connection], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._handler = handler
+        self._allowed = allowed
+        self._connections = connections
+        self._loop = loop
+        self._frames = Frames()
+        # The loop itself holds tasks only weakly.
+        self._running: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        if _peer_uid(self.transport) != self._allowed:
+            self.transport.abort()
+            return
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self not in self._connections:
+            return
+        try:
+            for call_id, operation, argument in self._frames.feed(data):
+                task = self._loop.create_task(self._answer(call_id, operation, argument))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+        except ValueError:
+            self._connections.discard(self)
+            self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connections.discard(self)
+
+    async def _answer(self, call_id: int, operation: str, argument: Any) -> None:
+        try:
+            reply = frame([call_id, None, await self._handler(operation, argument)])
+        except GatewayError as error:
+            reply = frame([call_id, *error_parts(error)])
+        except Exception as error:
+            self._loop.call_exception_handler({"message": f"ipc {operation}", "exception": error})
+            reply = frame([call_id, "INTERNAL", [type(error).__name__]])
+        if not self.transport.is_closing():
+            self.transport.write(reply)
 
 
 def error_parts(error: GatewayError) -> tuple[str, list[Any]]:
@@ -94,26 +138,7 @@ def _details(error: GatewayError) -> list[Any]:
     return [str(error)]
 
 
-def _peer_uid(writer: asyncio.StreamWriter) -> int:
-    sock: socket.socket = writer.get_extra_info("socket")
+def _peer_uid(transport: asyncio.Transport) -> int:
+    sock: socket.socket = transport.get_extra_info("socket")
     _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     return int(uid)
-
-
-def frame(body: Any) -> bytes:
-    """One frame. Raises ValueError above `FRAME_BYTES_MAX`."""
-    data = cbor2.dumps(body)
-    if len(data) > FRAME_BYTES_MAX:
-        raise ValueError("frame too large")
-    return len(data).to_bytes(4, "big") + data
-
-
-async def read_frame(reader: asyncio.StreamReader) -> tuple[int, Any, Any]:
-    """Read one frame. Raises ValueError on a size or shape that is not ours."""
-    size = int.from_bytes(await reader.readexactly(4), "big")
-    if size > FRAME_BYTES_MAX:
-        raise ValueError("frame too large")
-    body = cbor2.loads(await reader.readexactly(size))
-    if not (isinstance(body, list) and len(body) == 3 and isinstance(body[0], int)):
-        raise ValueError("frame has the wrong shape")
-    return body[0], body[1], body[2]

@@ -610,7 +610,7 @@ class Writer:
         self._note: bytes = b""
         self._note_size = 0
         self._tasks: list[asyncio.Task[None]] = []
-        self._server: asyncio.Server | None = None
+        self._server: ipc.Server | None = None
         self.last_fault = ""
 
     async def start(self) -> None:
@@ -637,6 +637,8 @@ class Writer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server is not None:
+            self._server.cut()
         self._log.commit([Unit([_plain("node.stopped", {})], ())])
         self._log.close()
 
