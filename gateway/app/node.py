@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -10,6 +11,7 @@ from gateway import ports
 from gateway.app import faults, federation, parts
 from gateway.app.door import Door
 from gateway.app.home import AuditDesk, HomeDesk
+from gateway.app.refusals import Refusals
 from gateway.app.watch import Watched
 from gateway.audit.entry import Entry, Phase
 from gateway.clock import SystemClock
@@ -36,6 +38,7 @@ from gateway.rpc.server import PeerServer, peer_handlers
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
 from gateway.telemetry.observe import Telemetry
+from gateway.terms.call import CallSeen
 from gateway.terms.ids import OfficerId, PeerId
 from gateway.web.metrics import MetricsDoor
 from gateway.workers.pool import Pool
@@ -78,6 +81,7 @@ class Node:
         self.clock = clock
         self.reader = reader
         self.telemetry = telemetry
+        self.refusals = Refusals()
         self.keys = KeysClient(settings.socket("keys"))
         self.uow = faults.writer_client(settings, "gateway")
         self.chance = parts.SystemChance()
@@ -234,7 +238,7 @@ class Node:
             handlers=peer_handlers(door, sender=self.sender, keys=self.keys, clock=self.clock),
             leaf=lambda: self.leaf("gateway"),
             clock=self.clock,
-            observe=self.telemetry.seen,
+            observe=self._peer_call,
             limits=limits,
             ready=self.is_ready,
             is_suspended=self.reader.is_suspended,
@@ -276,6 +280,7 @@ class Node:
             (WATCH_S, self._watch),
             (float(settings.ticks.fetch_s), self._fetch),
             (float(settings.ticks.cosign_s), self._collect),
+            (float(settings.ticks.checkpoint_s), self._enter_refusals),
         ):
             self._timers.append(asyncio.create_task(self._every(every_s, job)))
 
@@ -289,11 +294,20 @@ class Node:
         await asyncio.gather(*(door.drain(grace) for door in (self.peer_server, self.home_server, self.audit_server)))
         await self.metrics.stop()
         await self.peers.close()
+        with contextlib.suppress(GatewayError):
+            await self.refusals.enter(self.uow)
         await self.uow.close()
         await self.keys.close()
         self.compute.close()
         self.reader.close()
         self.telemetry.close()
+
+    def _peer_call(self, call: CallSeen) -> None:
+        self.telemetry.seen(call)
+        self.refusals.seen(call)
+
+    async def _enter_refusals(self) -> None:
+        await self.refusals.enter(self.uow)
 
     async def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -136,6 +136,21 @@ def test_a_question_that_is_none_is_refused_unread(states: States, asker: Asker,
     assert asker.used() == before and answered(states, start) == []
 
 
+def test_what_was_refused_unread_is_counted_in_the_log(states: States, asker: Asker) -> None:
+    start = states.size("PAN")
+    messages = [asker.sign(b"", method=convert.DESCRIBE)] * 30
+    assert {one.reason for one in asker.send_all(messages, method=convert.DESCRIBE, metadata=())} == {"NOT_IDENTIFIED"}
+
+    def found() -> list[int]:
+        entries = states.leaves("PAN", start, "call.refused")
+        said = [(leaf.peer, leaf.public["reason"], leaf.public["method"], leaf.public["count"]) for leaf in entries]
+        return [int(n) for *what, n in said if what == ["UTO", "NOT_IDENTIFIED", convert.DESCRIBE.rpartition(".")[2]]]
+
+    states.until(lambda: sum(found()) == 30, "30 refusals are counted")
+    # Together, not one by one: a flood does not fill the log.
+    assert len(found()) <= 3
+
+
 GATED: dict[str, tuple[dict[str, Any], str]] = {
     "another epoch": ({"epoch": "20200101-00000000"}, "EPOCH_REFUSED"),
     "another group's key": ({"group": "DOCUMENT"}, "POLICY_DENIED"),
