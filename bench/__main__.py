@@ -15,6 +15,7 @@ import json
 import os
 import pkgutil
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,9 +48,12 @@ def wanted(row_id: str, only: str | None) -> bool:
 
 
 def may_make(module: ModuleType, only: str | None) -> bool:
-    """False where the module says which rows it makes and none is wanted."""
+    """False where the module says which rows it makes and none is wanted, or where the id stands nowhere in it."""
     ids: Sequence[str] | None = getattr(module, "IDS", None)
-    return ids is None or any(wanted(row_id, only) for row_id in ids)
+    if ids is not None:
+        return any(wanted(row_id, only) for row_id in ids)
+    head = (only or "").partition(".")[0]
+    return re.search(rf"\b{re.escape(head)}\b", Path(str(module.__file__)).read_text("utf-8")) is not None
 
 
 def lines_of(made: Sequence[Row]) -> dict[str, str]:
