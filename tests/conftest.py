@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 settings.register_profile("limen", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("limen")
 
+# gRPC's C core writes to stderr when a peer goes away, which many tests make it do.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("extra"):
