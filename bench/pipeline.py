@@ -1,11 +1,9 @@
 """E1: what the gateway's own steps cost a call, in bare echoes of the same run.
 
-Two servers in processes of their own, both grpc.aio on uvloop with mutual TLS 1.3, both asked by the same client in
-turn: one returns a reply of the right size at once, the other is the peers' listener. E1 leaves out what the figure
-leaves out, policy and cryptography; identity, limits, deadline, shape, metrics and the log line remain. E1.signed is
-the same with the envelope's signature verified and a reply signed in advance, for information.
-
-CPU is the run time of every thread of a server process (`schedstat`), so that gRPC's own threads count.
+The peers' listener and `bench.echo`'s server, each a process of its own on grpc.aio, uvloop and mutual TLS 1.3, are
+asked by one client in turn. E1 leaves out what the figure leaves out, policy and cryptography; identity, limits,
+deadline, shape, metrics and the log line remain. E1.signed is the same with the envelope's signature verified and a
+reply signed in advance, for information.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -26,12 +24,12 @@ from typing import Any
 import grpc
 import uvloop
 
+from bench import echo
 from gateway.federation import certificates, document, envelope
 from gateway.federation.certificates import KeyPair
 from gateway.federation.document import Document, Member, MessageKey, Status
 from gateway.federation.members import FederationView
 from gateway.primitives import ed25519
-from gateway.rpc import tls
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.peers import Sender
 from gateway.rpc.doors import CallContext
@@ -64,31 +62,32 @@ def run(smoke: bool) -> list[Row]:
 
 async def _measure(folder: Path, rounds: int, calls: int) -> list[Row]:
     world = World.make(folder)
-    cpu: dict[str, list[float]] = {kind: [] for kind in SERVERS}
-    single: dict[str, list[float]] = {kind: [] for kind in SERVERS}
+    kinds = ("echo", *SERVERS)
+    cpu: dict[str, list[float]] = {kind: [] for kind in kinds}
+    single: dict[str, list[float]] = {kind: [] for kind in kinds}
     async with contextlib.AsyncExitStack() as stack:
-        servers = {kind: await stack.enter_async_context(_server(kind, folder)) for kind in SERVERS}
-        asks = {kind: await stack.enter_async_context(_client(world, kind, servers[kind][1])) for kind in SERVERS}
+        bare = await stack.enter_async_context(echo.running(folder, CHANNELS))
+        servers = {"echo": (bare.pid, bare.ask)}
         for kind in SERVERS:
-            await _load(asks[kind], calls // 2)
+            servers[kind] = await stack.enter_async_context(_server(world, kind))
+        for _, ask in servers.values():
+            await echo.load(ask, calls // 2, CONCURRENT)
         for _ in range(rounds):
-            for kind in SERVERS:
-                pid = servers[kind][0]
-                before = _cpu_ns(pid)
-                await _load(asks[kind], calls)
-                cpu[kind].append((_cpu_ns(pid) - before) / calls)
-                single[kind].append(await _one_by_one(asks[kind], max(20, calls // 20)))
+            for kind, (pid, ask) in servers.items():
+                before = echo.cpu_ns([pid])
+                await echo.load(ask, calls, CONCURRENT)
+                cpu[kind].append((echo.cpu_ns([pid]) - before) / calls)
+                single[kind].append(median(await echo.load(ask, max(20, calls // 20), 1)))
     # Ratios within a round: what else the machine does in a round falls on both.
-    ratio = median(gateway / echo for gateway, echo in zip(cpu["steps"], cpu["echo"], strict=True))
-    signed = median(gateway / echo for gateway, echo in zip(cpu["signed"], cpu["echo"], strict=True))
-    waits = median(gateway / echo for gateway, echo in zip(single["steps"], single["echo"], strict=True))
-    echo_us = median(cpu["echo"]) / 1e3
-    against = f"bare grpc.aio + uvloop mTLS echo, same bytes, {echo_us:.0f} us of CPU a call"
+    ratio = median(gateway / one for gateway, one in zip(cpu["steps"], cpu["echo"], strict=True))
+    signed = median(gateway / one for gateway, one in zip(cpu["signed"], cpu["echo"], strict=True))
+    waits = median(gateway / one for gateway, one in zip(single["steps"], single["echo"], strict=True))
+    against = f"bare mTLS echo of 1 KB, {median(cpu['echo']) / 1e3:.0f} us of CPU a call"
     unit = "echoes of server CPU a call"
     return [
         _row("E1", ratio, unit, GOAL, against),
         _row("E1.signed", signed, f"{unit}, the envelope's signature verified", None, against),
-        _row("E1.p50", waits, "echo p50s at c=1", None, f"{median(single['echo']) / 1e3:.0f} us p50"),
+        _row("E1.p50", waits, "echo p50s at c=1", None, f"bare mTLS echo, p50 {median(single['echo']) / 1e3:.0f} us"),
     ]
 
 
@@ -207,29 +206,6 @@ class _Clock:
 # -- Servers ----------------------------------------------------------------------------------------------------------
 
 
-async def _serve_echo(world: World) -> int:
-    reply = _reply()
-
-    async def answer(body: bytes, context: Any) -> bytes:  # noqa: ANN401 (gRPC's context)
-        return reply
-
-    class Echo(grpc.GenericRpcHandler):
-        def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-            return handler
-
-    handler: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(answer)
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers((Echo(),))
-    leaf = world.leaf("HND")
-    credentials = grpc.ssl_server_credentials(
-        [(leaf.key_pem, leaf.certificate_pem)], world.anchor("PAN"), require_client_auth=True
-    )
-    port = server.add_secure_port("127.0.0.1:0", credentials)
-    await server.start()
-    _KEPT.append(server)
-    return int(port)
-
-
 class _Unsigned(PeerServer):
     """The peers' listener without its signature step: what E1 counts. It exists here alone."""
 
@@ -272,7 +248,6 @@ _KEPT: list[object] = []
 _REPLY: list[SignedMessage] = []
 
 SERVERS: dict[str, Callable[[World], Any]] = {
-    "echo": _serve_echo,
     "steps": lambda world: _serve_gateway(world, _Unsigned),
     "signed": lambda world: _serve_gateway(world, PeerServer),
 }
@@ -286,47 +261,34 @@ async def _until_told(kind: str, folder: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _server(kind: str, folder: Path) -> AsyncIterator[tuple[int, int]]:
-    """(process id, port)."""
+async def _server(world: World, kind: str) -> AsyncIterator[tuple[int, echo.Ask]]:
+    """(process id, one call) of a listener, asked over several open connections in turn."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.pipeline", kind, str(folder)],
+        [sys.executable, "-m", "bench.pipeline", kind, str(world.folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[1],
+        cwd=echo.ROOT,
     )
+    channels: list[grpc.aio.Channel] = []
     try:
         assert process.stdout is not None
-        line = await asyncio.to_thread(process.stdout.readline)
-        yield process.pid, int(line)
+        port = int(await asyncio.to_thread(process.stdout.readline))
+        channels = echo.connected(f"127.0.0.1:{port}", world.leaf("PAN"), world.anchor("HND"), CHANNELS)
+        yield process.pid, _asking(channels, signed=kind == "signed")
     finally:
+        for channel in channels:
+            await channel.close()
+        # The end of its standard input ends it.
         process.communicate()
 
 
-# -- The client -------------------------------------------------------------------------------------------------------
-
-
-Ask = Callable[[int], Any]
-
-
-@contextlib.asynccontextmanager
-async def _client(world: World, kind: str, port: int) -> AsyncIterator[Ask]:
-    """Asks over several open channels in turn."""
-    credentials = tls.channel_credentials(world.leaf("PAN"), world.anchor("HND"))
+def _asking(channels: Sequence[grpc.aio.Channel], *, signed: bool) -> echo.Ask:
     body = _request()
     sender = Sender(PeerId("PAN"), ed25519.public(_seed("PAN")), lambda: envelope.NO_CHECKPOINT)
-    channels = [
-        grpc.aio.secure_channel(
-            f"127.0.0.1:{port}",
-            credentials,
-            # Channels to one address would share one connection otherwise.
-            options=[*tls.channel_options(1 << 20), ("grpc.use_local_subchannel_pool", 1)],
-        )
-        for _ in range(CHANNELS)
-    ]
     methods: list[Any] = [channel.unary_unary(convert.CHECK) for channel in channels]
 
     def metadata() -> tuple[tuple[str, bytes], ...]:
-        if kind != "signed":
+        if not signed:
             return ()
         fields = sender.request(convert.CHECK, PeerId("HND"), time.time_ns())
         message = envelope.seal(fields, body, lambda data: ed25519.sign(_seed("PAN"), data))
@@ -334,45 +296,13 @@ async def _client(world: World, kind: str, port: int) -> AsyncIterator[Ask]:
 
     kept = [(time.monotonic(), metadata())]
 
-    def ask(number: int) -> Any:  # noqa: ANN401 (gRPC's call)
+    def ask(number: int) -> Any:
+        # A header is good for 30 s; one serves many calls, so that the client does not measure its own signing.
         if time.monotonic() - kept[0][0] > 10:
             kept[0] = (time.monotonic(), metadata())
         return methods[number % CHANNELS](body, timeout=10, metadata=kept[0][1])
 
-    try:
-        yield ask
-    finally:
-        for channel in channels:
-            await channel.close()
-
-
-async def _load(ask: Ask, calls: int) -> None:
-    left = iter(range(calls))
-
-    async def one(worker: int) -> None:
-        for _ in left:
-            await ask(worker)
-
-    await asyncio.gather(*(one(worker) for worker in range(CONCURRENT)))
-
-
-async def _one_by_one(ask: Ask, calls: int) -> float:
-    """The median time of a call alone, ns."""
-    took = []
-    for _ in range(calls):
-        began = time.perf_counter_ns()
-        await ask(0)
-        took.append(time.perf_counter_ns() - began)
-    return median(took)
-
-
-def _cpu_ns(pid: int) -> int:
-    """Run time of every thread of a process, ns."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            total += int((task / "schedstat").read_text().split()[0])
-    return total
+    return ask
 
 
 if __name__ == "__main__":
