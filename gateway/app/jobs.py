@@ -18,10 +18,12 @@ from gateway.primitives.lp import lp
 from gateway.rpc.convert.peers import Sender, manifest
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
-from gateway.terms.ids import EpochId, PeerId
+from gateway.terms.ids import EpochId, PeerId, PurposeGroup
 from gateway.terms.words import ListId
 from gateway.watchlist import entry as entries
 from gateway.watchlist.entry import ListEntry
+
+DAY_NS = 24 * 3600 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Book:
     def list_entries(self, list_id: ListId) -> Iterable[ListEntry]:
         """Live entries of our own list."""
         return (entries.decode(body) for body in self.reader.all(list_id))
+
+    def newest(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> tuple[int, bytes]:
+        """The newest manifest ever signed for the peer."""
+        held = self.reader.manifest(peer, list_id, group)
+        return (0, b"") if held is None else (held.version, held.message.body)
 
 
 async def run(settings: Config, ready: Callable[[], None]) -> None:
@@ -113,6 +120,8 @@ def due(settings: Config, reader: Reader, now_ns: int) -> str:
             *(repr(reader.policy_sequence(layer)) for layer in ("baseline", "national")),
             ",".join(reader.suspended()),
             *(peer for peer, _, expires_ns in reader.epochs() if expires_ns <= now_ns),
+            # An entry's last day ends at midnight, and its row leaves the tables then.
+            str(now_ns // DAY_NS),
         )
     )
     for list_id in ListId:

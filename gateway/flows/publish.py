@@ -48,6 +48,10 @@ class Book(Protocol):
     def list_entries(self, list_id: ListId) -> Iterable[ListEntry]:
         """Live entries of our own list."""
 
+    def newest(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> tuple[int, bytes]:
+        """Version and exact body of the newest manifest ever signed for the peer, also where its table is gone or was
+        never served; (0, b"") before the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishingWorld:
@@ -147,7 +151,10 @@ async def _publish_one(
     before = world.published.current(peer, list_id, group)
     if before is not None and before.manifest.source == source and before.manifest.expires_ns > now:
         return None
-    version = before.manifest.version + 1 if before is not None else 1
+    # Counted from what was signed, not from what is served: a crash between the two, or a peer that was withdrawn and
+    # admitted again, leaves a version that no other table may bear.
+    newest, newest_body = world.book.newest(peer, list_id, group)
+    version = newest + 1
 
     table_id = world.chance.token(16)
     sealed = await _sealed(scope, told, key_types, table_id, version, world)
@@ -163,7 +170,7 @@ async def _publish_one(
         chunk_bytes=CHUNK_BYTES,
         chunk_hashes=tables.chunk_hashes(blob, CHUNK_BYTES),
         table_hash=hashlib.sha256(blob).digest(),
-        previous=hashlib.sha256(before.message.body).digest() if before is not None else bytes(32),
+        previous=hashlib.sha256(newest_body).digest() if newest else bytes(32),
         made_ns=now,
         expires_ns=epoch_expires,
         transfer_basis=permit.transfer_basis,
@@ -337,7 +344,9 @@ async def receive(owner: PeerId, purpose: Purpose, list_id: ListId, world: Recei
             blob += chunk
         if hashlib.sha256(blob).digest() != manifest.table_hash:
             raise VerificationFailed("table", "the hash differs from the manifest's")
-        tables.TableView(bytes(blob))
+        view = tables.TableView(bytes(blob))
+        if (view.version, len(view)) != (manifest.version, manifest.padded_count):
+            raise VerificationFailed("table", "version or size is not the manifest's")
     except VerificationFailed as fault:
         await world.uow.commit([_received(manifest, signed.message, owner, fault.step)])
         raise

@@ -127,21 +127,26 @@ def _entry_withdraw(db: sqlite3.Connection, a: Args) -> None:
 
 
 def _manifest_put(db: sqlite3.Connection, a: Args) -> None:
-    """{peer, list, group, epoch, version, body, header, signature}: a table made for a peer. Versions rise."""
+    """{peer, list, group, epoch, version, body, header, signature}: a table made for a peer. Versions rise; the same
+    manifest again changes nothing."""
     _rising(db, "manifest", "peer", a)
 
 
 def _copy_put(db: sqlite3.Connection, a: Args) -> None:
-    """{owner, list, group, epoch, version, body, header, signature}: a table received from its owner. Versions rise."""
+    """{owner, list, group, epoch, version, body, header, signature}: a table received from its owner. Versions rise;
+    the same manifest again changes nothing: its table may have been lost between commit and file."""
     _rising(db, "copy", "owner", a)
 
 
 def _rising(db: sqlite3.Connection, table: str, who: str, a: Args) -> None:
     key = (a[who], a["list"], a["group"])
+    # SQLite takes the bare column from the row that has the maximum.
     row = db.execute(
-        f"SELECT max(version) FROM {table} WHERE {who} = ? AND list = ? AND grp = ?",
+        f"SELECT max(version), body FROM {table} WHERE {who} = ? AND list = ? AND grp = ?",
         key,
     ).fetchone()
+    if row == (a["version"], a["body"]):
+        return
     if row[0] is not None and a["version"] <= row[0]:
         raise VersionMoved(f"{table} of {a[who]}: version {row[0]} is already here")
     db.execute(

@@ -369,6 +369,8 @@ class MemoryStore:
 def _rising(table: dict[tuple[str, str, str], StoredManifest], other: str, a: Args) -> None:
     key = (other, a["list"], a["group"])
     held = table.get(key)
+    if held is not None and (held.version, held.message.body) == (a["version"], a["body"]):
+        return
     if held is not None and a["version"] <= held.version:
         raise VersionMoved(f"version {held.version} is already here")
     message = SignedMessage(a["body"], a["header"], a["signature"])

@@ -320,16 +320,18 @@ def test_list_entries_are_entered_altered_and_withdrawn(run: Run) -> None:
 )
 def test_manifests_versions_only_rise(run: Run, change: str, who: str, read: str) -> None:
     async def test(s: Store) -> None:
-        def put(version: int, other: str = "HND") -> Change:
+        def put(version: int, other: str = "HND", body: bytes = b"") -> Change:
             args = {
                 who: other, "list": "PERSONS", "group": "WATCH", "epoch": "e", "version": version,
-                "body": b"%d" % version, "header": b"h", "signature": b"s",
+                "body": body or b"%d" % version, "header": b"h", "signature": b"s",
             }  # fmt: skip
             return Change(change, args)
 
         await s.uow.commit([], [put(1), put(3), put(2, "UTO")])
-        with pytest.raises(VersionMoved):
-            await s.uow.commit([], [put(3)])
+        await s.uow.commit([], [put(3)])
+        for old in (put(3, body=b"another"), put(1), put(2)):
+            with pytest.raises(VersionMoved):
+                await s.uow.commit([], [old])
         found = getattr(s.reader, read)()
         assert [(m.other, m.version, m.message.body) for m in found] == [("HND", 3, b"3"), ("UTO", 2, b"2")]
 
