@@ -252,9 +252,9 @@ class Book:
     def is_suspended(self, peer: PeerId) -> bool:
         return self.store.is_suspended(peer)
 
-    def version(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> int:
+    def newest(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> tuple[int, bytes]:
         held = self.store.manifest(peer, list_id, group)
-        return 0 if held is None else held.version
+        return (0, b"") if held is None else (held.version, held.message.body)
 
     def list_entries(self, list_id: ListId) -> Iterable[ListEntry]:
         return [entries.decode(body) for body in self.store.all(list_id)]
@@ -286,6 +286,8 @@ class Line:
     """What the owner makes of its reply before it signs it: a hostile owner."""
     manifest: ports.SignedManifest | None = None
     """Shown instead of the manifest in force."""
+    table: bytes | None = None
+    """Served instead of the table made for the asker."""
     chunk: Callable[[bytes], bytes] = lambda chunk: chunk
     refusal: GatewayError | None = None
 
@@ -311,14 +313,17 @@ class Wire:
         reply = await self._call(peer, convert.GET_MANIFEST, convert.encode_manifest_request(asked), timeout_s)
         found = convert.manifest_reply(reply.body)
         owner = self._state.world[peer]
-        envelope.verify(
-            found.message,
-            method=envelope.MANIFEST,
-            sender=peer,
-            receiver=self._state.code,
-            keys=[owner.public["message"]],
-            now_ns=None,
-        )
+        try:
+            envelope.verify(
+                found.message,
+                method=envelope.MANIFEST,
+                sender=peer,
+                receiver=self._state.code,
+                keys=[owner.public["message"]],
+                now_ns=None,
+            )
+        except VerificationFailed as doubt:
+            raise PeerUnreachable(f"{peer}: {doubt}") from None
         return found
 
     async def chunk(self, peer: PeerId, manifest: Manifest, number: int, *, timeout_s: float) -> bytes:
@@ -571,18 +576,24 @@ class State:
                 return reply
         elif method == convert.GET_MANIFEST:
             wanted = convert.manifest_request(message.body)
-            found = line.manifest or self.published.current(peer, wanted.list_id, wanted.group)
+            found = self.published.current(peer, wanted.list_id, wanted.group)
             if found is None or found.manifest.expires_ns <= now:
                 raise NotFoundOrNotPermitted("no table")
+            if line.manifest is not None and wanted.list_id is ListId.PERSONS:
+                found = line.manifest
             body = convert.encode_manifest_reply(found.message)
         elif method == convert.GET_TABLE_CHUNK:
             piece = convert.chunk_request(message.body)
             current = self.published.current(peer, piece.scope.list_id, piece.scope.group)
             if current is None or piece.scope.peer != peer:
                 raise NotFoundOrNotPermitted("no table")
-            asked = dataclasses.replace(current.manifest, version=piece.version)
-            chunk = line.chunk(self.published.chunk(peer, asked, piece.number))
-            body = convert.encode_chunk_reply(piece, chunk)
+            size = current.manifest.chunk_bytes
+            if line.table is not None:
+                chunk = line.table[piece.number * size : (piece.number + 1) * size]
+            else:
+                asked = dataclasses.replace(current.manifest, version=piece.version)
+                chunk = self.published.chunk(peer, asked, piece.number)
+            body = convert.encode_chunk_reply(piece, line.chunk(chunk))
         else:
             try:
                 result: bytes | int = await witness.cosign(
@@ -602,20 +613,27 @@ class State:
         self.store.put_checkpoint(head.size, noted, head.digest)
         return noted
 
-    async def bend_table(self, peer: PeerId, bend: Callable[[bytes], bytes], list_id: ListId = ListId.PERSONS) -> None:
-        """A hostile owner: put another table, properly signed, in place of the one made for the peer."""
-        held = self.published.current(peer, list_id, _GROUP_OF[list_id])
+    async def bent(self, peer: PeerId, bend: Callable[[bytes], bytes]) -> tuple[ports.SignedManifest, bytes]:
+        """A table of persons for the peer as a hostile owner would make it: the next version, bent, properly signed."""
+        held = self.published.current(peer, ListId.PERSONS, WATCH_GROUP)
         assert held is not None
-        blob = bend(self.table(peer, list_id))
+        version = held.manifest.version + 1
+        blob = self.table(peer)
+        blob = bend(blob[:16] + version.to_bytes(8, "big") + blob[24:])
         size = held.manifest.chunk_bytes
         made = dataclasses.replace(
             held.manifest,
-            version=held.manifest.version + 1,
+            version=version,
             chunk_hashes=tuple(hashlib.sha256(blob[at : at + size]).digest() for at in range(0, len(blob), size)),
             table_hash=hashlib.sha256(blob).digest(),
             previous=hashlib.sha256(held.message.body).digest(),
         )
-        self.published.put(peer, await self.signed(made), blob)
+        return await self.signed(made), blob
+
+    async def bend_table(self, peer: PeerId, bend: Callable[[bytes], bytes]) -> None:
+        """Serve such a table from now on."""
+        line = self.world.line(peer, self.code)
+        line.manifest, line.table = await self.bent(peer, bend)
 
     async def signed(self, made: Manifest) -> ports.SignedManifest:
         body, fields = self.sender.manifest(made, made.made_ns)
