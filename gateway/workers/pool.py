@@ -1,8 +1,8 @@
 """`ports.Compute`: short functions inline, long ones in a worker process.
 
 A crypto thread is worse than none: libsodium through ctypes drops the interpreter's lock at each operation and waits
-for it behind a busy loop (docs/adr/0013). So long work goes to a process, started by exec ("spawn") and never by fork: a
-forked gRPC process hangs.
+for it behind a busy loop (docs/adr/0013). So long work goes to a process, started by exec ("spawn") and never by fork:
+a forked gRPC process hangs.
 """
 
 from __future__ import annotations
