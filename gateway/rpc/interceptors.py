@@ -83,8 +83,8 @@ def tls_13(proved: Mapping[str, Iterable[bytes]]) -> None:
 
 
 def _one(proved: Mapping[str, Iterable[bytes]], name: str) -> bytes | None:
-    values = list(proved.get(name, ()))
-    return values[0] if len(values) == 1 else None
+    values = proved.get(name)
+    return values[0] if isinstance(values, list) and len(values) == 1 else None
 
 
 def deadline_s(context: Context, most_s: float) -> float:
