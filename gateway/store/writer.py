@@ -17,7 +17,7 @@ import signal
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
@@ -60,6 +60,8 @@ RETURNING_MIN: Final = 0.3
 """Below this share of callers who come back at once, waiting is not worth it; every sixteenth commit tries again."""
 
 NAP_S: Final = 0.0001
+NAP_SHARE: Final = 0.04
+"""How long the loop sleeps between two looks at the sockets, at least, and as a share of a commit."""
 
 STEP_NS: Final = 2 * 10**9
 """A wall clock that moved this much against the monotonic one has stepped; the log says so."""
@@ -179,6 +181,8 @@ class _Next:
     edge: tiles.Edge
     pairs: dict[str, int]
     last_ns: int
+    wall_ns: int
+    mono_ns: int
     leaves: list[tuple[int, bytes]] = field(default_factory=list)
     payloads: list[tuple[int, bytes, int]] = field(default_factory=list)
     done: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
@@ -313,34 +317,56 @@ class Log:
         Raises:
             AuditUnavailable: the database took none of it (a full disk, say); the log stands as before.
         """
+        self.begin()
+        self.apply(units, also)
+        self.finish()
+
+    def begin(self) -> None:
+        """Open a transaction, in three steps so that units can be applied while others are still on their way.
+
+        After an error of any step nothing of the transaction is left. Raises AuditUnavailable.
+        """
         wall, mono = self._clock.now_ns(), self._clock.monotonic_ns()
         step = (wall - self._wall_ns) - (mono - self._mono_ns)
-        next_ = _Next(self._edge.copy(), {}, max(wall, self._last_ns))
-        try:
+        self._next = _Next(self._edge.copy(), {}, max(wall, self._last_ns), wall, mono)
+        with self._or_nothing():
             self._db.execute("BEGIN IMMEDIATE")
             self._points.reach("begun")
             if abs(step) > STEP_NS:
-                self._place(next_, [_plain("clock.step", {"step_ms": step // 10**6})])
+                self._place(self._next, [_plain("clock.step", {"step_ms": step // 10**6})])
+
+    def apply(self, units: Sequence[Unit], also: Callable[[sqlite3.Connection], object] | None = None) -> None:
+        """Apply units within the open transaction. Their results hold only after `finish`. Raises AuditUnavailable."""
+        with self._or_nothing():
             for unit in units:
-                self._apply(unit, next_)
+                self._apply(unit, self._next)
             if also is not None:
                 also(self._db)
-            self._write(next_)
+            self._write(self._next)
+
+    def finish(self) -> None:
+        """Make the transaction durable."""
+        with self._or_nothing():
             self._points.reach("written")
+        self._commit()
+        self.commits += 1
+        self._points.reach("committed")
+        # Only now is the next tree the tree.
+        self._edge = self._next.edge
+        self._pairs.update(self._next.pairs)
+        self._last_ns = self._next.last_ns
+        self._wall_ns, self._mono_ns = self._next.wall_ns, self._next.mono_ns
+
+    @contextlib.contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as cause:
             self._undo()
             raise AuditUnavailable(f"the database took nothing: {cause}") from cause
         except BaseException:
             self._undo()
             raise
-        self._commit()
-        self.commits += 1
-        self._points.reach("committed")
-        # Only now is the next tree the tree.
-        self._edge = next_.edge
-        self._pairs.update(next_.pairs)
-        self._last_ns = next_.last_ns
-        self._wall_ns, self._mono_ns = wall, mono
 
     def _commit(self) -> None:
         try:
@@ -399,12 +425,14 @@ class Log:
 
     def _write(self, next_: _Next) -> None:
         db = self._db
-        if next_.leaves:
-            db.executemany("INSERT INTO leaf VALUES (?, ?)", next_.leaves)
-        if next_.payloads:
-            db.executemany("INSERT INTO payload VALUES (?, ?, ?)", next_.payloads)
-        if next_.done:
-            db.executemany("INSERT INTO tile VALUES (?, ?, ?, ?)", next_.done)
+        for statement, rows in (
+            ("INSERT INTO leaf VALUES (?, ?)", next_.leaves),
+            ("INSERT INTO payload VALUES (?, ?, ?)", next_.payloads),
+            ("INSERT INTO tile VALUES (?, ?, ?, ?)", next_.done),
+        ):
+            if rows:
+                db.executemany(statement, rows)
+                rows.clear()
         if next_.pairs:
             db.executemany("INSERT OR REPLACE INTO pair VALUES (?, ?)", next_.pairs.items())
 
@@ -557,12 +585,13 @@ class Company:
     (`_arrived`), its own (`_last`) are expected back; which share of them really comes (`_returning`) is learned.
     """
 
-    __slots__ = ("_arrived", "_commits", "_gap_s", "_last", "_returning", "_seen", "_seen_at", "_until")
+    __slots__ = ("_arrived", "_commits", "_gap_s", "_last", "_returning", "_seen", "_seen_at", "_until", "nap_s")
 
     def __init__(self) -> None:
         self._last = self._arrived = self._seen = self._commits = 0
         self._returning = 1.0
         self._until = self._gap_s = self._seen_at = 0.0
+        self.nap_s = NAP_S
 
     def ended(self, units: int, start: float, end: float, arrived: int) -> None:
         """A commit of so many units took from `start` to `end`, in seconds; so many came meanwhile."""
@@ -571,6 +600,7 @@ class Company:
         self._commits += 1
         self._until = end + max(LINGER_S, LINGER_SHARE * (end - start))
         self._gap_s = max(LINGER_S / 2, GAP_SHARE * (end - start))
+        self.nap_s = max(NAP_S, NAP_SHARE * (end - start))
 
     def is_awaited(self, queued: int, now: float) -> bool:
         """True while waiting promises more than it costs."""
@@ -606,6 +636,7 @@ class Writer:
         self._queue: deque[tuple[Unit, _Frame]] = deque()
         self._ready = asyncio.Event()
         self._company = Company()
+        self._turn = asyncio.Lock()
         self._published: asyncio.Condition = asyncio.Condition()
         self._note: bytes = b""
         self._note_size = 0
@@ -630,12 +661,16 @@ class Writer:
         """Take no more, commit what waits, log the stop, close."""
         if self._server is not None:
             self._server.close()
-        while self._queue:
+        while True:
+            # Nobody is within a transaction while we hold the turn.
+            async with self._turn:
+                if not self._queue:
+                    for task in self._tasks:
+                        task.cancel()
+                    break
             await asyncio.sleep(0.001)
         # The last answers are on their way out of the loop.
         await asyncio.sleep(0.01)
-        for task in self._tasks:
-            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._server is not None:
             self._server.cut()
@@ -670,42 +705,50 @@ class Writer:
     async def _commits(self) -> None:
         while True:
             await self._ready.wait()
-            await self._linger()
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX))]
-            if not self._queue:
-                self._ready.clear()
-            start = time.monotonic()
-            try:
-                self._log.commit([unit for unit, _ in batch])
-                self.last_fault = ""
-            except AuditUnavailable as fault:
-                self.last_fault = str(fault)
-                for unit, _ in batch:
-                    unit.result = error_parts(fault)
-            end = time.monotonic()
-            # What came during the commit is still in the sockets; counted before the answers bring the others back.
+            batch: list[tuple[Unit, _Frame]] = []
+            async with self._turn:
+                start = time.monotonic()
+                try:
+                    self._log.begin()
+                    await self._gather(batch)
+                    start = time.monotonic()
+                    self._log.finish()
+                    self.last_fault = ""
+                except AuditUnavailable as fault:
+                    self.last_fault = str(fault)
+                    for unit, _ in batch:
+                        unit.result = error_parts(fault)
+                end = time.monotonic()
+            # What came during the commit is in the sockets; counted before the answers bring the others back.
             await self._drain()
             self._company.ended(len(batch), start, end, len(self._queue))
+            if not self._queue:
+                self._ready.clear()
             for _, frame in batch:
                 frame.left -= 1
                 if frame.left == 0 and not frame.done.done():
                     frame.done.set_result(None)
             await asyncio.sleep(0)
 
-    async def _linger(self) -> None:
-        """Wait a moment for those who were in the last transaction: most of them will be back.
+    async def _gather(self, batch: list[tuple[Unit, _Frame]]) -> None:
+        """Apply what waits, and wait a moment for those who were in the last transaction: most of them will be back.
 
-        Without it callers fall into groups that each wait for the others' syncs. Napping holds the loop still; what
-        arrives meanwhile waits in the socket and is read in one go.
+        Without that callers fall into groups that each wait for the others' syncs. Napping holds the loop still; what
+        arrives meanwhile waits in the socket and is read in one go. `batch` has whatever was taken from the queue.
         """
-        while self._company.is_awaited(len(self._queue), time.monotonic()):
-            time.sleep(NAP_S)
+        while True:
+            fresh = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX - len(batch)))]
+            batch += fresh
+            self._log.apply([unit for unit, _ in fresh])
+            if len(batch) >= BATCH_MAX or not self._company.is_awaited(len(batch), time.monotonic()):
+                break
+            time.sleep(self._company.nap_s)
             await self._drain()
-        self._company.came(len(self._queue))
+        self._company.came(len(batch))
 
     async def _drain(self) -> None:
-        """Let the loop read: bytes to frame, frame to task, task to queue."""
-        for _ in range(4):
+        """Let the loop read: bytes to task, task to queue."""
+        for _ in range(3):
             await asyncio.sleep(0)
 
     async def _checkpoints(self) -> None:
@@ -715,9 +758,11 @@ class Writer:
             await asyncio.sleep(max(0.0, due - loop.time()))
             due = max(due + self._config.checkpoint_every_s, loop.time())
             try:
-                head = self._log.agree()
+                async with self._turn:
+                    head = self._log.agree()
                 noted = await self._sign_note(head.encode())
-                self._log.publish(head, noted)
+                async with self._turn:
+                    self._log.publish(head, noted)
             except GatewayError as fault:
                 # No key process, a full disk: the next tick tries again; the log itself is unharmed.
                 self.last_fault = str(fault)
@@ -736,8 +781,9 @@ class Writer:
         while True:
             await asyncio.sleep(self._config.erase_every_s)
             try:
-                self._log.forget()
-                self._log.erase_due()
+                async with self._turn:
+                    self._log.forget()
+                    self._log.erase_due()
             except AuditUnavailable as fault:
                 self.last_fault = str(fault)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import random
 from collections.abc import Callable
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.audit import checkpoint, cosign, export, merkle, note, tiles, trust
 from gateway.audit.leaf import Leaf
@@ -334,3 +337,17 @@ def test_garbage_in_any_file_is_an_error_of_the_catalogue(seed: int) -> None:
         folder[path] = chance.randbytes(chance.randrange(200))
         with pytest.raises(GatewayError):
             verify(folder, CARD)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_card_or_refused(text: str) -> None:
+    with contextlib.suppress(InputRefused):
+        trust.Card.parse(text)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_records_or_malformed(data: bytes) -> None:
+    with contextlib.suppress(Malformed):
+        assert export.records(export.split_records(data, "records")) == data
+    with contextlib.suppress(Malformed):
+        assert export.Receipt.parse(data).encode() == data

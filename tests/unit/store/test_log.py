@@ -316,3 +316,38 @@ def test_callers_queue_for_a_writer_that_restarts(config: WriterConfig, clock: C
         await process.stop()
 
     asyncio.run(run())
+
+
+def test_a_writer_that_is_told_to_stop_answers_everybody_first(config: WriterConfig, clock: Clock) -> None:
+    async def sign(text: bytes) -> bytes:
+        return note.sign(text, LOG_KEY, LOG.sign)
+
+    async def run() -> None:
+        process = writer.Writer(Log(config, clock), config, clock, sign)
+        await process.start()
+        client = WriterClient(config.run_dir / writer.SOCKET, recipients(), wait_s=0.1)
+        answered: list[int] = []
+        refused = 0
+
+        async def one(number: int) -> None:
+            nonlocal refused
+            for _ in range(1000):
+                try:
+                    answered.append((await client.commit([ask(number, Phase.INTENT)])).seqs[0])
+                except AuditUnavailable:
+                    refused += 1
+                    return
+
+        callers = [asyncio.create_task(one(n)) for n in range(8)]
+        await asyncio.sleep(0.2)
+        await process.stop()
+        await asyncio.gather(*callers)
+        await client.close()
+        assert refused == 8 and len(answered) >= 8
+        reader = Reader(config.store_dir)
+        kinds = [Leaf.parse(one).kind for one in reader.leaves(0, 100_000)]
+        reader.close()
+        assert kinds[0] == "node.started" and kinds[-1] == "node.stopped"
+        assert {n for n, kind in enumerate(kinds) if kind == "check.ask"} == set(answered)
+
+    asyncio.run(run())
