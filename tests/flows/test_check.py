@@ -37,7 +37,7 @@ from gateway.terms import Action, Hidden, KeyType, ListId, MatchClass, Outcome, 
 from gateway.terms.exchange import CheckReply
 from gateway.terms.ids import EpochId
 from tests.flows import world as w
-from tests.flows.world import GTM, HND, PAN, STATUS, UTO, WATCH_GROUP, World
+from tests.flows.world import GTM, HND, PAN, STATUS, UTO, WATCH, WATCH_GROUP, World
 from tests.support.entries import DAY_NS, entry, lost
 
 pytestmark = pytest.mark.asyncio
@@ -53,12 +53,12 @@ STOLEN = lost("HND", entry_id="D1", originator=HND, documents=(w.passport("HND",
 
 async def two(*listed: Any, **rest: Any) -> World:
     """PAN and HND, which lists Rosa."""
-    return await World.exchanging(PAN, HND, listed={HND: listed or (WANTED, STOLEN)}, **rest)
+    return await World.exchanging(PAN, HND, listed={HND: listed or (WANTED,)}, **rest)
 
 
 async def three(**rest: Any) -> World:
     """PAN, HND and UTO; both others list Rosa."""
-    return await World.exchanging(PAN, HND, UTO, listed={HND: [WANTED, STOLEN], UTO: [REFUSED_ENTRY]}, **rest)
+    return await World.exchanging(PAN, HND, UTO, listed={HND: [WANTED], UTO: [REFUSED_ENTRY]}, **rest)
 
 
 # -- What is found ----------------------------------------------------------------------------------------------------
@@ -131,25 +131,25 @@ async def test_an_owner_the_person_may_have_fled_from_asks_for_a_screening_first
 
 
 async def test_a_lost_document_shows_its_kind_and_nothing_of_a_holder() -> None:
-    world = await two()
+    world = await two(WANTED, STOLEN)
     (hit,) = (await world[PAN].ask(w.traveller(None, w.passport("HND", "h-123 4567")), purpose=STATUS)).hits
     assert (hit.kind, hit.action) == (RecordKind.LOST_STOLEN, Action.HOLD_DOCUMENT_SECOND_LINE)
 
 
 async def test_a_document_that_is_not_listed_is_nothing_to_report_which_is_no_statement_of_validity() -> None:
-    world = await two()
+    world = await two(WANTED, STOLEN)
     answer = await world[PAN].ask(w.traveller(None, w.passport("HND", "H7654321")), purpose=STATUS)
     assert (answer.outcome, answer.complete, answer.refused) == (Outcome.NOTHING_TO_REPORT, True, ())
 
 
 async def test_the_lists_of_two_purposes_do_not_meet() -> None:
-    world = await two()
+    world = await two(WANTED, STOLEN)
     assert (await world[PAN].ask(w.traveller(None, w.passport("HND", "H1234567")))).hits == ()
     assert (await world[PAN].ask(w.traveller(None, PAPERS), purpose=STATUS)).hits == ()
 
 
 async def test_the_status_of_a_document_is_asked_without_the_name_beside_it() -> None:
-    world = await two()
+    world = await two(WANTED, STOLEN)
     await world[PAN].ask(w.traveller(ROSA, PAPERS), purpose=STATUS)
     (intent, _) = world[PAN].leaves("check.ask")
     assert len(world[PAN].opened(intent)["keys"]) == 1
@@ -293,7 +293,7 @@ async def test_with_no_peer_there_is_no_answer() -> None:
 
 
 async def test_a_question_needs_travellers_a_case_and_something_to_ask_about() -> None:
-    world = await two()
+    world = await two(WANTED, STOLEN)
     for travellers, words in (
         ((), {}),
         ((w.traveller(ROSA),) * 1001, {}),
@@ -431,11 +431,11 @@ async def test_a_peer_that_refuses_is_named_with_its_reason(told: GatewayError, 
 async def test_a_table_that_changed_under_the_question_is_unreachable() -> None:
     world = await two()
     await world[HND].list(entry(entry_id="W9", originator=HND, person=IVAN))
-    await world[HND].publish(PAN)
+    await world[HND].publish(PAN, purposes=[WATCH])
 
     def fetch() -> None:
         line.during = lambda: None
-        fetching.append(asyncio.ensure_future(world[PAN].fetch(HND)))
+        fetching.append(asyncio.ensure_future(world[PAN].fetch(HND, [WATCH])))
 
     fetching: list[asyncio.Future[list[bool]]] = []
     line = world.line(PAN, HND)
@@ -446,7 +446,7 @@ async def test_a_table_that_changed_under_the_question_is_unreachable() -> None:
     while not fetching:
         await asyncio.sleep(0)
     answer = await asking
-    assert await fetching[0] == [True, False]
+    assert await fetching[0] == [True]
     assert (answer.hits, answer.unreachable) == ((), (HND,))
     assert len((await world[PAN].ask(w.traveller(ROSA, PAPERS))).hits) == 1
 
@@ -462,7 +462,7 @@ def _spoil(table: bytes) -> bytes:
 async def test_a_spoiled_label_is_unreachable_logged_here_and_the_owner_hears_no_more_than_of_a_miss() -> None:
     world = await two()
     await world[HND].bend_table(PAN, _spoil)
-    assert await world[PAN].fetch(HND) == [True, False]
+    assert await world[PAN].fetch(HND, [WATCH]) == [True]
     world.sent.clear()
     answer = await world[PAN].ask(w.traveller(ROSA, PAPERS))
     assert (answer.hits, answer.unreachable, answer.complete) == ((), (HND,), False)
@@ -491,7 +491,7 @@ async def test_a_label_of_a_kind_nobody_knows_is_unreachable() -> None:
         return table.replace(sealed, unknown)
 
     await world[HND].bend_table(PAN, bend)
-    await world[PAN].fetch(HND)
+    await world[PAN].fetch(HND, [WATCH])
     answer = await world[PAN].ask(w.traveller(None, PAPERS))
     assert (answer.hits, answer.unreachable) == ((), (HND,))
 

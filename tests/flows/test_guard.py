@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from gateway.pseudonym import table as tables
 from gateway.terms import Hidden, ListId, Outcome, PeerId, ProtectionTag, RequestId
 from gateway.terms.exchange import CheckRequest
 from tests.flows import world as w
-from tests.flows.world import GTM, HND, PAN, STATUS, UTO, WATCH_GROUP, World
+from tests.flows.world import GTM, HND, PAN, STATUS, UTO, WATCH, WATCH_GROUP, World
 from tests.support.entries import DAY_NS, entry, lost
 
 pytestmark = pytest.mark.asyncio
@@ -80,6 +81,12 @@ async def test_a_mixed_question_sends_the_others_keys_and_dummies_in_the_protect
     assert [(hit.owner, hit.traveller) for hit in answer.hits] == [(HND, 1)]
 
 
+@cache
+def everybody() -> World:
+    """Three empty lists, for questions that change nothing."""
+    return w.now(World.exchanging(PAN, HND, UTO, GTM, listed={}))
+
+
 ADULT = w.person("MALDONADO", "ROSA", "1984-08-12", "VEN")
 
 
@@ -119,7 +126,7 @@ ADULT = w.person("MALDONADO", "ROSA", "1984-08-12", "VEN")
     ],
 )
 async def test_who_is_asked_about_where(who: Traveller, declared: dict[str, Any], real: set[PeerId]) -> None:
-    world = await World.exchanging(PAN, HND, UTO, GTM, listed={})
+    world = everybody()
     await world[PAN].ask(who, **declared)
     assert {owner for owner, is_guarded in guarded(world).items() if not is_guarded} == real
     for owner in (HND, UTO, GTM):
@@ -282,8 +289,9 @@ async def test_no_leg_is_missing() -> None:
         (w.traveller(replace(ROSA, tags=frozenset({ProtectionTag.REFUGEE}))), {}),
     ]
     views = []
+    world = everybody()
     for who, words in ways:
-        world = await World.exchanging(PAN, HND, UTO, GTM, listed={})
+        world.sent.clear()
         await world[PAN].ask(who, **words)
         views.append([(one.sender, one.receiver, one.method, len(one.message.body)) for one in world.sent])
     assert all(view == views[0] for view in views)
@@ -325,7 +333,7 @@ async def test_a_list_full_of_bait_learns_nothing_and_shows_the_officer_nothing(
         world = await World.exchanging(PAN, UTO, listed={UTO: bait})
         if spoiled:
             await world[UTO].bend_table(PAN, _spoil)
-            await world[PAN].fetch(UTO)
+            await world[PAN].fetch(UTO, [WATCH])
             world.sent.clear()
         answer = await world[PAN].ask(w.traveller(ROSA, PAPERS), protection_declared=True)
         assert (answer.hits, answer.complete) == ((), True)

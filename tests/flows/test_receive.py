@@ -30,7 +30,7 @@ async def holding() -> tuple[World, State, ports.SignedManifest]:
     world = await World.exchanging(PAN, HND, listed={HND: [entry(originator=HND, person=IVAN)]})
     first = held(world)
     await world[HND].list(entry(entry_id="W2", originator=HND, person=ROSA))
-    await world[HND].publish(PAN)
+    await world[HND].publish(PAN, purposes=[WATCH])
     return world, world[PAN], first
 
 

@@ -66,7 +66,7 @@ from tests.support.entries import DAY_NS, NOW_NS
 T = TypeVar("T")
 
 PAN, HND, UTO, GTM = PeerId("PAN"), PeerId("HND"), PeerId("UTO"), PeerId("GTM")
-WATCH, STATUS = Purpose("SEC.WATCH"), Purpose("DOC.STATUS")
+WATCH, STATUS = OFFERED = publish.OFFERED
 WATCH_GROUP, DOCUMENT_GROUP = PurposeGroup("WATCH"), PurposeGroup("DOCUMENT")
 AGENCIES = {PAN: "SNM", HND: "INM", UTO: "UBG", GTM: "IGM"}
 YEAR_NS = 365 * DAY_NS
@@ -161,6 +161,20 @@ def allow_all(slots_per_day: int = 2**62) -> Rules:
 
 def deny(*reasons: str) -> Rules:
     return Rules(lambda question: Deny(reasons))
+
+
+@dataclass
+class _Only:
+    """An engine that is asked about these purposes only."""
+
+    engine: ports.PolicyEngine
+    purposes: tuple[Purpose, ...]
+
+    async def decide(self, question: Question) -> Permit | Deny:
+        return await self.engine.decide(question) if question.purpose in self.purposes else Deny(("not_now",))
+
+    def versions(self) -> ports.PolicyVersions:
+        return self.engine.versions()
 
 
 # -- The surroundings -------------------------------------------------------------------------------------------------
@@ -467,11 +481,11 @@ class State:
             method=convert.CHECK,
         )
 
-    def publishing(self) -> publish.PublishingWorld:
+    def publishing(self, *purposes: Purpose) -> publish.PublishingWorld:
         return publish.PublishingWorld(
             state=self.code,
             agency=AgencyId(AGENCIES.get(self.code, "ANY")),
-            policy=self.policy,
+            policy=_Only(self.policy, purposes) if purposes else self.policy,
             uow=self.uow,
             keys=self.keys,
             published=self.published,
@@ -517,14 +531,14 @@ class State:
             ],
         )
 
-    async def publish(self, *peers: PeerId) -> list[publish.Made]:
-        return await publish.publish(peers, self.publishing())
+    async def publish(self, *peers: PeerId, purposes: Sequence[Purpose] = ()) -> list[publish.Made]:
+        return await publish.publish(peers, self.publishing(*purposes))
 
-    async def fetch(self, owner: PeerId) -> list[bool]:
-        """Every table the owner has for us."""
+    async def fetch(self, owner: PeerId, purposes: Sequence[Purpose] = OFFERED) -> list[bool]:
+        """Every table the owner has for us under these purposes."""
         return [
             await publish.receive(owner, purpose, list_id, self.receiving())
-            for purpose in publish.OFFERED
+            for purpose in purposes
             for list_id in catalogue.lists_of(purpose)
         ]
 
@@ -691,13 +705,16 @@ class World:
 
     @classmethod
     async def exchanging(cls, *codes: PeerId, listed: Mapping[PeerId, Sequence[ListEntry]], **rest: Any) -> World:
-        """A world whose first state holds a table of each of the others', made of what they list."""
+        """A world whose first state holds a table of each of the others', made of what they list; of documents only
+        where somebody lists any (a table costs ten milliseconds)."""
         world = await cls.of(*codes, **rest)
         first, *others = codes
+        documents = any(one.list_id is ListId.DOCUMENTS for rows in listed.values() for one in rows)
+        purposes = publish.OFFERED if documents else (WATCH,)
         for code in others:
             await world[code].list(*listed.get(code, ()))
-            await world[code].publish(first)
-            await world[first].fetch(code)
+            await world[code].publish(first, purposes=purposes)
+            await world[first].fetch(code, purposes)
         world.journal.clear()
         world.sent.clear()
         return world
@@ -738,9 +755,10 @@ def _asks(sent: Sent) -> bool:
 
 
 def now(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that has nothing to wait for, from where nothing can be awaited."""
+    """The result of a coroutine that waits for nothing but its turn, from where nothing can be awaited."""
     try:
-        work.send(None)
+        while work.send(None) is None:
+            continue
     except StopIteration as done:
         result: T = done.value
         return result
