@@ -719,15 +719,15 @@ class Writer:
                     for unit, _ in batch:
                         unit.result = error_parts(fault)
                 end = time.monotonic()
-            # What came during the commit is in the sockets; counted before the answers bring the others back.
-            await self._drain()
-            self._company.ended(len(batch), start, end, len(self._queue))
-            if not self._queue:
-                self._ready.clear()
-            for _, frame in batch:
-                frame.left -= 1
-                if frame.left == 0 and not frame.done.done():
-                    frame.done.set_result(None)
+                # What came during the commit is in the sockets; counted before the answers bring the others back.
+                await self._drain()
+                self._company.ended(len(batch), start, end, len(self._queue))
+                if not self._queue:
+                    self._ready.clear()
+                for _, frame in batch:
+                    frame.left -= 1
+                    if frame.left == 0 and not frame.done.done():
+                        frame.done.set_result(None)
             await asyncio.sleep(0)
 
     async def _gather(self, batch: list[tuple[Unit, _Frame]]) -> None:
