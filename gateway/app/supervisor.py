@@ -22,6 +22,13 @@ ORDER: Final = ("keys", "writer", "gateway")
 START_S_MAX: Final = 20.0
 RESTART_PAUSE_S: Final = 0.2
 RESTARTS_IN_A_MINUTE_MAX: Final = 20
+
+EXIT_DISK: Final = 70
+"""How the writer ends when COMMIT fails (`store.writer.EXIT_COMMIT`): the disk is full, or failing."""
+
+DISK_PAUSE_S: Final = 2.0
+"""Such a writer is tried again at this pace for as long as it takes: the node is whole again once there is space."""
+
 POLL_S: Final = 0.1
 
 
@@ -30,6 +37,8 @@ class _Child:
     name: str
     process: subprocess.Popen[bytes]
     restarts: list[float] = field(default_factory=list)
+    again_at: float | None = None
+    """When it is started again, while it is gone."""
 
 
 @dataclass(slots=True)
@@ -122,18 +131,8 @@ class Supervisor:
         while not self._stopping:
             time.sleep(POLL_S)
             for name in self._names():
-                child = self._children[name]
-                code = child.process.poll()
-                if code is None or self._stopping:
-                    continue
-                now = time.monotonic()
-                child.restarts = [at for at in child.restarts if now - at < 60] + [now]
-                if len(child.restarts) > RESTARTS_IN_A_MINUTE_MAX:
-                    self.say(f"the {name} process keeps stopping (exit {code}); the node stops: see its messages above")
+                if not self._keep(self._children[name]):
                     return 1
-                self.say(f"the {name} process stopped (exit {code}) and is started again")
-                time.sleep(RESTART_PAUSE_S)
-                self._start(name)
             if self._jobs is not None and self._jobs.poll() is not None:
                 self._jobs = None
             if self._jobs is None and time.monotonic() >= next_job:
@@ -145,6 +144,29 @@ class Supervisor:
                         start_new_session=True,
                     )
         return 0
+
+    def _keep(self, child: _Child) -> bool:
+        """Start a process that has stopped again, after a pause. False when it keeps stopping."""
+        code = child.process.poll()
+        if code is None or self._stopping:
+            return True
+        now = time.monotonic()
+        if child.again_at is not None:
+            if now >= child.again_at:
+                child.again_at = None
+                self._start(child.name)
+            return True
+        if code == EXIT_DISK:
+            pause_s = DISK_PAUSE_S
+        else:
+            pause_s = RESTART_PAUSE_S
+            child.restarts = [at for at in child.restarts if now - at < 60] + [now]
+        if len(child.restarts) > RESTARTS_IN_A_MINUTE_MAX:
+            self.say(f"the {child.name} process keeps stopping (exit {code}); the node stops: see its messages above")
+            return False
+        self.say(f"the {child.name} process stopped (exit {code}) and is started again")
+        child.again_at = now + pause_s
+        return True
 
     def _stop_all(self) -> None:
         """Gateway first (it drains), then jobs, writer, keys."""
