@@ -87,6 +87,9 @@ class _OwnListener(Listener):
 class HomeServer(_OwnListener):
     """The door to booths, desks and agencies' systems."""
 
+    size_step = 2048
+    """An answer with a hit is longer than one without: log lines and metrics must not say which it was."""
+
     def __init__(
         self,
         *,

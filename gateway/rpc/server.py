@@ -82,6 +82,9 @@ class _Table(grpc.GenericRpcHandler):
 class Listener(ABC):
     """What the listeners have in common: the first steps, the translation of errors, health, drain."""
 
+    size_step = 1
+    """Sizes of bodies are counted and written down rounded up to a multiple of this."""
+
     def __init__(
         self,
         audience: str,
@@ -178,8 +181,8 @@ class Listener(ABC):
                     seen.served,
                     self._clock.now_ns(),
                     time.monotonic_ns() - started_ns,
-                    len(body),
-                    len(reply),
+                    self._rounded(len(body)),
+                    self._rounded(len(reply)),
                 )
             )
         await context.abort(told, public, ((status.DETAILS_KEY, details),) if details else ())
@@ -224,6 +227,10 @@ class Listener(ABC):
                 meter.leave(refused=refused)
         finally:
             meters.running -= 1
+
+    def _rounded(self, size_bytes: int) -> int:
+        """A body's size as it is counted and written down."""
+        return -(-size_bytes // self.size_step) * self.size_step
 
     @abstractmethod
     def _identify(self, context: Context, now_ns: int) -> Any:  # noqa: ANN401 (each audience has its own kind of caller)

@@ -12,7 +12,7 @@ import pytest
 from gateway import errors
 from gateway.federation import certificates
 from gateway.federation.certificates import KeyPair
-from gateway.flows.check import CheckAnswer, Inquiry
+from gateway.flows.check import CheckAnswer, Hit, Inquiry
 from gateway.rpc.convert import home as convert
 from gateway.rpc.convert import peers
 from gateway.rpc.doors import AuditCall, HomeCall, ListFile, LoadReport, NodeStatus
@@ -20,6 +20,7 @@ from gateway.rpc.home import AuditClient, HomeClient
 from gateway.rpc.home_server import AUDIT_METHODS, HOME_METHODS, AuditServer, HomeServer
 from gateway.terms.call import CallSeen
 from gateway.terms.ids import OfficerId, PeerId
+from gateway.terms.words import Action, MatchClass, Outcome, RecordKind
 from gateway.wire.v1 import audit_pb2, home_pb2
 from tests.unit.rpc import world
 from tests.unit.rpc.test_convert_home import a_load, an_inquiry
@@ -151,6 +152,24 @@ async def test_the_digest_of_a_question_covers_its_reply_key() -> None:
         await client.check(an_inquiry(reply_key=Hidden(b"other key".ljust(32))), "t")
         first, second = (inquiry.digest for inquiry in own.door.asked)
         assert first != second
+
+
+async def test_the_counted_size_of_an_answer_is_no_sign_of_a_hit(monkeypatch: pytest.MonkeyPatch) -> None:
+    hit = Hit(
+        "HND-00112233", PeerId("HND"), MatchClass.DOCUMENT, RecordKind.WANTED_ARREST,
+        Action.SECOND_LINE, 1, 0, True,
+    )
+
+    async def check(self: Door, inquiry: Inquiry, call: HomeCall) -> CheckAnswer:
+        self._begin(call)
+        return CheckAnswer(inquiry.request_id, (hit,) if len(self.calls) > 1 else (), (), ())
+
+    monkeypatch.setattr(Door, "check", check)
+    async with own_doors() as own, booth(own) as client:
+        outcomes = {(await client.check(an_inquiry(), "t")).outcome for _ in range(2)}
+        assert outcomes == set(Outcome)
+        miss, found = ((one.request_bytes, one.reply_bytes) for one in own.seen)
+        assert miss == found == (2048, 2048)
 
 
 async def test_an_auditor_reads_the_log() -> None:
