@@ -82,7 +82,14 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage: the sentence names the command whose `-h` says more."""
+        """Raise instead of printing the usage: the sentence names the command whose `-h` says more.
+
+        What is not an option is never repeated: it may be a name or a number that somebody typed there (T15).
+        """
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            options = " ".join(word.partition("=")[0] for word in unknown.split() if word.startswith("--"))
+            message = f"unrecognized arguments: {options or 'something that is no option'}"
         raise Refused(f"{message}; see `{self.prog} -h`")
 
 

@@ -100,7 +100,7 @@ def _made(kind: type[GatewayError], said: dict[str, str]) -> GatewayError:
     if kind is errors.VerificationFailed:
         return errors.VerificationFailed(code("step") or "unknown", "so the other side says", position=_number(said))
     if kind is errors.Malformed:
-        return errors.Malformed(code("field") or "message", "so the other side says")
+        return errors.Malformed(code("field") or "message", "the gateway cannot take this value; correct it")
     if kind is errors.InputRefused:
         return errors.InputRefused(
             "refused by the gateway", line=_number(said, "line"), field=code("field") or None, code=code("code")

@@ -66,6 +66,13 @@ def test_what_cannot_be_understood_is_one_sentence_and_code_2(
     assert told in found.err and found.err.startswith("limen: ") and found.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("typed", [["GARCIA"], ["--surname", "GARCIA"], ["--surname=GARCIA"]])
+def test_what_somebody_typed_as_a_name_is_not_repeated(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "--purpose", "SEC.WATCH", "--basis", "B", "--case", "S", *typed]) == 2
+    said = capsys.readouterr().err
+    assert "GARCIA" not in said and "unrecognized arguments" in said
+
+
 def test_an_error_of_the_catalogue_ends_with_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["config", "show", "--config", str(tmp_path / "none.toml")]) == 8
     assert capsys.readouterr().err.count("\n") == 1
