@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -70,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         started=time.monotonic(),
         made_at=now.isoformat(timespec="seconds"),
     )
+    # A run that is stopped takes its nodes with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         story.tell(fast=args.fast)
     finally:
@@ -398,15 +401,16 @@ class Story:
 
         def home() -> tuple[str, bool]:
             opened = self._entries("HND", "check.ask", reader="auditor")
+            # The last two questions: the protected traveller's, then the ordinary one it is compared with.
             guards = [
                 (row["peer"], row["opened"]["guarded"])
                 for row in opened
                 if row["phase"] == "intent" and "opened" in row
-            ][-6:]
+            ][-4:]
             sealed = self._entries("HND", "check.ask")
             hidden = all("guarded" not in row["public"] and "opened" not in row for row in sealed)
-            ok = ("UTO", True) in guards and ("PAN", True) not in guards and hidden
-            return f"with the auditor's key: {', '.join(f'{peer} guarded={value}' for peer, value in guards[:3])}", ok
+            ok = sorted(guards[:2]) == [("PAN", False), ("UTO", True)] and hidden
+            return f"with the auditor's key: {', '.join(f'{peer} guarded={value}' for peer, value in guards[:2])}", ok
 
         self.step(
             "What the home auditor sees",
