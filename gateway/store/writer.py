@@ -53,7 +53,7 @@ LINGER_S: Final = 0.0005
 LINGER_SHARE: Final = 0.75
 """The same as a share of the last commit's duration, where they are slow: a second sync would cost all of it."""
 
-GAP_SHARE: Final = 0.3
+GAP_SHARE: Final = 0.4
 """A wait in which nobody has come for this share of a commit is over."""
 
 RETURNING_MIN: Final = 0.3
@@ -602,6 +602,12 @@ class Company:
         self._gap_s = max(LINGER_S / 2, GAP_SHARE * (end - start))
         self.nap_s = max(NAP_S, NAP_SHARE * (end - start))
 
+    def began(self, queued: int, now: float) -> None:
+        """So many units are in the next transaction, and there is nothing more to do for them."""
+        self._seen, self._seen_at = queued, now
+        # Work that was done meanwhile is no waiting.
+        self._until = max(self._until, now + self._gap_s)
+
     def is_awaited(self, queued: int, now: float) -> bool:
         """True while waiting promises more than it costs."""
         if now >= self._until or self._last + self._arrived <= 1:
@@ -736,10 +742,14 @@ class Writer:
         Without that callers fall into groups that each wait for the others' syncs. Napping holds the loop still; what
         arrives meanwhile waits in the socket and is read in one go. `batch` has whatever was taken from the queue.
         """
+        waiting = False
         while True:
             fresh = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX - len(batch)))]
             batch += fresh
             self._log.apply([unit for unit, _ in fresh])
+            if not waiting:
+                waiting = True
+                self._company.began(len(batch), time.monotonic())
             if len(batch) >= BATCH_MAX or not self._company.is_awaited(len(batch), time.monotonic()):
                 break
             time.sleep(self._company.nap_s)

@@ -122,6 +122,7 @@ class _Callers:
         for _ in range(commits):
             while not self._queued():
                 self.now += 1e-5
+            self.company.began(self._queued(), self.now)
             while self.company.is_awaited(self._queued(), self.now):
                 self.now += 1e-4
             batch = [n for n, due in enumerate(self.due) if due <= self.now]
@@ -151,6 +152,7 @@ def test_callers_who_do_not_come_back_are_not_waited_for() -> None:
     for _ in range(200):
         company.ended(10, now, now + 0.005, 0)
         now += 0.005
+        company.began(1, now)
         waits += company.is_awaited(1, now)
         company.came(1)
         now += 0.01
