@@ -57,7 +57,8 @@ _TABLE = ("list", "group", "epoch", "version", "padded_count", "table_hash", "ma
 CATALOGUE: Final[tuple[Kind, ...]] = (
     Kind(
         1, "check.ask", Phase.INTENT, "We are about to put one padded batch (or several) to one owner.",
-        public=(*_QUESTION, *_RULES), optional=("leg", "role", "seed_commitments"),
+        public=(*_QUESTION, *_RULES),
+        optional=("leg", "role", "seed_commitments", "epoch", "version", "key_types", "permit_expires_ns"),
         secret=("officer", "case", "justification", "seeds", "keys"), guard=("guarded", "why"), retention="30d",
     ),
     Kind(

@@ -38,6 +38,8 @@ from gateway.policy import catalogue, floors
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.primitives import aead, cbor
+from gateway.primitives.kdf import expand
+from gateway.primitives.lp import lp
 from gateway.pseudonym import batch as batches
 from gateway.pseudonym import label as labels
 from gateway.pseudonym import matchkeys
@@ -165,6 +167,8 @@ class AskingWorld:
     tick_ns: int = 10_000_000
     checks_per_day: int = 2_000
     travellers_per_day: int = 20_000
+    suspended: Sequence[PeerId] = ()
+    """Members that we or the federation have suspended: refused aloud, for it depends on the request alone."""
 
 
 @dataclass(slots=True)
@@ -190,6 +194,8 @@ class _Leg:
     pair_seq: int = 0
     intent_seq: int = 0
     hits: list[Hit] = field(default_factory=list)
+    spoiled: list[str] = field(default_factory=list)
+    """`<traveller>:unreadable` of each row that a key met and whose label does not open: sealed for the auditor only."""
     request_hashes: list[bytes] = field(default_factory=list)
     failure: str = ""
     refusal: tuple[str, ...] = ()
@@ -213,7 +219,7 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     operation = catalogue.check_operation(inquiry.purpose)
 
     legs: list[_Leg] = []
-    refused: list[tuple[PeerId, tuple[str, ...]]] = []
+    refused: list[tuple[PeerId, tuple[str, ...]]] = [(owner, ("peer_suspended",)) for owner in world.suspended]
     for list_id in catalogue.lists_of(inquiry.purpose):
         for owner in world.owners:
             decision, role = await _may_ask(inquiry, officer, owner, list_id, operation, now, world)
@@ -228,7 +234,9 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     # A replay has passed every gate again; now it may have its stored answer.
     stored = world.home.home_reply(inquiry.request_id)
     if stored is not None:
-        return _told(_still(_stored(inquiry, stored), refused, legs), [leg.owner for leg in legs])
+        again = _still(_stored(inquiry, stored), refused, legs)
+        await _tick(arrived_ns, world)
+        return _told(again, [leg.owner for leg in legs])
 
     try:
         committed = await world.uow.commit(
@@ -263,9 +271,7 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
             )
         ],
     )
-    elapsed = world.clock.monotonic_ns() - arrived_ns
-    ticks = -(-elapsed // world.tick_ns)
-    await world.clock.sleep_until(arrived_ns + ticks * world.tick_ns)
+    await _tick(arrived_ns, world)
     return _told(answer, [leg.owner for leg in legs])
 
 
@@ -285,6 +291,12 @@ def _still(answer: CheckAnswer, refused: Sequence[tuple[PeerId, tuple[str, ...]]
         hits=tuple(hit for hit in answer.hits if hit.owner in asked),
         refused=tuple(sorted({**dict(answer.refused), **dict(refused)}.items())),
     )
+
+
+async def _tick(arrived_ns: int, world: AskingWorld) -> None:
+    """Wait for the next multiple of the tick from arrival: all work is done before it, so its time tells nothing."""
+    elapsed = world.clock.monotonic_ns() - arrived_ns
+    await world.clock.sleep_until(arrived_ns + -(-elapsed // world.tick_ns) * world.tick_ns)
 
 
 def _charges(inquiry: Inquiry, officer: Officer, now: int, world: AskingWorld) -> list[ports.Change]:
@@ -457,7 +469,7 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
                 part = leg.keys[batch * leg.class_size : (batch + 1) * leg.class_size]
                 outputs = await _one_batch(leg, batch, [key for _, key in part], seed, inquiry, officer, world)
                 for (number, key), y in zip(part, outputs, strict=True):
-                    hit = _look_up(leg, key, y, world)
+                    hit = _look_up(leg, number, key, y, world)
                     if hit is None:
                         continue
                     place = (number, hit.handle)
@@ -555,13 +567,23 @@ async def _one_batch(
     )
 
 
-def _look_up(leg: _Leg, key: MatchKey, y: bytes, world: AskingWorld) -> labels.Label | None:
+def _look_up(leg: _Leg, number: int, key: MatchKey, y: bytes, world: AskingWorld) -> labels.Label | None:
+    """The label that a key's output opens, or None.
+
+    A label that does not open is the owner's doing: the table's hash was checked against its signed manifest. It must
+    show nowhere outside: an owner could spoil one person's label and read out of an incomplete answer, and out of the
+    question put again, that this person stood at the booth. To the owner it is worth what leaving the entry out is.
+    """
     assert leg.manifest is not None
     found = world.copies.find(leg.owner, leg.manifest, batches.tag(y))
     if found is None:
         return None
     table_id, sealed = found
-    return labels.open_label(y, table_id, leg.manifest.version, sealed)
+    try:
+        return labels.open_label(y, table_id, leg.manifest.version, sealed)
+    except (VerificationFailed, Malformed):
+        leg.spoiled.append(f"{number}:unreadable")
+        return None
 
 
 def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry:
@@ -582,6 +604,14 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
     secret: dict[str, Scalar | list[Scalar]]
     room = KEY_SEALED_BYTES if phase is Phase.INTENT else HIT_SEALED_BYTES
     if phase is Phase.INTENT:
+        # With these, seeds and keys the auditor makes each request again to the byte, and finds its hash in the owner's
+        # log, also where the leg ended without a reply (T8).
+        public |= {
+            "epoch": leg.manifest.scope.epoch if leg.manifest is not None else "",
+            "version": leg.manifest.version if leg.manifest is not None else 0,
+            "key_types": ",".join(sorted(leg.permit.key_types)),
+            "permit_expires_ns": leg.permit_expires_ns,
+        }
         secret = {
             "officer": officer.officer,
             "case": inquiry.case_ref,
@@ -597,7 +627,7 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
             "reason": ",".join(leg.refusal) or leg.failure,
             "request_hashes": b"".join(leg.request_hashes) or bytes(64 * len(leg.seeds)),
         }
-        secret = {"hits": [f"{hit.traveller}:{hit.reference}:{hit.match.value}" for hit in leg.hits]}
+        secret = {"hits": [f"{hit.traveller}:{hit.reference}:{hit.match.value}" for hit in leg.hits] + leg.spoiled}
         guard = {}
     return Entry(
         "check.ask",
@@ -649,14 +679,20 @@ def _sealed(inquiry: Inquiry, answer: CheckAnswer) -> bytes:
     )
     room = 2048 * max(1, -(-(len(body) + 4) // 2048))
     padded = len(body).to_bytes(4, "big") + body + bytes(room - len(body) - 4)
-    return aead.seal(inquiry.reply_key.open(), bytes(12), inquiry.digest, padded)
+    return aead.seal(_reply_key(inquiry), bytes(12), inquiry.digest, padded)
+
+
+def _reply_key(inquiry: Inquiry) -> bytes:
+    """A key for this one question out of the client's, so that a client that keeps its key seals nothing twice under
+    one nonce. One question has one stored answer (`home_reply.put` keeps the first)."""
+    return expand(inquiry.reply_key.open(), lp("limen/home reply/1", inquiry.digest), 32)
 
 
 def _stored(inquiry: Inquiry, stored: tuple[bytes, bytes]) -> CheckAnswer:
     digest, sealed = stored
     if digest != inquiry.digest:
         raise RequestReused("other words under this request id")
-    padded = aead.open_(inquiry.reply_key.open(), bytes(12), inquiry.digest, sealed)
+    padded = aead.open_(_reply_key(inquiry), bytes(12), inquiry.digest, sealed)
     body = cbor.decode(padded[4 : 4 + int.from_bytes(padded[:4], "big")])
     return CheckAnswer(
         request_id=inquiry.request_id,
