@@ -67,6 +67,8 @@ class Node(Protocol):
 
     def others(self) -> list[PeerId]: ...
 
+    def suspended(self) -> list[PeerId]: ...
+
     def is_ready(self) -> bool: ...
 
 
@@ -148,6 +150,7 @@ class HomeDesk:
             tick_ns=settings.ticks.answer_tick_ms * 1_000_000,
             checks_per_day=settings.quotas.officer_checks_per_day,
             travellers_per_day=settings.quotas.officer_travellers_per_day,
+            suspended=node.suspended(),
         )
 
     async def status(self, call: HomeCall) -> NodeStatus:

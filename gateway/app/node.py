@@ -200,6 +200,15 @@ class Node:
             if state != self.settings.state and not self.reader.is_suspended(state)
         ]
 
+    def suspended(self) -> list[PeerId]:
+        """Members that we, or the federation, have suspended."""
+        return [
+            member.state
+            for member in self.view().document.members
+            if member.state != self.settings.state
+            and (member.status is document.Status.SUSPENDED or self.reader.is_suspended(member.state))
+        ]
+
     def answering(self) -> AnsweringWorld:
         """For a peer's check."""
         return AnsweringWorld(

@@ -300,9 +300,7 @@ class _Audit:
             leaves = _readable(data)
             self.fault("root", "the entries cannot be read on from here", start + len(leaves))
         if len(leaves) < width:
-            self.fault(
-                "root", f"{len(leaves)} of {width} entries are in this bundle", start + len(leaves), exact=False
-            )
+            self.fault("root", f"{len(leaves)} of {width} entries are in this bundle", start + len(leaves), exact=False)
         return leaves
 
     def _tile(self, level: int, number: int, hashes: Sequence[bytes], width: int) -> None:
@@ -459,6 +457,9 @@ class _Audit:
 
     def report(self, with_key: bool) -> Report:
         counts = self.counts
+        opened = f"{counts['opened']} payloads opened and as committed"
+        if not with_key:
+            opened = "skipped: no reader's key was given"
         details = {
             "signature": f"signed by {self.head.origin}",
             "quorum": f"cosigned by {', '.join(name for name, _ in self.cosigned) or 'nobody, as the card allows'}",
@@ -471,7 +472,7 @@ class _Audit:
             else "not in this export",
             "receipts": f"{counts['receipts']} messages are named by entries",
             "history": f"extends {sum(head.size < self.head.size for head, _ in self.heads)} earlier heads",
-            "commitments": f"{counts['opened']} payloads opened and as committed" if with_key else "no key was given",
+            "commitments": opened,
         }
         steps = tuple(self.faults.get(name) or Step(name, True, details[name]) for name in STEPS)
         ok = not self.faults

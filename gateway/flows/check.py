@@ -195,7 +195,7 @@ class _Leg:
     intent_seq: int = 0
     hits: list[Hit] = field(default_factory=list)
     spoiled: list[str] = field(default_factory=list)
-    """`<traveller>:unreadable` of each row that a key met and whose label does not open: sealed for the auditor only."""
+    """`<traveller>:unreadable` of each row that a key met and whose label does not open: sealed."""
     request_hashes: list[bytes] = field(default_factory=list)
     failure: str = ""
     refusal: tuple[str, ...] = ()
@@ -627,7 +627,8 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
             "reason": ",".join(leg.refusal) or leg.failure,
             "request_hashes": b"".join(leg.request_hashes) or bytes(64 * len(leg.seeds)),
         }
-        secret = {"hits": [f"{hit.traveller}:{hit.reference}:{hit.match.value}" for hit in leg.hits] + leg.spoiled}
+        told = [f"{hit.traveller}:{hit.reference}:{hit.match.value}" for hit in leg.hits]
+        secret = {"hits": [*told, *leg.spoiled]}
         guard = {}
     return Entry(
         "check.ask",

@@ -13,6 +13,7 @@ from typing import Protocol
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import InputRefused, PolicyDenied
+from gateway.people import codes
 from gateway.policy import catalogue, floors
 from gateway.policy.decision import Deny
 from gateway.policy.question import Question, Stage
@@ -105,8 +106,11 @@ async def load(load: Load, world: ListingWorld) -> Difference:
         InputRefused: too many changes for one transaction.
     """
     now = world.clock.now_ns()
+    change = difference(load, world.book.list_entries(load.list_id), now)
     persons = {signer.officer for signer in load.signers}
-    first = load.signers[0] if load.signers else None
+    # Who enters is the list officer among those who signed, in whatever order they did.
+    first = next((signer for signer in load.signers if Role.LIST_OFFICER in signer.roles), None)
+    first = first or (load.signers[0] if load.signers else None)
     question = Question(
         stage=Stage.LIST,
         purpose=PURPOSE_OF[load.list_id],
@@ -122,7 +126,7 @@ async def load(load: Load, world: ListingWorld) -> Difference:
         has_case=bool(load.decision),
         signers=len(persons),
         time_ns=now,
-        issuers=issuers_of(load),
+        issuers=issuers_of(load, change),
     )
     decision = await world.policy.decide(question)
     if not isinstance(decision, Deny):
@@ -131,7 +135,6 @@ async def load(load: Load, world: ListingWorld) -> Difference:
         await world.uow.commit([_denied(load, decision.reasons)])
         raise PolicyDenied(decision.reasons)
 
-    change = difference(load, world.book.list_entries(load.list_id), now)
     total = len(change.added) + len(change.changed) + len(change.withdrawn)
     if total > ROWS_MAX:
         raise InputRefused(f"{total} changes in one load; split the file at {ROWS_MAX}", code="TOO_MANY_ROWS")
@@ -156,11 +159,13 @@ async def load(load: Load, world: ListingWorld) -> Difference:
     return change
 
 
-def issuers_of(load: Load) -> tuple[str, ...]:
-    """The states that issued the documents a load of the list DOCUMENTS names; the rules allow our own only."""
+def issuers_of(load: Load, change: Difference) -> tuple[str, ...]:
+    """The states that issued the documents a load of the list DOCUMENTS names or withdraws; the rules allow our own
+    only, under the code that peers know it by."""
     if load.list_id is not ListId.DOCUMENTS:
         return ()
-    return tuple(sorted({document.issuer for entry in load.entries for document in entry.documents}))
+    rows = (*load.entries, *change.withdrawn)
+    return tuple(sorted({codes.iso(document.issuer) for entry in rows for document in entry.documents}))
 
 
 def _loaded(load: Load, change: Difference) -> Entry:

@@ -265,9 +265,11 @@ async def _sealed(
     for start in range(0, len(rows), step):
         outputs.extend(await world.keys.derive(scope, [row[2] for row in rows[start : start + step]]))
     sealed: dict[bytes, bytes] = {}
-    for (entry, handle, _), y in zip(rows, outputs, strict=True):
+    # Two entries with one key: the graver one stands (urgency, then the kind's number); the owner sees both when a case
+    # opens. The order of entry ids decides nothing.
+    graver = sorted(zip(rows, outputs, strict=True), key=lambda one: (-one[0][0].urgency, int(one[0][0].kind)))
+    for (entry, handle, _), y in graver:
         tag = schedule.tag(y)
-        # Two entries with one key: the first in entry order stands; the owner sees both when a case opens.
         if tag not in sealed:
             sealed[tag] = labels.seal_label(y, table_id, version, label_of(entry, handle))
     return sorted(sealed.items())

@@ -459,23 +459,26 @@ def _spoil(table: bytes) -> bytes:
     return bytes(rows)
 
 
-async def test_a_spoiled_label_is_unreachable_logged_here_and_the_owner_hears_no_more_than_of_a_miss() -> None:
+async def test_a_spoiled_label_shows_nowhere_but_sealed_so_that_no_owner_can_make_one_person_incomplete() -> None:
     world = await two()
     await world[HND].bend_table(PAN, _spoil)
     assert await world[PAN].fetch(HND, [WATCH]) == [True]
     world.sent.clear()
     answer = await world[PAN].ask(w.traveller(ROSA, PAPERS))
-    assert (answer.hits, answer.unreachable, answer.complete) == ((), (HND,), False)
+    assert (answer.hits, answer.unreachable, answer.complete) == ((), (), True)
     found = [(one.sender, one.receiver) for one in world.sent]
     world.sent.clear()
     await world[PAN].ask(w.traveller(w.person("NOBODY", "ANN")))
     assert [(one.sender, one.receiver) for one in world.sent] == found == [(PAN, HND), (HND, PAN)]
     assert [one.public["reply"] for one in world[PAN].logged("check.ask") if "reply" in one.public] == [
-        "unreachable", "answered",
+        "answered", "answered",
     ]  # fmt: skip
+    outcomes = [one for one in world[PAN].logged("check.ask") if "reply" in one.public]
+    assert [list(one.secret["hits"]) for one in outcomes] == [["0:unreadable"] * len(outcomes[0].secret["hits"]), []]
+    assert outcomes[0].secret["hits"], "the home auditor sees that a row was met and could not be read"
 
 
-async def test_a_label_of_a_kind_nobody_knows_is_unreachable() -> None:
+async def test_a_label_of_a_kind_nobody_knows_is_no_mark_that_its_owner_can_read() -> None:
     world = await two()
     scope = world[PAN].copies.current(HND, ListId.PERSONS, WATCH_GROUP)
     assert scope is not None
@@ -493,7 +496,7 @@ async def test_a_label_of_a_kind_nobody_knows_is_unreachable() -> None:
     await world[HND].bend_table(PAN, bend)
     await world[PAN].fetch(HND, [WATCH])
     answer = await world[PAN].ask(w.traveller(None, PAPERS))
-    assert (answer.hits, answer.unreachable) == ((), (HND,))
+    assert (answer.hits, answer.unreachable, answer.complete) == ((), (), True)
 
 
 # -- Replays at home --------------------------------------------------------------------------------------------------

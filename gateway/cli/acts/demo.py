@@ -289,7 +289,17 @@ class Story:
             whole = (self.nodes["PAN"].folder / "store" / "node.db").read_bytes() + self._raw_log("PAN")
             clean = not any(value.encode() in whole for value in planted)
             found = 0 if clean else "FOUND"
-            told = f"all that PAN's log says of it: {words}\nname and number in PAN's store and log: {found}"
+            size = self.wire[0] if self.wire else None
+            traffic = (
+                f"{size.sent_bytes} B in, {size.received_bytes} B out, as for every question of this class"
+                if size
+                else ""
+            )
+            told = (
+                f"all that PAN's log says of it: {words}\n"
+                f"its traffic: {traffic}\n"
+                f"name and number in PAN's store and log: {found}"
+            )
             return told, bool(mine) and clean
 
         self.step(

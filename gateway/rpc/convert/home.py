@@ -118,17 +118,19 @@ def encode_inquiry(inquiry: Inquiry) -> bytes:
         if inquiry.protection_declared
         else vocabulary_pb2.PROTECTION_DECLARATION_NONE
     )
-    return home_pb2.CheckTravellersRequest(
-        request_id=inquiry.request_id.value,
-        purpose=inquiry.purpose,
-        legal_basis=inquiry.legal_basis,
-        case_reference=inquiry.case_ref,
-        justification=inquiry.justification.open(),
-        protection=declared,
-        candidate_origins=sorted(inquiry.declared_origins),
-        reply_key=inquiry.reply_key.open(),
-        travellers=[_traveller_out(traveller) for traveller in inquiry.travellers],
-    ).SerializeToString()
+    return _padded(
+        home_pb2.CheckTravellersRequest(
+            request_id=inquiry.request_id.value,
+            purpose=inquiry.purpose,
+            legal_basis=inquiry.legal_basis,
+            case_reference=inquiry.case_ref,
+            justification=inquiry.justification.open(),
+            protection=declared,
+            candidate_origins=sorted(inquiry.declared_origins),
+            reply_key=inquiry.reply_key.open(),
+            travellers=[_traveller_out(traveller) for traveller in inquiry.travellers],
+        )
+    )
 
 
 def inquiry(body: bytes, digest: bytes, on: date) -> Inquiry:
@@ -161,26 +163,40 @@ def inquiry(body: bytes, digest: bytes, on: date) -> Inquiry:
 def encode_answer(answer: CheckAnswer) -> bytes:
     """A reply's body."""
     kinds = home_pb2.CheckTravellersResponse
-    return kinds(
-        request_id=answer.request_id.value,
-        outcome=words.OUTCOME_OUT[answer.outcome],
-        complete=answer.complete,
-        unreachable=answer.unreachable,
-        refused=[kinds.Refusal(owner=owner, reasons=reasons) for owner, reasons in answer.refused],
-        hits=[
-            kinds.Hit(
-                reference=hit.reference,
-                owner=hit.owner,
-                match=words.MATCH_OUT[hit.match],
-                kind=words.KIND_OUT[hit.kind],
-                action=words.ACTION_OUT[hit.action],
-                contact=hit.contact,
-                traveller=hit.traveller,
-                screening_required=hit.screening_required,
-            )
-            for hit in answer.hits
-        ],
-    ).SerializeToString()
+    return _padded(
+        kinds(
+            request_id=answer.request_id.value,
+            outcome=words.OUTCOME_OUT[answer.outcome],
+            complete=answer.complete,
+            unreachable=answer.unreachable,
+            refused=[kinds.Refusal(owner=owner, reasons=reasons) for owner, reasons in answer.refused],
+            hits=[
+                kinds.Hit(
+                    reference=hit.reference,
+                    owner=hit.owner,
+                    match=words.MATCH_OUT[hit.match],
+                    kind=words.KIND_OUT[hit.kind],
+                    action=words.ACTION_OUT[hit.action],
+                    contact=hit.contact,
+                    traveller=hit.traveller,
+                    screening_required=hit.screening_required,
+                )
+                for hit in answer.hits
+            ],
+        )
+    )
+
+
+PADDED_BYTES: Final = 2_048
+"""A question and its answer are multiples of this on the wire between booth and gateway."""
+
+
+def _padded(message: home_pb2.CheckTravellersRequest | home_pb2.CheckTravellersResponse) -> bytes:
+    """The body, filled with zeros: field 15 has a key of one byte and, at these sizes, a length of two."""
+    short = len(message.SerializeToString()) + 3
+    wanted = -(-(short + 128) // PADDED_BYTES) * PADDED_BYTES
+    message.padding = bytes(wanted - short)
+    return message.SerializeToString()
 
 
 def answer(body: bytes, request_id: RequestId) -> CheckAnswer:

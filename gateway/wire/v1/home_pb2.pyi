@@ -313,6 +313,7 @@ class CheckTravellersRequest(_message.Message):
     CANDIDATE_ORIGINS_FIELD_NUMBER: _builtins.int
     REPLY_KEY_FIELD_NUMBER: _builtins.int
     TRAVELLERS_FIELD_NUMBER: _builtins.int
+    PADDING_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """Random. 16 bytes. Required."""
     purpose: _builtins.str
@@ -327,6 +328,10 @@ class CheckTravellersRequest(_message.Message):
     """The booth's protection key, for all travellers of this question. Required."""
     reply_key: _builtins.bytes
     """A random key that the client keeps: the stored answer is sealed under it. 32 bytes. Required."""
+    padding: _builtins.bytes
+    """Zeros that fill the message to a multiple of 2,048 bytes, so that its size does not tell a declaration or a name's
+    length on the way. At most 2,304 bytes.
+    """
     @_builtins.property
     def candidate_origins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """States the travellers may have fled from, as declared: Doc 9303 codes, at most 16. Added to those the gateway finds in
@@ -349,10 +354,11 @@ class CheckTravellersRequest(_message.Message):
         candidate_origins: _abc.Iterable[_builtins.str] | None = ...,
         reply_key: _builtins.bytes = ...,
         travellers: _abc.Iterable[Global___Traveller] | None = ...,
+        padding: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_origins", b"candidate_origins", "case_reference", b"case_reference", "justification", b"justification", "legal_basis", b"legal_basis", "protection", b"protection", "purpose", b"purpose", "reply_key", b"reply_key", "request_id", b"request_id", "travellers", b"travellers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_origins", b"candidate_origins", "case_reference", b"case_reference", "justification", b"justification", "legal_basis", b"legal_basis", "padding", b"padding", "protection", b"protection", "purpose", b"purpose", "reply_key", b"reply_key", "request_id", b"request_id", "travellers", b"travellers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -467,12 +473,17 @@ class CheckTravellersResponse(_message.Message):
     UNREACHABLE_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     HITS_FIELD_NUMBER: _builtins.int
+    PADDING_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """The request's id. 16 bytes. Required."""
     outcome: Global___CheckTravellersResponse.Outcome.ValueType
     """Over all travellers and all states that answered. Required."""
     complete: _builtins.bool
     """False when any state was unreachable: then nothing may be read from silence."""
+    padding: _builtins.bytes
+    """Zeros that fill the message to a multiple of 2,048 bytes, so that its size does not tell a hit from a miss on the way
+    to the booth. At most 2,304 bytes.
+    """
     @_builtins.property
     def unreachable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """States that did not answer, or not in a form that can be trusted. Three capital letters each."""
@@ -494,10 +505,11 @@ class CheckTravellersResponse(_message.Message):
         unreachable: _abc.Iterable[_builtins.str] | None = ...,
         refused: _abc.Iterable[Global___CheckTravellersResponse.Refusal] | None = ...,
         hits: _abc.Iterable[Global___CheckTravellersResponse.Hit] | None = ...,
+        padding: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "hits", b"hits", "outcome", b"outcome", "refused", b"refused", "request_id", b"request_id", "unreachable", b"unreachable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "hits", b"hits", "outcome", b"outcome", "padding", b"padding", "refused", b"refused", "request_id", b"request_id", "unreachable", b"unreachable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
