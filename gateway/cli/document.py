@@ -72,7 +72,10 @@ def as_json(reading: mrz.Reading) -> dict[str, Any]:
 
 def text_of(name: str) -> str:
     """The text of a file or of standard input. Raises InputRefused when it is not text, or too long."""
-    data = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1) if name == "-" else Path(name).read_bytes()
+    try:
+        data = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1) if name == "-" else Path(name).read_bytes()
+    except OSError as cause:
+        raise InputRefused(f"{name}: cannot be read ({cause.strerror})", code="FILE") from None
     if len(data) > INPUT_BYTES_MAX:
         raise InputRefused("the input is too long for machine readable zones", code="SIZE")
     try:

@@ -89,6 +89,14 @@ def read(code: grpc.StatusCode, details: bytes | None) -> GatewayError | None:
     return _made(kind, dict(info.metadata))
 
 
+REFUSED_WORDS: Final = {
+    "NO_KEY": "nothing to ask about: give a document with its issuer, or a whole name with a year of birth",
+    "CASE": "a case or shift reference is required",
+    "COUNT": "too many travellers in one question; split it",
+}
+"""What a code of the gateway's means, in words that are ours: the other side's text is never shown."""
+
+
 def _made(kind: type[GatewayError], said: dict[str, str]) -> GatewayError:
     def code(name: str) -> str:
         value = said.get(name, "")
@@ -103,7 +111,10 @@ def _made(kind: type[GatewayError], said: dict[str, str]) -> GatewayError:
         return errors.Malformed(code("field") or "message", "the gateway cannot take this value; correct it")
     if kind is errors.InputRefused:
         return errors.InputRefused(
-            "refused by the gateway", line=_number(said, "line"), field=code("field") or None, code=code("code")
+            REFUSED_WORDS.get(code("code"), "refused by the gateway"),
+            line=_number(said, "line"),
+            field=code("field") or None,
+            code=code("code"),
         )
     plain = cast("type[Exception]", kind)
     return cast("GatewayError", plain(kind.row.public))

@@ -89,7 +89,7 @@ class WriterClient:
         try:
             return await self._channel.call(operation, argument, timeout_s=timeout_s or self._timeout_s)
         except Gone as gone:
-            raise AuditUnavailable(str(gone)) from gone
+            raise AuditUnavailable(f"the node's log does not answer ({gone}); `limen serve` runs it") from gone
 
     def _session(self) -> Sealer:
         now = asyncio.get_running_loop().time()

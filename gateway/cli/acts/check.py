@@ -23,6 +23,7 @@ from gateway.flows.check import TRAVELLERS_MAX, CheckAnswer, Hit, Inquiry, Trave
 from gateway.terms import Action, Hidden, MatchClass, Purpose, RecordKind, RequestId
 
 INPUT_BYTES_MAX = 4 << 20
+TIMEOUT_S_MAX = 60
 KIND_WORDS = {
     RecordKind.WANTED_ARREST: "wanted for arrest",
     RecordKind.REFUSE_ENTRY: "entry to be refused",
@@ -51,6 +52,8 @@ NOTHING_ELSE = "Nothing to report: nothing you may act on. That is not a clearan
 def run(args: argparse.Namespace) -> int:
     """Ask and print. 0 complete whatever the result, 5 if a peer was unreachable, 3 if all refused."""
     on = _day(args.on)
+    if not 0 < args.timeout <= TIMEOUT_S_MAX:
+        raise Refused(f"--timeout: write seconds, above 0 and up to {TIMEOUT_S_MAX}")
     place = booth.load(args)
     token = place.token()
     if args.passengers is not None:
