@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -20,6 +21,20 @@ settings.load_profile("limen")
 
 # gRPC's C core writes to stderr when a peer goes away, which many tests make it do.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+# An embedded policy engine may be dropped only by the thread that made it. The runner has threads of its own, and a
+# collection that starts in one of them would drop engines left in a failed test's traceback: so this thread collects.
+gc.disable()
+COLLECT_EVERY = 100
+_seen = 0
+
+
+def pytest_runtest_teardown() -> None:
+    global _seen
+    _seen += 1
+    if _seen % COLLECT_EVERY == 0:
+        gc.collect()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
