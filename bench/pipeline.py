@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -210,7 +211,14 @@ class _Unsigned(PeerServer):
     """The peers' listener without its signature step: what E1 counts. It exists here alone."""
 
     async def _serve(
-        self, path: str, body: bytes, context: Any, caller: PeerId, now_ns: int, deadline_ns: int, seen: Seen  # noqa: ANN401
+        self,
+        path: str,
+        body: bytes,
+        context: Any,
+        caller: PeerId,
+        now_ns: int,
+        deadline_ns: int,
+        seen: Seen,  # noqa: ANN401
     ) -> bytes:
         method = PEER_METHODS[path]
         method.agree(method.decode(body), caller, PeerId("HND"), now_ns)
@@ -254,7 +262,11 @@ SERVERS: dict[str, Callable[[World], Any]] = {
 
 
 async def _until_told(kind: str, folder: str) -> None:
-    print(await SERVERS[kind](World(Path(folder))), flush=True)
+    port = await SERVERS[kind](World(Path(folder)))
+    # As `app.node` does once everything is loaded: the collector need not walk it again.
+    gc.collect()
+    gc.freeze()
+    print(port, flush=True)
     # The parent closes our standard input when it is done.
     await asyncio.to_thread(sys.stdin.read)
     os._exit(0)

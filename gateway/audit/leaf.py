@@ -188,7 +188,17 @@ def _flat(fields: Mapping[str, Scalar]) -> bytes:
 
 # Canonical order of a leaf's keys: shorter first, then by letter (RFC 8949 section 4.2.1, text keys under 24 letters).
 _KEYS: Final = (
-    "seq", "kind", "peer", "phase", "public", "schema", "sealed", "time_ns", "pair_seq", "retention", "commitments",
+    "seq",
+    "kind",
+    "peer",
+    "phase",
+    "public",
+    "schema",
+    "sealed",
+    "time_ns",
+    "pair_seq",
+    "retention",
+    "commitments",
 )
 _HEAD: Final = bytes((0xA0 + len(_KEYS),))
 _K: Final = {key: cbor.encode(key) for key in _KEYS}

@@ -234,5 +234,4 @@ class AuditServer(_OwnListener):
         return audit_convert.encode_consistency(await self._door.consistency(old_size, new_size, call))
 
 
-
 __all__ = ["AUDIT_METHODS", "HOME_METHODS", "AuditServer", "HomeServer"]

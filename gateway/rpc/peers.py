@@ -117,9 +117,7 @@ class PeersClient:
 
         return await self._ask(peer, convert.CHECK, convert.encode_check_request(request), read, timeout_s)
 
-    async def manifest(
-        self, peer: PeerId, list_id: ListId, group: PurposeGroup, *, timeout_s: float
-    ) -> SignedManifest:
+    async def manifest(self, peer: PeerId, list_id: ListId, group: PurposeGroup, *, timeout_s: float) -> SignedManifest:
         """See `ports.Peers`. The manifest's own signature is verified too."""
         keys = self._member(peer)
 

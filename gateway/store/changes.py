@@ -68,9 +68,7 @@ def _charge(db: sqlite3.Connection, a: Args, peer: str, amount: int) -> None:
     used = (row[0] if row else 0) + amount
     if used > a["limit"]:
         raise QuotaExhausted(f"{peer}: {used} slots of {a['limit']} on day {a['day']}")
-    db.execute(
-        "INSERT INTO quota VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used", (*key, used)
-    )
+    db.execute("INSERT INTO quota VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used", (*key, used))
 
 
 def _reply_put(db: sqlite3.Connection, a: Args) -> None:
@@ -195,9 +193,7 @@ def _witness_put(db: sqlite3.Connection, a: Args) -> None:
     """
     row = db.execute("SELECT size, root FROM witness WHERE origin = ?", (a["origin"],)).fetchone()
     judge_witness(None if row is None else witness.Seen(row[0], row[1]), a)
-    db.execute(
-        "INSERT OR REPLACE INTO witness VALUES (?, ?, ?, ?)", (a["origin"], a["size"], a["root"], a["note"])
-    )
+    db.execute("INSERT OR REPLACE INTO witness VALUES (?, ?, ?, ?)", (a["origin"], a["size"], a["root"], a["note"]))
 
 
 def judge_witness(seen: witness.Seen | None, a: Args) -> None:

@@ -397,4 +397,3 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "expect": MemoryStore._expect,
     "federation.put": MemoryStore._federation_put,
 }
-

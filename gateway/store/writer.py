@@ -198,9 +198,7 @@ class Log:
         VerificationFailed: the store is not the continuation of what was signed (step "lock", "tail" or "origin").
     """
 
-    def __init__(
-        self, config: WriterConfig, clock: Clock, fatal: Callable[[str], NoReturn] | None = None
-    ) -> None:
+    def __init__(self, config: WriterConfig, clock: Clock, fatal: Callable[[str], NoReturn] | None = None) -> None:
         self._config = config
         self._clock = clock
         self._fatal = fatal or _end_process
@@ -526,9 +524,7 @@ class Log:
         (count,) = self._db.execute("SELECT count(*) FROM payload WHERE due_ns <= ?", (until,)).fetchone()
         if count:
             entry = _plain("payloads.erased", {"count": count, "until_ns": until})
-            self.commit(
-                [Unit([entry], ())], lambda db: db.execute("DELETE FROM payload WHERE due_ns <= ?", (until,))
-            )
+            self.commit([Unit([entry], ())], lambda db: db.execute("DELETE FROM payload WHERE due_ns <= ?", (until,)))
             self._scrub()
         return int(count)
 

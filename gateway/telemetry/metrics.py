@@ -94,9 +94,7 @@ class Metrics(Collector):
         seconds = HistogramMetricFamily(
             "limen_call_seconds", "Time of a call at this node, in seconds.", labels=("door", "method")
         )
-        bodies = CounterMetricFamily(
-            "limen_call_bytes", "Bytes of bodies.", labels=("door", "method", "direction")
-        )
+        bodies = CounterMetricFamily("limen_call_bytes", "Bytes of bodies.", labels=("door", "method", "direction"))
         for (door, method), place in self._places.items():
             running = 0
             buckets: list[tuple[str, float]] = []

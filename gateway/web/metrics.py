@@ -21,9 +21,7 @@ class Numbers(Protocol):
 class MetricsDoor:
     """The HTTP edge of a node. `pages` are further routes by prefix (log tiles)."""
 
-    def __init__(
-        self, numbers: Numbers, *, ready: Callable[[], bool], pages: Mapping[str, Show] | None = None
-    ) -> None:
+    def __init__(self, numbers: Numbers, *, ready: Callable[[], bool], pages: Mapping[str, Show] | None = None) -> None:
         self._numbers = numbers
         self._ready = ready
         self._edge = Edge(

@@ -88,9 +88,7 @@ async def a_liar(answer: Answer) -> AsyncIterator[int]:
 
 
 def send(context: Any, message: SignedMessage) -> bytes:  # noqa: ANN401
-    context.set_trailing_metadata(
-        ((envelope.HEADER_KEY, message.header), (envelope.SIGNATURE_KEY, message.signature))
-    )
+    context.set_trailing_metadata(((envelope.HEADER_KEY, message.header), (envelope.SIGNATURE_KEY, message.signature)))
     return message.body
 
 
@@ -208,8 +206,10 @@ LIES: dict[str, Callable[[bytes], SignedMessage]] = {
     "garbage, signed": lambda body: reply_to(body, said=b"\xff" * 400),
     "an empty body, signed": lambda body: reply_to(body, said=b""),
     "fewer points than asked": lambda body: reply_to(
-        body, said=watchlist_pb2.CheckResponse(epoch="e", pair_sequence=1, evaluated=bytes(32), proof=bytes(64))
-        .SerializeToString()
+        body,
+        said=watchlist_pb2.CheckResponse(
+            epoch="e", pair_sequence=1, evaluated=bytes(32), proof=bytes(64)
+        ).SerializeToString(),
     ),
     "more points than asked": lambda body: reply_to(
         body, said=convert.encode_check_reply(terms.a_check_reply(bytes(64), evaluated=bytes(32 * 32)))

@@ -64,9 +64,7 @@ class Log:
 
     def __init__(self) -> None:
         session = seal.Sealer(RECIPIENTS, _seed("session"))
-        self.prepared = [
-            leaf.prepare(entry, _seed(f"record {seq}"), session) for seq, entry in enumerate(ENTRIES)
-        ]
+        self.prepared = [leaf.prepare(entry, _seed(f"record {seq}"), session) for seq, entry in enumerate(ENTRIES)]
         pairs = {"HND": 0, "UTO": 0, "": 0}
         self.data: list[bytes] = []
         for seq, prepared in enumerate(self.prepared):
@@ -202,8 +200,7 @@ def make() -> dict[str, Any]:
             "witness_seed": _seed("witness").hex(),
             "witness_vkey": WITNESS_KEY.vkey,
             "readers": {
-                role: {"private": PRIVATE[role].hex(), "public": getattr(RECIPIENTS, role).hex()}
-                for role in seal.ROLES
+                role: {"private": PRIVATE[role].hex(), "public": getattr(RECIPIENTS, role).hex()} for role in seal.ROLES
             },
         },
         "entries": [

@@ -153,9 +153,7 @@ def vectors() -> dict[str, Any]:
 
 def _first_refused() -> bytes:
     """The smallest even number that has the form of an encoding and is none."""
-    return next(
-        data for s in range(2, 1000, 2) if ref.decode(data := s.to_bytes(32, "little")) is None
-    )
+    return next(data for s in range(2, 1000, 2) if ref.decode(data := s.to_bytes(32, "little")) is None)
 
 
 def main(arguments: list[str]) -> int:

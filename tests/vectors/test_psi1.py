@@ -155,9 +155,9 @@ EDGES = st.one_of(
     st.integers(0, 200).map(lambda n: n.to_bytes(32, "little")),
     st.integers(0, 200).map(lambda n: (n | 1 << 255).to_bytes(32, "little")),
     st.integers(1, 2**64).map(lambda n: ref.encode(ref.multiply(n, ref.BASE))),
-    st.integers(1, 2**64).map(lambda n: ref.encode(ref.multiply(n, ref.BASE))).map(
-        lambda good: good[:31] + bytes([good[31] | 0x80])
-    ),
+    st.integers(1, 2**64)
+    .map(lambda n: ref.encode(ref.multiply(n, ref.BASE)))
+    .map(lambda good: good[:31] + bytes([good[31] | 0x80])),
 )
 
 

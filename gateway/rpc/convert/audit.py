@@ -53,9 +53,7 @@ def entries_request(body: bytes) -> tuple[int, int]:
 def encode_entries(entries: Sequence[tuple[bytes, bytes]]) -> bytes:
     """(leaf, sealed payload or nothing) each, as a reply's body."""
     kinds = audit_pb2.GetEntriesResponse
-    return kinds(
-        entries=[kinds.LogEntry(leaf=leaf, payload=payload) for leaf, payload in entries]
-    ).SerializeToString()
+    return kinds(entries=[kinds.LogEntry(leaf=leaf, payload=payload) for leaf, payload in entries]).SerializeToString()
 
 
 def entries(body: bytes, count: int) -> list[tuple[bytes, bytes]]:

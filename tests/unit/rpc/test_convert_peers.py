@@ -59,7 +59,10 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     ),
     "manifest_request": (
         watchlist_pb2.GetManifestRequest(
-            request_id=bytes(16), owner="HND", list=1, group="WATCH"  # type: ignore[arg-type]
+            request_id=bytes(16),
+            owner="HND",
+            list=1,
+            group="WATCH",  # type: ignore[arg-type]
         ).SerializeToString(),
         peers.manifest_request,
     ),
@@ -79,8 +82,15 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     "describe_request": (peers.encode_describe_request(RequestId(bytes(16))), peers.describe_request),
     "describe_reply": (
         describe_pb2.DescribeResponse(
-            state="HND", release="0.1.0", protocol_majors=[1], suites=[1], key_types=[1, 2],  # type: ignore[list-item]
-            classes=[8], methods=[peers.CHECK], baseline_digest=bytes(32), time_ns=1,
+            state="HND",
+            release="0.1.0",
+            protocol_majors=[1],
+            suites=[1],
+            key_types=[1, 2],  # type: ignore[list-item]
+            classes=[8],
+            methods=[peers.CHECK],
+            baseline_digest=bytes(32),
+            time_ns=1,
         ).SerializeToString(),
         peers.describe_reply,
     ),

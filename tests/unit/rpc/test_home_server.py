@@ -156,8 +156,14 @@ async def test_the_digest_of_a_question_covers_its_reply_key() -> None:
 
 async def test_the_counted_size_of_an_answer_is_no_sign_of_a_hit(monkeypatch: pytest.MonkeyPatch) -> None:
     hit = Hit(
-        "HND-00112233", PeerId("HND"), MatchClass.DOCUMENT, RecordKind.WANTED_ARREST,
-        Action.SECOND_LINE, 1, 0, True,
+        "HND-00112233",
+        PeerId("HND"),
+        MatchClass.DOCUMENT,
+        RecordKind.WANTED_ARREST,
+        Action.SECOND_LINE,
+        1,
+        0,
+        True,
     )
 
     async def check(self: Door, inquiry: Inquiry, call: HomeCall) -> CheckAnswer:

@@ -122,9 +122,7 @@ async def test_a_new_key_of_the_right_authority_is_refused_until_it_is_pinned() 
     async with a_node() as node:
         assert (await refused(node, caller=other))[1] == "NOT_IDENTIFIED"
         pan = world.member("PAN")
-        node.members = world.view(
-            world.member("HND"), replace(pan, tls_pins=(*pan.tls_pins, pin)), world.member("UTO")
-        )
+        node.members = world.view(world.member("HND"), replace(pan, tls_pins=(*pan.tls_pins, pin)), world.member("UTO"))
         await call(node, caller=other)
         await call(node)
 
@@ -338,9 +336,7 @@ async def test_a_message_that_disagrees_with_its_envelope_is_malformed(changes: 
 
 async def test_another_peer_s_table_looks_like_one_that_does_not_exist() -> None:
     manifest = terms.a_manifest()
-    request = ChunkRequest(
-        RequestId(bytes(16)), replace(manifest.scope, peer=PeerId("UTO")), manifest.version, 0
-    )
+    request = ChunkRequest(RequestId(bytes(16)), replace(manifest.scope, peer=PeerId("UTO")), manifest.version, 0)
     async with a_node() as node:
         body = convert.encode_chunk_request(request)
         assert (await refused(node, body, method=convert.GET_TABLE_CHUNK))[1] == "NOT_FOUND"
@@ -393,9 +389,10 @@ async def test_policy_reasons_travel_as_codes_and_nothing_else_does() -> None:
 
 
 async def test_a_peer_that_floods_is_slowed_and_the_others_are_served() -> None:
-    async with a_node(limits=Limits(calls_per_s=1, burst=5)) as node, world.channel(
-        node.port, world.leaf("PAN")
-    ) as channel:
+    async with (
+        a_node(limits=Limits(calls_per_s=1, burst=5)) as node,
+        world.channel(node.port, world.leaf("PAN")) as channel,
+    ):
         check = world.method(channel, convert.CHECK)
         outcomes = await asyncio.gather(
             *(check(CHECK_BODY, timeout=5, metadata=sealed(CHECK_BODY)) for _ in range(20)), return_exceptions=True
