@@ -1,0 +1,246 @@
+"""Planted names, numbers and dates, and everywhere they must not be found (R3, first form)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from examples.region.generate import COLUMNS
+from examples.region.travellers import Entry, Passport
+from gateway.cli.acts.nodes import Ran, limen
+from gateway.terms import ListId
+from tests.support.states import States, replaced
+
+EXPIRY = "2031-05-06"
+
+LISTED = Passport("QVARNESTHILDE", "OBRUMIANA", "XQ7K4M9Z2", "VEN", "VEN", "1969-02-11", "F", EXPIRY)
+"""On Panama's list, and asked about by Honduras."""
+ALIAS = "JORVENTILDA ZWENDROFIA"
+STOLEN = Passport("WYRMAKULIEN", "TADRESSIMO", "XQ3W8N5T1", "PAN", "PAN", "1972-10-23", "M", EXPIRY)
+"""With a document that Panama reported stolen."""
+MISSED = Passport("TREVOLKINDA", "USMERALDE", "XB6R2Y8H4", "COL", "COL", "1971-09-04", "F", EXPIRY)
+"""On nobody's list."""
+GUARDED = Passport("HOLVERGANTE", "IXTAMURELIA", "XD5P1V6C9", "UTO", "UTO", "1974-12-17", "F", EXPIRY)
+"""Guarded towards Utopia, on nobody's list."""
+BROKEN = Passport("KLEVUNDSTARI", "YPHERMADOL", "XF8J3G7L5", "COL", "COL", "1966-07-28", "M", EXPIRY)
+"""In inputs that are refused."""
+
+DECISION, ENTRY = "PAN-2026-774499", "WPAN774499"
+
+Words = Sequence[str]
+
+
+def words(passport: Passport) -> Words:
+    """What stands for the person: names, number, birth."""
+    given = passport.given_names
+    return (passport.surname, given, passport.document_number, passport.birth, passport.birth.replace("-", ""))
+
+
+def forms(word: str) -> Iterator[bytes]:
+    """The ways a word could lie in bytes."""
+    for spelled in {word, word.lower(), word.title()}:
+        raw = spelled.encode()
+        yield raw
+        yield spelled.encode("utf-16-le")
+        yield spelled.encode("utf-16-be")
+        yield raw.hex().encode()
+        yield raw.hex().upper().encode()
+        for shift in range(3):
+            # What of a base64 text does not depend on its neighbours.
+            text = base64.b64encode(bytes(shift) + raw)
+            inner = text[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
+            yield inner
+            yield inner.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+@dataclass
+class Haystack:
+    """Bytes by where they were found."""
+
+    places: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, place: str, data: bytes) -> None:
+        """One more."""
+        self.places[place] = data
+
+    def files(self, folder: Path, *, apart_from: Iterable[str] = ()) -> None:
+        """Every file below a folder, but for those under some names."""
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
+            if path.is_file() and not {*name.parts} & {*apart_from}:
+                self.places[f"{folder.name}/{name}"] = path.read_bytes()
+
+    def find(self, *all_words: str) -> list[tuple[str, str]]:
+        """(place, word) for everything that stands where it must not."""
+        needles = [(word, form) for word in all_words for form in set(forms(word))]
+        return [(place, word) for place, data in self.places.items() for word, form in needles if form in data]
+
+
+@dataclass
+class Run:
+    """What was left behind by everything that the canaries went through."""
+
+    states: States
+    answers: list[Ran]
+    refused: list[Ran]
+    wire: list[bytes]
+
+
+def rows(*entries: Entry) -> bytes:
+    """A list's file."""
+    table = [",".join(COLUMNS), *(",".join(getattr(entry, column) for column in COLUMNS) for entry in entries)]
+    return ("\n".join(table) + "\n").encode()
+
+
+def entry(category: str, of: Passport, entry_id: str, **more: str) -> Entry:
+    """An entry of Panama's."""
+    return Entry(
+        entry_id=entry_id,
+        owner="PAN",
+        category=category,
+        document_no=of.document_number,
+        document_issuer=of.issuer,
+        valid_until="2028-03-31",
+        originator="PAN",
+        provenance="PAN-NATIONAL",
+        decision_ref=DECISION,
+        legal_basis="national immigration act",
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(states: States, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Load, publish, ask at every kind of end, refuse, and record all of it."""
+    wanted = entry("WANTED_ARREST", LISTED, ENTRY, surname=LISTED.surname, given=LISTED.given_names, aliases=ALIAS,
+                   dob=LISTED.birth, sex="F", nationality="VEN")  # fmt: skip
+    assert states.load("PAN", ListId.PERSONS, rows(wanted)).json["added"] == 1
+    assert states.load("PAN", ListId.DOCUMENTS, rows(entry("LOST_STOLEN_DOC", STOLEN, "DPAN774499"))).json["added"] == 1
+    states.settled()
+    answers = [
+        states.scan("HND", LISTED),
+        states.scan("HND", STOLEN, purpose="DOC.STATUS"),
+        states.scan("HND", MISSED),
+        states.scan("HND", GUARDED, "--protection"),
+    ]
+    assert [len(ran.json["hits"]) for ran in answers] == [1, 1, 0, 0], [ran.out for ran in answers]
+    with states.unreachable("PAN"):
+        down = states.scan("HND", LISTED)
+        assert down.code == 5
+    states.whole("HND")
+    answers.append(down)
+    refused = list(_refused(states, tmp_path_factory.mktemp("refused")))
+    assert all(ran.code != 0 for ran in refused)
+    with replaced(states, "PAN", asked_by="HND") as glass:
+        for passport, flags in ((LISTED, ()), (MISSED, ()), (GUARDED, ("--protection",))):
+            before = len(glass.seen())
+            assert states.scan("HND", passport, *flags).code == 0
+            assert len(glass.seen()) > before
+        wire = [bytes.fromhex(one[part]) for one in glass.seen() for part in ("body", "header", "signature")]
+    return Run(states, answers, refused, wire)
+
+
+def _refused(states: States, folder: Path) -> Iterator[Ran]:
+    """Inputs about the broken one that are refused, each in its own way."""
+    good, bad = BROKEN.mrz()
+    check = ("--purpose", "SEC.WATCH")
+    booth = str(states.nodes["HND"].booth)
+    for lines in (
+        f"{good}\n{bad[:-1]}7",
+        f"{good}\n{bad[:20]}",
+        f"{good}\n{bad[:13]}99{bad[15:]}",
+        f'{{"surname": "{BROKEN.surname}", "birth_date": "{BROKEN.birth}x"}}',
+        f'{{"surname": "{BROKEN.surname}", "{BROKEN.given_names}": "{BROKEN.document_number}"}}',
+        f"surname: {BROKEN.surname}\n{BROKEN.document_number}\n",
+    ):
+        yield states.nodes.check("HND", check[1], lines.encode())
+    yield limen("check", "--booth", booth, "--purpose", "READ.IDENT", "--basis", "bilateral agreement", "--case", "S-1",
+                stdin=f"{good}\n{bad}".encode())  # fmt: skip
+    row = entry(
+        "WANTED_ARREST", BROKEN, "WPAN774400", surname=BROKEN.surname, given=BROKEN.given_names, dob="1966-13-41"
+    )
+    file = folder / "rows.csv"
+    file.write_bytes(rows(row))
+    yield limen("watchlist", "load", str(file), "--list", "PERSONS", "--basis", "national immigration act", "--config",
+                str(states.folder("PAN")))  # fmt: skip
+
+
+def test_the_search_finds_what_is_there(run: Run) -> None:
+    """Panama's own list holds the entry: the needles are right."""
+    own = Haystack()
+    own.files(run.states.folder("PAN") / "store")
+    for word in (LISTED.surname, LISTED.document_number, STOLEN.document_number):
+        assert own.find(word), word
+    sample = Haystack({"a": b"..", "b": base64.b64encode(b"xy" + LISTED.surname.lower().encode() + b"z")})
+    assert sample.find(LISTED.surname) == [("b", LISTED.surname)]
+    assert Haystack({"c": LISTED.birth.encode("utf-16-le").hex().encode()}).find(LISTED.birth) == []
+    assert Haystack({"d": LISTED.birth.encode().hex().encode()}).find(LISTED.birth) != []
+
+
+def test_whom_honduras_asked_about_is_nowhere(run: Run) -> None:
+    """Neither abroad nor at home: what the home log holds is sealed."""
+    everywhere = Haystack()
+    for state in ("HND", "UTO"):
+        everywhere.files(run.states.folder(state))
+    # Panama's database holds its own entries; but not these.
+    everywhere.files(run.states.folder("PAN"))
+    assert len(everywhere.places) > 60
+    assert everywhere.find(*words(MISSED), *words(GUARDED)) == []
+
+
+def test_whom_panama_lists_is_nowhere_abroad(run: Run) -> None:
+    abroad = Haystack()
+    for state in ("HND", "UTO"):
+        abroad.files(run.states.folder(state))
+    # At home it stands in the database of the list and nowhere else.
+    abroad.files(run.states.folder("PAN"), apart_from=("store",))
+    listed = (*words(LISTED), *ALIAS.split(), STOLEN.document_number, DECISION, ENTRY)
+    assert abroad.find(*listed) == []
+
+
+def test_nothing_passes_between_gateways(run: Run) -> None:
+    passed = Haystack()
+    for state, proxy in run.states.proxies.items():
+        for number, capture in enumerate(proxy.captures):
+            passed.add(f"{state} {number} up", bytes(capture.up))
+            passed.add(f"{state} {number} down", bytes(capture.down))
+    assert sum(map(len, passed.places.values())) > 100_000
+    # And beneath the encryption: the exact bytes of bodies and headers as the owner reads them.
+    for number, data in enumerate(run.wire):
+        passed.add(f"wire {number}", data)
+    assert len(run.wire) >= 9
+    everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
+    assert passed.find(*everyone, *ALIAS.split(), DECISION, ENTRY) == []
+
+
+def test_metrics_answers_and_errors_name_nobody(run: Run) -> None:
+    said = Haystack()
+    for state in run.states.nodes.nodes:
+        said.add(f"{state} metrics", run.states.metrics(state))
+    for number, ran in enumerate(run.answers):
+        said.add(f"answer {number}", (ran.out + ran.err).encode())
+    for number, ran in enumerate(run.refused):
+        assert len(ran.err.splitlines()) <= 1, ran.err
+        said.add(f"refusal {number}", (ran.out + ran.err).encode())
+    everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
+    assert said.find(*everyone, *ALIAS.split(), DECISION, ENTRY) == []
+
+
+def test_exports_hold_nobody(run: Run, tmp_path: Path) -> None:
+    exported = Haystack()
+    for state in run.states.nodes.nodes:
+        exported.files(run.states.export(state, tmp_path / state))
+    assert any("payloads" in place for place in exported.places)
+    everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
+    assert exported.find(*everyone, *ALIAS.split(), DECISION, ENTRY) == []
+
+
+def test_the_refused_left_nothing_behind(run: Run) -> None:
+    left = Haystack()
+    for state in run.states.nodes.nodes:
+        left.files(run.states.folder(state))
+    assert left.find(*words(BROKEN)) == []
