@@ -59,7 +59,7 @@ async def _published(first: list[ListEntry], later: list[ListEntry]) -> None:
     listed = first
     for version, batch in enumerate((first, [_renamed(one) for one in later]), 1):
         listed = first if version == 1 else [*first, *batch]
-        await pan.list(*batch)
+        await pan.enlist(*batch)
         await pan.publish(*OTHERS, purposes=[WATCH])
         for peer in OTHERS:
             held = pan.published.current(peer, ListId.PERSONS, WATCH_GROUP)

@@ -31,7 +31,8 @@ from gateway.people import dates
 from gateway.people.names import Name
 from gateway.people.person import Person
 from gateway.policy.decision import Deny
-from gateway.pseudonym import label, oprf, schedule
+from gateway.primitives import aead
+from gateway.pseudonym import label, matchkeys, oprf, schedule
 from gateway.pseudonym import table as tables
 from gateway.terms import Action, Hidden, KeyType, ListId, MatchClass, Outcome, RecordKind, RequestId, Role
 from gateway.terms.exchange import CheckReply
@@ -430,7 +431,7 @@ async def test_a_peer_that_refuses_is_named_with_its_reason(told: GatewayError, 
 
 async def test_a_table_that_changed_under_the_question_is_unreachable() -> None:
     world = await two()
-    await world[HND].list(entry(entry_id="W9", originator=HND, person=IVAN))
+    await world[HND].enlist(entry(entry_id="W9", originator=HND, person=IVAN))
     await world[HND].publish(PAN, purposes=[WATCH])
 
     def fetch() -> None:
@@ -474,15 +475,16 @@ async def test_a_spoiled_label_shows_nowhere_but_sealed_so_that_no_owner_can_mak
         "answered", "answered",
     ]  # fmt: skip
     outcomes = [one for one in world[PAN].logged("check.ask") if "reply" in one.public]
-    assert [list(one.secret["hits"]) for one in outcomes] == [["0:unreadable"] * len(outcomes[0].secret["hits"]), []]
-    assert outcomes[0].secret["hits"], "the home auditor sees that a row was met and could not be read"
+    met, missed = (one.secret["hits"] for one in outcomes)
+    assert isinstance(met, list) and met and set(met) == {"0:unreadable"}, "the home auditor sees what was met"
+    assert missed == []
 
 
 async def test_a_label_of_a_kind_nobody_knows_is_no_mark_that_its_owner_can_read() -> None:
     world = await two()
     scope = world[PAN].copies.current(HND, ListId.PERSONS, WATCH_GROUP)
     assert scope is not None
-    (key,) = check.matchkeys.for_asking(None, [PAPERS], frozenset({KeyType.DOC_1}))
+    (key,) = matchkeys.for_asking(None, [PAPERS], frozenset({KeyType.DOC_1}))
     (y,) = await world[HND].keys.derive(scope.manifest.scope, [key.input.open()])
 
     def bend(table: bytes) -> bytes:
@@ -490,7 +492,7 @@ async def test_a_label_of_a_kind_nobody_knows_is_no_mark_that_its_owner_can_read
         sealed = view.find(schedule.tag(y))
         assert sealed is not None
         key_, nonce, aad = label._binding(y, view.table_id, 2)
-        unknown = label.aead.seal(key_, nonce, aad, b"\x63" + bytes(31))
+        unknown = aead.seal(key_, nonce, aad, b"\x63" + bytes(31))
         return table.replace(sealed, unknown)
 
     await world[HND].bend_table(PAN, bend)

@@ -20,6 +20,7 @@ from gateway.pseudonym import batch, oprf
 from gateway.pseudonym import table as tables
 from gateway.terms import Hidden, ListId, Outcome, PeerId, ProtectionTag, RequestId
 from gateway.terms.exchange import CheckRequest
+from gateway.watchlist.entry import TagChange
 from tests.flows import world as w
 from tests.flows.world import GTM, HND, PAN, STATUS, UTO, WATCH, WATCH_GROUP, World
 from tests.support.entries import DAY_NS, entry, lost
@@ -163,7 +164,7 @@ def seen(world: World, answer: CheckAnswer) -> dict[str, Any]:
                 (
                     one.seq, one.time_ns, one.kind, one.phase, one.peer, one.pair_seq, one.retention,
                     {name: value for name, value in one.public.items() if name not in RANDOM},
-                    {name: len(one.public[name]) for name in RANDOM & set(one.public)},
+                    {name: len(bytes(one.public[name])) for name in RANDOM & set(one.public)}  # type: ignore[arg-type],
                     sorted(one.commitments), len(one.commitments),
                     len(state.store.leaf(one.seq) or b""), len(state.store.payload(one.seq) or b""),
                 )
@@ -351,7 +352,7 @@ def _spoil(table: bytes) -> bytes:
 async def test_the_state_of_origin_asks_in_vain_about_a_person_another_state_lists_and_protects() -> None:
     protected = entry(
         entry_id="H1", originator=HND, person=ROSA, documents=(PAPERS,),
-        history=(w.entries.TagChange(ProtectionTag.ASYLUM_SEEKER, True, 1, "desk"),),
+        history=(TagChange(ProtectionTag.ASYLUM_SEEKER, True, 1, "desk"),),
     )  # fmt: skip
     with_her = await World.exchanging(UTO, HND, listed={HND: [protected]})
     without = await World.exchanging(UTO, HND, listed={})
@@ -408,7 +409,7 @@ async def test_nothing_of_the_envelope_joins_them_either() -> None:
 
 async def test_the_tables_two_peers_hold_of_one_list_share_no_row_and_the_permits_end_is_each_legs_own() -> None:
     world = await World.of(PAN, HND, UTO)
-    await world[HND].list(HONDURAN)
+    await world[HND].enlist(HONDURAN)
     await world[HND].publish(PAN, UTO)
     rows = []
     for peer in (PAN, UTO):

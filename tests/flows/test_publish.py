@@ -39,7 +39,7 @@ def wanted(number: int, person: Person = IVAN, **changes: Any) -> ListEntry:
 async def owner(*listed: ListEntry, peers: tuple[PeerId, ...] = (PAN,)) -> tuple[World, State]:
     """HND with a list, published to its peers."""
     world = await World.of(HND, *peers)
-    await world[HND].list(*listed)
+    await world[HND].enlist(*listed)
     await world[HND].publish(*peers)
     return world, world[HND]
 
@@ -93,7 +93,7 @@ async def test_every_peers_table_has_one_size_whatever_it_is_not_told() -> None:
     told = {peer: hnd.opened(one)["told"] for one in hnd.leaves("table.published")
             if (peer := one.peer) and one.public["list"] == "PERSONS"}  # fmt: skip
     assert told == {PAN: 9, UTO: 1, GTM: 8}
-    assert len({len(hnd.table(peer)) for peer in told}) == 1
+    assert len({len(hnd.table(PeerId(peer))) for peer in told}) == 1
     assert len({manifest(hnd, PeerId(peer)).padded_count for peer in told}) == 1
     for field in ("padded_count", "chunk_bytes", "key_types", "version", "expires_ns"):
         assert len({getattr(manifest(hnd, PeerId(peer)), field) for peer in told}) == 1
@@ -110,7 +110,7 @@ async def test_the_size_follows_the_whole_list_and_not_what_one_peer_is_told() -
         )
         for number in range(1030)
     ]
-    await world[HND].list(*many)
+    await world[HND].enlist(*many)
     await world[HND].publish(UTO)
     one = manifest(world[HND], UTO)
     assert one.padded_count == tables.padded_count(1030) > tables.COUNT_MIN
@@ -173,7 +173,7 @@ async def test_a_list_that_did_not_change_makes_no_new_version_and_no_entry() ->
 async def test_a_change_makes_the_next_version_which_names_the_one_before() -> None:
     _, hnd = await owner(wanted(1))
     first = made(hnd)
-    await hnd.list(wanted(2, ROSA))
+    await hnd.enlist(wanted(2, ROSA))
     (one,) = await hnd.publish(PAN)
     assert (one.version, one.told) == (2, 2)
     assert manifest(hnd).version == 2
@@ -182,14 +182,14 @@ async def test_a_change_makes_the_next_version_which_names_the_one_before() -> N
 
 async def test_a_change_that_a_peer_is_not_told_makes_no_version_for_it() -> None:
     _, hnd = await owner(wanted(1), peers=(PAN, UTO))
-    await hnd.list(wanted(2, ROSA, history=PROTECTED))
+    await hnd.enlist(wanted(2, ROSA, history=PROTECTED))
     assert [(one.peer, one.version) for one in await hnd.publish(PAN, UTO)] == [(PAN, 2)]
 
 
 async def test_no_label_is_sealed_twice_under_one_key_and_nonce() -> None:
     _, hnd = await owner(wanted(1))
     first = tables.TableView(hnd.table(PAN))
-    await hnd.list(wanted(1, kind=RecordKind.REFUSE_ENTRY))
+    await hnd.enlist(wanted(1, kind=RecordKind.REFUSE_ENTRY))
     await hnd.publish(PAN)
     second = tables.TableView(hnd.table(PAN))
     assert first.table_id != second.table_id and first.version != second.version
@@ -220,7 +220,7 @@ async def test_a_withdrawn_entry_and_an_expired_one_never_hit_again() -> None:
 
 async def test_an_epoch_is_in_the_log_before_its_key_is_used_and_a_table_before_it_is_served() -> None:
     world = await World.of(HND, PAN)
-    await world[HND].list(wanted(1))
+    await world[HND].enlist(wanted(1))
     await world[HND].publish(PAN)
     assert world.journal == [
         "HND logs epoch.opened event",
@@ -229,7 +229,7 @@ async def test_an_epoch_is_in_the_log_before_its_key_is_used_and_a_table_before_
     ]
     for number, name in ((1, "the epoch"), (2, "the table")):
         world = await World.of(HND, PAN)
-        await world[HND].list(wanted(1))
+        await world[HND].enlist(wanted(1))
         world[HND].uow.fails_at = {number}
         with pytest.raises(AuditUnavailable):
             await world[HND].publish(PAN)
@@ -238,7 +238,7 @@ async def test_an_epoch_is_in_the_log_before_its_key_is_used_and_a_table_before_
 
 async def test_rules_that_move_while_a_table_is_made_stop_it() -> None:
     world = await World.of(HND, PAN)
-    await world[HND].list(wanted(1))
+    await world[HND].enlist(wanted(1))
     await world[HND].store.commit(
         [], [ports.Change("policy.activate", {"layer": "national", "digest": b"n" * 32, "sequence": 2})]
     )
@@ -249,7 +249,7 @@ async def test_rules_that_move_while_a_table_is_made_stop_it() -> None:
 
 async def test_a_peer_that_is_suspended_or_denied_gets_nothing() -> None:
     world = await World.of(HND, PAN, UTO)
-    await world[HND].list(wanted(1))
+    await world[HND].enlist(wanted(1))
     await world[HND].store.commit([], [ports.Change("peer.suspend", {"peer": PAN, "suspended": True})])
     world[HND].rule(lambda question: Deny(("no_agreement",)))
     assert await world[HND].publish(PAN, UTO) == []
@@ -295,7 +295,7 @@ async def test_each_peers_key_goes_alone() -> None:
 
 async def test_a_withdrawn_peer_is_answered_no_more_from_the_next_call_on_and_both_sides_tables_go() -> None:
     world, hnd = await owner(wanted(1), peers=(PAN, UTO))
-    await world[PAN].list(entry(entry_id="P1", person=ROSA))
+    await world[PAN].enlist(entry(entry_id="P1", person=ROSA))
     await world[PAN].publish(HND)
     await hnd.fetch(PAN)
     await world[PAN].fetch(HND)
@@ -359,10 +359,10 @@ async def test_a_crash_after_the_log_and_before_the_file_costs_a_version_and_not
     world = await World.of(HND, PAN)
     hnd, pan = world[HND], world[PAN]
     hnd.published, pan.copies = losing, keeping = Losing(), Losing()
-    await hnd.list(wanted(1))
+    await hnd.enlist(wanted(1))
     await hnd.publish(PAN)
     await pan.fetch(HND)
-    await hnd.list(wanted(2, ROSA))
+    await hnd.enlist(wanted(2, ROSA))
     losing.left = 1
     with pytest.raises(KeyboardInterrupt):
         await hnd.publish(PAN)

@@ -29,7 +29,7 @@ async def holding() -> tuple[World, State, ports.SignedManifest]:
     """PAN holds HND's table of version 1, and HND has made version 2."""
     world = await World.exchanging(PAN, HND, listed={HND: [entry(originator=HND, person=IVAN)]})
     first = held(world)
-    await world[HND].list(entry(entry_id="W2", originator=HND, person=ROSA))
+    await world[HND].enlist(entry(entry_id="W2", originator=HND, person=ROSA))
     await world[HND].publish(PAN, purposes=[WATCH])
     return world, world[PAN], first
 

@@ -521,7 +521,7 @@ class State:
 
     # What it does
 
-    async def list(self, *listed: ListEntry) -> None:
+    async def enlist(self, *listed: ListEntry) -> None:
         """Enter entries without the act of listing (`flows.listing` has its own tests)."""
         await self.store.commit(
             [],
@@ -712,7 +712,7 @@ class World:
         documents = any(one.list_id is ListId.DOCUMENTS for rows in listed.values() for one in rows)
         purposes = publish.OFFERED if documents else (WATCH,)
         for code in others:
-            await world[code].list(*listed.get(code, ()))
+            await world[code].enlist(*listed.get(code, ()))
             await world[code].publish(first, purposes=purposes)
             await world[first].fetch(code, purposes)
         world.journal.clear()

@@ -61,8 +61,8 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
         watchlist_pb2.GetManifestRequest(
             request_id=bytes(16),
             owner="HND",
-            list=1,
-            group="WATCH",  # type: ignore[arg-type]
+            list=1,  # type: ignore[arg-type]
+            group="WATCH",
         ).SerializeToString(),
         peers.manifest_request,
     ),
@@ -85,7 +85,7 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
             state="HND",
             release="0.1.0",
             protocol_majors=[1],
-            suites=[1],
+            suites=[1],  # type: ignore[list-item]
             key_types=[1, 2],  # type: ignore[list-item]
             classes=[8],
             methods=[peers.CHECK],
