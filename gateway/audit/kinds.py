@@ -253,7 +253,7 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "A peer showed a checkpoint that contradicts an earlier one.",
         public=("origin", "size", "root"),
-        optional=("known_size", "known_root", "step"),
+        optional=("known_size", "known_root", "step", "note"),
     ),
     Kind(
         23,

@@ -69,21 +69,23 @@ async def cosign(peer: PeerId, asked: CheckpointRequest, world: WitnessWorld) ->
     try:
         await world.store.witness(head.origin, asked.old_size, head.size, head.root, asked.note, asked.proof)
     except VerificationFailed as fault:
-        if fault.step != witnessing.OLD_SIZE:
-            await world.uow.commit([_fault(peer, head, fault.step)])
+        # Another old size than ours is no fault: a cosignature was lost, or one of us restored. From the right one, two
+        # roots for one size are (the specification has one code for both).
+        if fault.step != witnessing.OLD_SIZE or fault.position == asked.old_size:
+            await world.uow.commit([_fault(peer, head, fault.step, asked.note)])
         raise
     # 3. Only then sign. The stored head is the record: an entry of our own log for each would make the two logs feed
     #    each other for ever.
     return await world.keys.cosign(opened.text, world.clock.now_ns() // 10**9)
 
 
-def _fault(peer: PeerId, head: checkpoints.Checkpoint, step: str) -> Entry:
-    """A peer's checkpoint that contradicts its earlier one: the note is kept as a transferable proof."""
+def _fault(peer: PeerId, head: checkpoints.Checkpoint, step: str, noted: bytes) -> Entry:
+    """A peer's checkpoint that contradicts its earlier one: the note is kept, as its signer's own word against it."""
     return Entry(
         "checkpoint.fault",
         Phase.EVENT,
         peer,
-        public={"origin": head.origin, "size": head.size, "root": head.root, "step": step},
+        public={"origin": head.origin, "size": head.size, "root": head.root, "step": step, "note": noted},
     )
 
 
@@ -128,30 +130,22 @@ async def collect(witness: PeerId, world: CollectingWorld) -> bool:
     old_size = world.log.witnessed_size(witness)
     if old_size >= head.size:
         return False
-    proof = world.log.consistency(old_size, head.size) if old_size else []
-    try:
-        line = await world.peers.add_checkpoint(witness, old_size, proof, noted, timeout_s=world.timeout_s)
-    except VerificationFailed as refusal:
-        known = refusal.position
-        if refusal.step == witnessing.OLD_SIZE and known is not None and old_size < known <= head.size:
-            # The witness is ahead of our notes (a cosignature was lost on the way): prove from where it stands.
-            line = await world.peers.add_checkpoint(
-                witness, known, world.log.consistency(known, head.size), noted, timeout_s=world.timeout_s
-            )
-        else:
-            await world.uow.commit(
-                [
-                    Entry(
-                        "witness.disputed",
-                        Phase.EVENT,
-                        witness,
-                        public={"step": refusal.step, "our_size": head.size, "their_size": known or 0},
-                    )
-                ]
-            )
-            raise
     cosigner = note.Verifier.parse(world.log_keys.witness_vkey(witness))
-    note.verify_cosignature(opened.text, line, cosigner)
+    try:
+        line = await _asked(witness, old_size, head.size, noted, world)
+        note.verify_cosignature(opened.text, line, cosigner)
+    except VerificationFailed as refusal:
+        await world.uow.commit(
+            [
+                Entry(
+                    "witness.disputed",
+                    Phase.EVENT,
+                    witness,
+                    public={"step": refusal.step, "our_size": head.size, "their_size": refusal.position or 0},
+                )
+            ]
+        )
+        raise
     await world.uow.commit(
         [],
         [
@@ -162,6 +156,20 @@ async def collect(witness: PeerId, world: CollectingWorld) -> bool:
         ],
     )
     return True
+
+
+async def _asked(witness: PeerId, old_size: int, size: int, noted: bytes, world: CollectingWorld) -> bytes:
+    """The witness's line. Where it is ahead of our notes (a cosignature was lost on the way), prove from where it
+    stands, once: a log that was restored and has grown again since fails there."""
+    proof = world.log.consistency(old_size, size) if old_size else []
+    try:
+        return await world.peers.add_checkpoint(witness, old_size, proof, noted, timeout_s=world.timeout_s)
+    except VerificationFailed as refusal:
+        known = refusal.position
+        if refusal.step != witnessing.OLD_SIZE or known is None or not old_size < known <= size:
+            raise
+    proof = world.log.consistency(known, size)
+    return await world.peers.add_checkpoint(witness, known, proof, noted, timeout_s=world.timeout_s)
 
 
 __all__ = ["CollectingWorld", "LogKeys", "OwnLog", "WitnessStore", "WitnessWorld", "collect", "cosign"]
