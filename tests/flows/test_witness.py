@@ -16,7 +16,7 @@ from gateway.flows import witness
 from gateway.primitives import ed25519
 from gateway.terms import PeerId, RequestId
 from gateway.terms.exchange import CheckpointRequest
-from tests.flows.world import HND, PAN, UTO, State, World, shipped
+from tests.flows.world import HND, PAN, UTO, State, Wire, World, shipped
 
 pytestmark = pytest.mark.asyncio
 
@@ -239,11 +239,11 @@ async def test_a_log_that_was_put_back_is_disputed_and_nothing_is_repaired(
 async def test_a_witness_that_says_it_saw_more_than_there_is_lies_or_we_forgot() -> None:
     world = await region()
 
-    class Liar:
+    class Liar(Wire):
         async def add_checkpoint(self, *_: Any, **__: Any) -> bytes:
             raise VerificationFailed("old_size", "knows another", position=900)
 
-    around = replace(world[PAN].collecting(), peers=Liar())
+    around = replace(world[PAN].collecting(), peers=Liar(world[PAN]))
     with pytest.raises(VerificationFailed):
         await witness.collect(HND, around)
     assert world[PAN].logged("witness.disputed")[0].public["their_size"] == 900
@@ -285,15 +285,17 @@ async def test_a_line_that_is_not_the_witness_own_is_not_kept() -> None:
     text = note.parse(world[PAN].store.checkpoint(3) or b"").text
     other = await world[UTO].keys.cosign(text, 1)
     stale = await world[HND].keys.cosign(text.replace(b"3\n", b"2\n"), 1)
+
+    class Bent(Wire):
+        line = b""
+
+        async def add_checkpoint(self, *_: Any, **__: Any) -> bytes:
+            return self.line
+
+    bent = Bent(world[PAN])
     for line in (other, stale):
-
-        class Bent:
-            answer = line
-
-            async def add_checkpoint(self, *_: Any, **__: Any) -> bytes:
-                return self.answer
-
+        bent.line = line
         with pytest.raises(VerificationFailed):
-            await witness.collect(HND, replace(world[PAN].collecting(), peers=Bent()))
+            await witness.collect(HND, replace(world[PAN].collecting(), peers=bent))
     assert world[PAN].store.witnessed_size(HND) == 0
     assert len(world[PAN].logged("witness.disputed")) == 2
