@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import subprocess
 import sys
@@ -262,11 +261,7 @@ SERVERS: dict[str, Callable[[World], Any]] = {
 
 
 async def _until_told(kind: str, folder: str) -> None:
-    port = await SERVERS[kind](World(Path(folder)))
-    # As `app.node` does once everything is loaded: the collector need not walk it again.
-    gc.collect()
-    gc.freeze()
-    print(port, flush=True)
+    print(await SERVERS[kind](World(Path(folder))), flush=True)
     # The parent closes our standard input when it is done.
     await asyncio.to_thread(sys.stdin.read)
     os._exit(0)

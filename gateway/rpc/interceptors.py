@@ -31,17 +31,8 @@ class Leaves:
         self._ders: dict[bytes, bytes] = {}
         self._identities: dict[bytes, Identity] = {}
 
-    def der(self, context: Context) -> bytes:
-        """The DER of the caller's leaf.
-
-        Raises:
-            NotIdentified: no TLS 1.3, or no certificate.
-        """
-        proved = context.auth_context()
-        tls_13(proved)
-        pem = _one(proved, "x509_pem_cert")
-        if pem is None:
-            raise NotIdentified("no client certificate")
+    def der(self, pem: bytes) -> bytes:
+        """The DER of a leaf. Raises NotIdentified."""
         der = self._ders.get(pem)
         if der is None:
             try:
@@ -59,7 +50,7 @@ class Leaves:
         Raises:
             NotIdentified: it is not.
         """
-        der = self.der(context)
+        der = self.der(leaf_pem(context))
         found = self._identities.get(der)
         if found is None:
             try:
@@ -74,6 +65,20 @@ class Leaves:
         if not found.in_force(now_ns):
             raise NotIdentified("the certificate is not in force")
         return found
+
+
+def leaf_pem(context: Context) -> bytes:
+    """The certificate that the caller's connection has proved the key of.
+
+    Raises:
+        NotIdentified: no TLS 1.3, or no certificate.
+    """
+    proved = context.auth_context()
+    tls_13(proved)
+    pem = _one(proved, "x509_pem_cert")
+    if pem is None:
+        raise NotIdentified("no client certificate")
+    return pem
 
 
 def tls_13(proved: Mapping[str, Iterable[bytes]]) -> None:

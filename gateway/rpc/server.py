@@ -7,11 +7,12 @@ A call that is not in the table is refused, deny by default: paths are compared 
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
@@ -28,7 +29,8 @@ from gateway.errors import (
     TooMany,
     VerificationFailed,
 )
-from gateway.federation import envelope
+from gateway.federation import certificates, envelope
+from gateway.federation.certificates import Identity
 from gateway.federation.members import FederationView
 from gateway.ports import Clock, Keys
 from gateway.rpc import interceptors, status, tls
@@ -44,11 +46,11 @@ from gateway.terms.ids import PeerId
 
 HEALTH: Final = "/grpc.health.v1.Health/Check"
 PERMIT_NS_MAX: Final = 15 * 60 * 10**9
+LEAVES_MAX: Final = 1024
 STRANGER_NS: Final = 5 * 10**9
 """How long a refused certificate is refused without being read again."""
 
 Observe = Callable[[CallSeen], None]
-
 
 
 PeerHandler = Callable[[bytes, CallContext], Awaitable[SignedMessage]]
@@ -58,11 +60,12 @@ PeerHandler = Callable[[bytes, CallContext], Awaitable[SignedMessage]]
 class Seen:
     """What is learned of a call on its way, for its `CallSeen`."""
 
-    __slots__ = ("caller", "served")
+    __slots__ = ("caller", "served", "time_ns")
 
     def __init__(self) -> None:
         self.caller = ""
         self.served = False
+        self.time_ns = 0
 
 
 class _Table(grpc.GenericRpcHandler):
@@ -141,11 +144,7 @@ class Listener(ABC):
     # -- One call -----------------------------------------------------------------------------------------------------
 
     def _method(self, path: str, size_max: int) -> grpc.RpcMethodHandler[Any, Any]:
-        name = path.rpartition(".")[2] or "unknown"
-
-        async def answer(body: bytes, context: Context) -> bytes:
-            return await self._call(path, name, size_max, body, context)
-
+        answer = functools.partial(self._call, path, path.rpartition(".")[2] or "unknown", size_max)
         # Without serialisers the handler gets and gives exact bytes.
         return grpc.unary_unary_rpc_method_handler(answer)
 
@@ -179,7 +178,7 @@ class Listener(ABC):
                     reason,
                     private,
                     seen.served,
-                    self._clock.now_ns(),
+                    seen.time_ns or self._clock.now_ns(),
                     time.monotonic_ns() - started_ns,
                     self._rounded(len(body)),
                     self._rounded(len(reply)),
@@ -197,7 +196,7 @@ class Listener(ABC):
         meters.running += 1
         try:
             # 2. Identity.
-            now_ns = self._clock.now_ns()
+            seen.time_ns = now_ns = self._clock.now_ns()
             caller = self._identify(context, now_ns)
             seen.caller = name = self._name(caller)
             # 3. Limits of the caller.
@@ -242,7 +241,14 @@ class Listener(ABC):
 
     @abstractmethod
     async def _serve(
-        self, path: str, body: bytes, context: Context, caller: Any, now_ns: int, deadline_ns: int, seen: Seen  # noqa: ANN401
+        self,
+        path: str,
+        body: bytes,
+        context: Context,
+        caller: Any,
+        now_ns: int,
+        deadline_ns: int,
+        seen: Seen,  # noqa: ANN401
     ) -> bytes:
         """Signature, shape and flow of an admitted call."""
 
@@ -310,6 +316,16 @@ PEER_METHODS: Final[Mapping[str, _PeerMethod]] = {
 """Every method of the contract for peers. One that has no handler is answered CAPABILITY_MISSING."""
 
 
+K = TypeVar("K")
+
+
+def _remember(kept: dict[bytes, K], pem: bytes, value: K) -> None:
+    """Keep what was learned of a leaf, of so many at most."""
+    if len(kept) >= LEAVES_MAX:
+        kept.clear()
+    kept[pem] = value
+
+
 SERVED: Final = tuple(sorted(path for path, method in PEER_METHODS.items() if method.decode is not _not_served))
 """The methods that this release serves, as `Description.methods` names them."""
 
@@ -343,7 +359,8 @@ class PeerServer(Listener):
         self._handlers = handlers
         self._is_suspended = is_suspended
         self._roots: tuple[FederationView, bytes] | None = None
-        self._strangers: dict[bytes, tuple[int, FederationView, str]] = {}
+        self._bound: dict[bytes, tuple[FederationView, Identity]] = {}
+        self._strangers: dict[bytes, tuple[FederationView, int, str]] = {}
         super().__init__(
             "peers",
             {path: method.bytes_max for path, method in PEER_METHODS.items()},
@@ -362,22 +379,27 @@ class PeerServer(Listener):
         return self._roots[1]
 
     def _identify(self, context: Context, now_ns: int) -> PeerId:
-        der = self._leaves.der(context)
+        pem = interceptors.leaf_pem(context)
         view = self._view()
         view.require_current(now_ns)
-        known = self._strangers.get(der)
-        if known is not None and known[1] is view and abs(now_ns - known[0]) < STRANGER_NS:
-            raise NotIdentified(known[2])
+        # Under one federation document one certificate binds to one state as long as it is in force: that it does is
+        # worked out once. Another document is another view.
+        bound = self._bound.get(pem)
+        if bound is not None and bound[0] is view and bound[1].in_force(now_ns):
+            return bound[1].state
+        stranger = self._strangers.get(pem)
+        if stranger is not None and stranger[0] is view and abs(now_ns - stranger[1]) < STRANGER_NS:
+            raise NotIdentified(stranger[2])
         try:
+            der = self._leaves.der(pem)
             peer = view.state_of(der, now_ns)
+            if peer == self._state:
+                raise NotIdentified("our own state is not a peer")
         except NotIdentified as refused:
             # Reading a certificate costs more than a refusal should (T19).
-            if len(self._strangers) >= 1024:
-                self._strangers.clear()
-            self._strangers[der] = (now_ns, view, str(refused))
+            _remember(self._strangers, pem, (view, now_ns, str(refused)))
             raise
-        if peer == self._state:
-            raise NotIdentified("our own state is not a peer")
+        _remember(self._bound, pem, (view, certificates.identity(der)))
         return peer
 
     def _name(self, caller: PeerId) -> str:
@@ -421,9 +443,7 @@ class PeerServer(Listener):
                 request=request,
             ),
         )
-        context.set_trailing_metadata(
-            ((envelope.HEADER_KEY, reply.header), (envelope.SIGNATURE_KEY, reply.signature))
-        )
+        context.set_trailing_metadata(((envelope.HEADER_KEY, reply.header), (envelope.SIGNATURE_KEY, reply.signature)))
         return reply.body
 
 

@@ -9,33 +9,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Iterable
 from typing import Final, TextIO
 
 from gateway.terms.call import CallSeen
 
 WHY_CHARACTERS_MAX: Final = 300
 
-FLUSH_S: Final = 0.05
-"""Lines of a running loop are written together after at most this long: a write for each costs a tenth of a call."""
-
 _text = json.JSONEncoder(ensure_ascii=True).encode
 _dump = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class Lines:
-    """Writes to one text stream. A stream that fails does not fail the call."""
+    """Writes to one text stream. A stream that fails fails nothing else."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._waiting: list[str] = []
         self._second = (-1, "")
 
-    def observe(self, call: CallSeen) -> None:
-        """The line of one call."""
+    def calls(self, calls: Iterable[CallSeen]) -> None:
+        """A line for each of these calls, in one write."""
+        self._write("".join(self._line(call) for call in calls))
+
+    def _line(self, call: CallSeen) -> str:
         # Written by hand: every value but `why` and `caller` is of a closed set of plain words, and this is every call.
         line = (
             f'{{"at":"{self.instant(call.time_ns)}","door":"{call.listener}","method":"{call.method}"'
@@ -44,10 +43,10 @@ class Lines:
         )
         if call.reason:
             line += f',"reason":"{call.reason}","why":{_text(call.private[:WHY_CHARACTERS_MAX])}'
-        self._write(line + "}\n")
+        return line + "}\n"
 
     def event(self, time_ns: int, event: str, **fields: str | int | bool) -> None:
-        """Something of the node's life: a start, a table made, a checkpoint published. Fields as in `observe`."""
+        """Something of the node's life: a start, a table made, a checkpoint published. Fields as in `calls`."""
         self._write(_dump({"at": self.instant(time_ns), "event": event, **fields}) + "\n")
 
     def instant(self, time_ns: int) -> str:
@@ -57,19 +56,8 @@ class Lines:
             self._second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
         return f"{self._second[1]}.{rest // 10**6:03}Z"
 
-    def flush(self) -> None:
-        """Write what waits."""
-        waiting, self._waiting = self._waiting, []
+    def _write(self, text: str) -> None:
         # A full disk under the operational log is no reason to refuse a check: the audit log has its own rule.
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write("".join(waiting))
+            self._stream.write(text)
             self._stream.flush()
-
-    def _write(self, line: str) -> None:
-        self._waiting.append(line)
-        if len(self._waiting) > 1:
-            return
-        try:
-            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
-        except RuntimeError:
-            self.flush()

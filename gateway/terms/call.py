@@ -11,7 +11,8 @@ class CallSeen(NamedTuple):
     `listener` is the audience (`peers`, `home`, `auditors`) or `outgoing`; `method` is `Service/Method` of the contract
     or `unknown`, never what the caller wrote; `caller` the other state, or the home client's name, empty before it was
     identified; `status` a gRPC status by name; `reason` the catalogue's, empty when all went well; `private` the
-    error's own words, which name no person; `served` is False for a call that never reached a flow.
+    error's own words, which name no person; `served` is False for a call that never reached a
+    flow; `time_ns` is when it came, UTC.
     """
 
     listener: str

@@ -6,8 +6,8 @@ import asyncio
 import io
 import json
 
-from gateway.telemetry.lines import FLUSH_S, Lines
-from gateway.telemetry.observe import Telemetry
+from gateway.telemetry.lines import Lines
+from gateway.telemetry.observe import GATHER_S, Telemetry
 from gateway.terms.call import CallSeen
 from gateway.terms.ids import PeerId
 
@@ -91,10 +91,13 @@ def test_a_log_that_cannot_be_written_does_not_fail_the_call() -> None:
         def write(self, text: str, /) -> int:
             raise OSError(28, "No space left on device")
 
-    Lines(Full()).observe(CALL)
     closed = io.StringIO()
     closed.close()
-    Lines(closed).observe(CALL)
+    for stream in (Full(), closed):
+        telemetry = Telemetry(PeerId("HND"), Clock(), stream)
+        telemetry.seen(CALL)
+        telemetry.complain("x")
+        assert 'status="OK"} 1.0' in telemetry.exposition().decode()
 
 
 def test_a_gauge_is_read_when_it_is_asked_for() -> None:
@@ -112,7 +115,7 @@ def test_instants_are_utc_to_the_millisecond() -> None:
     assert lines.instant(1_000_000_000) == "1970-01-01T00:00:01.000Z"
 
 
-def test_lines_of_a_running_loop_are_written_together_and_none_is_lost() -> None:
+def test_calls_of_a_running_loop_are_written_together_and_none_is_lost() -> None:
     class Counting(io.StringIO):
         writes = 0
 
@@ -123,12 +126,13 @@ def test_lines_of_a_running_loop_are_written_together_and_none_is_lost() -> None
     stream = Counting()
 
     async def calls() -> None:
-        lines = Lines(stream)
+        telemetry = Telemetry(PeerId("HND"), Clock(), stream)
         for _ in range(100):
-            lines.observe(CALL)
-        await asyncio.sleep(3 * FLUSH_S)
-        lines.observe(CALL)
-        lines.flush()
+            telemetry.seen(CALL)
+        assert 'status="OK"} 100.0' in telemetry.exposition().decode()
+        telemetry.seen(CALL)
+        await asyncio.sleep(3 * GATHER_S)
+        telemetry.close()
 
     asyncio.run(calls())
     assert len(stream.getvalue().splitlines()) == 101
