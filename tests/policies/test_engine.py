@@ -369,6 +369,7 @@ def test_an_explanation_says_where_a_no_comes_from() -> None:
     assert EmbeddedEngine().explain(world.good()).baseline == ("policy_unavailable",)
 
 
+@pytest.mark.slow
 def test_a_thousand_decisions_and_reloads_keep_no_memory() -> None:
     engine = world.engine()
 
