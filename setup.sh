@@ -104,11 +104,11 @@ apt_quiet() {
         -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" "$@" >>"$apt/log" 2>&1
 }
 
-# Fetch a Debian package and unpack it below $apt/root: needs no root, only apt's configuration.
+# Fetch a Debian package and unpack it below $apt/unpacked: needs no root, only apt's configuration.
 apt_unpack() {
     command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1 || return 1
     apt=$root/.cache/apt
-    mkdir -p "$apt/state" "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/root"
+    mkdir -p "$apt/state" "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/unpacked"
     [ -n "$(ls "$apt"/lists/*Packages* 2>/dev/null)" ] || apt_quiet update || return 1
     (cd "$apt" && rm -f "$1"_*.deb && apt_quiet download "$1" && dpkg -x "$1"_*.deb root && rm -f "$1"_*.deb)
 }
@@ -122,7 +122,7 @@ find_certificates() {
     if [ ! -s "$bundle" ]; then
         say "no certificates on this machine: taking Debian's"
         apt_unpack ca-certificates || return 0
-        cat "$root"/.cache/apt/root/usr/share/ca-certificates/mozilla/*.crt >"$bundle"
+        cat "$root"/.cache/apt/unpacked/usr/share/ca-certificates/mozilla/*.crt >"$bundle"
     fi
     export PIP_CERT="$bundle" SSL_CERT_FILE="$bundle"
 }
@@ -135,11 +135,11 @@ with_pip() {
     elif "$python" -m pip --python "$env_python" --version >/dev/null 2>&1; then
         "$python" -m pip --python "$env_python" "$@"
     else
-        wheel=$(ls /usr/share/python-wheels/pip-*.whl .cache/apt/root/usr/share/python-wheels/pip-*.whl 2>/dev/null | head -n 1)
+        wheel=$(ls /usr/share/python-wheels/pip-*.whl .cache/apt/unpacked/usr/share/python-wheels/pip-*.whl 2>/dev/null | head -n 1)
         if [ -z "$wheel" ]; then
             say "no pip on this machine: taking the one inside Debian's python3-pip-whl"
             apt_unpack python3-pip-whl || return 1
-            wheel=$(ls .cache/apt/root/usr/share/python-wheels/pip-*.whl | head -n 1)
+            wheel=$(ls .cache/apt/unpacked/usr/share/python-wheels/pip-*.whl | head -n 1)
         fi
         "$env_python" "$wheel/pip" "$@"
     fi
