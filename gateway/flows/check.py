@@ -209,7 +209,7 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
 
     Raises:
         PolicyDenied: every owner was refused by the rules (in the log).
-        QuotaExhausted: the officer's allowance of the day is used up; nothing was asked.
+        QuotaExhausted: the officer's allowance of the day is used up (in the log); nothing was asked.
         InputRefused: a traveller has nothing that can be asked about.
         AuditUnavailable: nothing was asked, or nothing may be told.
     """
@@ -245,6 +245,10 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
         )
     except PeerSuspended as moved:
         raise VersionMoved(str(moved)) from None
+    except QuotaExhausted as refusal:
+        reasons = (refusal.row.reason.lower(),)
+        await world.uow.commit([_refused_entry(inquiry, officer, leg.owner, reasons) for leg in legs])
+        raise
     for leg, seq, pair_seq in zip(legs, committed.seqs, committed.pair_seqs, strict=True):
         leg.intent_seq, leg.pair_seq = seq, pair_seq
 
