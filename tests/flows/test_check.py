@@ -36,7 +36,7 @@ from gateway.pseudonym import label, matchkeys, oprf, schedule
 from gateway.pseudonym import table as tables
 from gateway.terms import Action, Hidden, KeyType, ListId, MatchClass, Outcome, RecordKind, RequestId, Role
 from gateway.terms.exchange import CheckReply
-from gateway.terms.ids import EpochId
+from gateway.terms.ids import EpochId, OfficerId
 from tests.flows import world as w
 from tests.flows.world import GTM, HND, PAN, STATUS, UTO, WATCH, WATCH_GROUP, World
 from tests.support.entries import DAY_NS, entry, lost
@@ -284,6 +284,47 @@ async def test_the_owner_is_told_the_first_role_that_the_rules_permit_and_no_oth
         await me.ask(w.traveller(ROSA), officer=replace(me.officer(), roles=()))
 
 
+async def test_a_suspended_peer_is_refused_aloud_and_not_asked() -> None:
+    world = await three()
+    await world[PAN].store.commit([], [ports.Change("peer.suspend", {"peer": UTO, "suspended": True})])
+    answer = await world[PAN].ask(w.traveller(ROSA))
+    assert (answer.refused, [hit.owner for hit in answer.hits]) == (((UTO, ("peer_suspended",)),), [HND])
+    assert world.checks(UTO) == []
+    assert [(one.peer, one.public["reasons"]) for one in world[PAN].logged("check.denied")] == [(UTO, "peer_suspended")]
+
+
+async def test_an_officers_allowance_of_the_day_is_charged_before_anything_is_asked() -> None:
+    world = await three()
+    pan, who = world[PAN], w.traveller(ROSA)
+    for _ in range(2):
+        await pan.ask(who, checks_per_day=2)
+    world.journal.clear()
+    with pytest.raises(QuotaExhausted):
+        await pan.ask(who, checks_per_day=2)
+    assert world.journal == ["PAN logs check.denied event"] * 2
+    assert {one.public["reasons"] for one in pan.logged("check.denied")} == {"quota_exhausted"}
+    # Another officer has an allowance of his own, and tomorrow there is a new one.
+    await pan.ask(who, checks_per_day=2, officer=replace(pan.officer(), officer=OfficerId("P-78")))
+    world.clock.pass_ns(DAY_NS)
+    await pan.ask(who, checks_per_day=2)
+    with pytest.raises(QuotaExhausted):
+        await pan.ask(who, who, who, who, travellers_per_day=4)
+
+
+async def test_fifty_questions_at_once_never_exceed_an_officers_allowance_and_a_replay_is_free() -> None:
+    world = await two()
+    asked = [world[PAN].inquiry(w.traveller(ROSA)) for _ in range(50)]
+    around = replace(world[PAN].asking(), checks_per_day=5)
+    results = await asyncio.gather(
+        *(check.ask(one, world[PAN].officer(), around) for one in asked), return_exceptions=True
+    )
+    names = [type(result).__name__ for result in results]
+    assert (names.count("CheckAnswer"), names.count("QuotaExhausted")) == (5, 45)
+    assert len(world.checks(HND)) == 5
+    place = names.index("CheckAnswer")
+    assert await check.ask(asked[place], world[PAN].officer(), around) == results[place]
+
+
 async def test_with_no_peer_there_is_no_answer() -> None:
     world = await two()
     with pytest.raises(PolicyDenied):
@@ -510,8 +551,11 @@ async def test_the_same_question_again_gets_the_same_answer_without_asking_anybo
     world = await three()
     first = await world[PAN].ask(w.traveller(ROSA, PAPERS), **AGAIN)
     world.journal.clear()
+    arrived = world.clock.monotonic = world.clock.monotonic + 3
     assert await world[PAN].ask(w.traveller(ROSA, PAPERS), **AGAIN) == first
     assert world.journal == []
+    # On the tick of its own arrival, like every answer.
+    assert (world.clock.waited_until[-1] - arrived) % 10_000_000 == 0
 
 
 async def test_an_incomplete_answer_stays_incomplete_when_it_is_asked_for_again() -> None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from gateway.errors import Malformed, NotIdentified, TooMany, VerificationFailed
+from gateway.audit.entry import Entry
+from gateway.errors import (
+    AuditUnavailable,
+    KeysUnavailable,
+    Malformed,
+    NotIdentified,
+    TooMany,
+    VerificationFailed,
+)
 from gateway.federation import document, officers, statement, token
 from gateway.federation.document import Document, Member, MessageKey, SignedDocument, Status
 from gateway.federation.officers import Enrolled, Register
 from gateway.flows import enrol, login
 from gateway.flows.login import Challenges, LoginWorld
 from gateway.keyring.memory import MemoryKeys
+from gateway.ports import Change, Committed
 from gateway.primitives import ed25519
 from gateway.store.memory import MemoryStore
 from gateway.terms.ids import AgencyId, OfficerId, PeerId
@@ -46,7 +56,7 @@ class World:
         self.drawn = 0
         self.register = Register()
         self.store = MemoryStore(lambda: self.now)
-        self.keys = MemoryKeys(PAN)
+        self.keys: MemoryKeys = MemoryKeys(PAN)
         self.challenges = Challenges()
 
     def now_ns(self) -> int:
@@ -225,6 +235,63 @@ async def test_challenges_have_a_bound_and_ended_ones_make_room(world: World) ->
         world.challenge()
     world.now += login.CHALLENGE_NS
     world.challenge()
+
+
+class Full:
+    """ports.UnitOfWork on a full disk."""
+
+    async def commit(self, entries: Sequence[Entry], changes: Sequence[Change] = ()) -> Committed:
+        raise AuditUnavailable("the disk is full")
+
+
+class NoKeys(MemoryKeys):
+    """A key process that is gone."""
+
+    async def sign_token(self, claims: Mapping[str, Any]) -> str:
+        raise KeysUnavailable("gone")
+
+
+@pytest.mark.parametrize("by", ["ana", "ben"], ids=["right", "wrong"])
+async def test_no_token_and_no_refusal_is_told_that_the_log_does_not_hold(world: World, by: str) -> None:
+    await ready(world)
+    given = world.challenge()
+    signed = statement.sign_login(
+        statement.login(state=PAN, officer=ANA, challenge=given, certificate=CERTIFICATE), seed(by)
+    )
+    around = dataclasses.replace(world.login_world, uow=Full())
+    with pytest.raises(AuditUnavailable):
+        await login.login(ANA, given, signed, CERTIFICATE, around)
+    # The challenge is used up all the same.
+    with pytest.raises(NotIdentified):
+        await login.login(ANA, given, signed, CERTIFICATE, world.login_world)
+
+
+async def test_without_the_key_process_there_is_no_token_and_no_entry_that_says_there_was(world: World) -> None:
+    await ready(world)
+    world.keys = NoKeys(PAN)
+    before = len(world.store.entries)
+    with pytest.raises(KeysUnavailable):
+        await world.login(world.challenge())
+    assert len(world.store.entries) == before
+
+
+async def test_a_token_stands_in_the_log_by_its_hash_only(world: World) -> None:
+    await ready(world)
+    text = await world.login(world.challenge())
+    everything = b"".join(world.store.leaves(0, world.store.size()))
+    assert text.encode() not in everything and b"ana" not in everything
+    assert sha256(text.encode()).digest() in everything
+
+
+async def test_a_register_or_a_list_of_members_that_cannot_be_logged_does_not_count(world: World) -> None:
+    world.enrol(enrolled("ana"))
+    with pytest.raises(AuditUnavailable):
+        await enrol.log_register(world.register, world.held(), Full())
+    with pytest.raises(AuditUnavailable):
+        await enrol.adopt(listed(1, "HND", "PAN"), world.store.federation(), NOW, Full())
+    assert (world.held(), world.store.federation(), world.store.entries) == ({}, None, [])
+    with pytest.raises(NotIdentified):
+        await world.login(world.challenge())
 
 
 def member(state: str) -> Member:

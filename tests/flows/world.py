@@ -74,6 +74,9 @@ YEAR_NS = 365 * DAY_NS
 READERS = {role: bytes([number]) * 32 for number, role in enumerate(seal.ROLES, 11)}
 """Private keys of those the logs are sealed to. On no node, but in the tests' hands."""
 
+_AROUND = {"timeout_s", "owners", "checks_per_day", "travellers_per_day"}
+"""What `State.ask` changes of the surroundings; the rest is the inquiry's."""
+
 _GROUP_OF = {ListId.PERSONS: WATCH_GROUP, ListId.DOCUMENTS: DOCUMENT_GROUP}
 
 
@@ -464,6 +467,7 @@ class State:
             "clock": self.world.clock,
             "chance": self.chance,
             "timeout_s": 30.0,
+            "suspended": [code for code in self.world.states if self.store.is_suspended(code)],
         }
         return AskingWorld(**(values | changes))
 
@@ -545,7 +549,7 @@ class State:
     async def ask(self, *travellers: Traveller, **changes: Any) -> CheckAnswer:
         """An officer of the first line asks everybody."""
         officer = changes.pop("officer", None) or self.officer()
-        around = self.asking(**{name: changes.pop(name) for name in ("timeout_s", "owners") if name in changes})
+        around = self.asking(**{name: changes.pop(name) for name in _AROUND & set(changes)})
         return await check.ask(self.inquiry(*travellers, **changes), officer, around)
 
     def officer(self, *roles: Role) -> Officer:
