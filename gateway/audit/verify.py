@@ -71,6 +71,20 @@ class Report:
         """True when every step holds."""
         return all(step.ok for step in self.steps)
 
+    def fault(self) -> VerificationFailed | None:
+        """The first step that does not hold, with the place of the fault; where that step cannot name one, the first
+        that another step names. None when every step holds."""
+        failed = [step for step in self.steps if not step.ok]
+        if not failed:
+            return None
+        first = failed[0]
+        position = first.position
+        if first.step in _WHOLE and not first.exact:
+            # These judge the log as a whole; the entry that contradicts itself first is nearer to the place.
+            places = [step.position for step in failed if step.step in _PLACED and step.position is not None]
+            position = min(places, default=None)
+        return VerificationFailed(first.step, first.detail, position=position)
+
     def as_json(self) -> dict[str, Any]:
         """The document of `limen audit verify --json`."""
         return {
@@ -100,15 +114,9 @@ def verify(
         Malformed: not an export at all.
     """
     report = inspect(folder, card, witnessed=witnessed, reader_key=reader_key)
-    failed = [step for step in report.steps if not step.ok]
-    if failed:
-        first = failed[0]
-        position = first.position
-        if first.step in _WHOLE and not first.exact:
-            # These judge the log as a whole; the entry that contradicts itself first is nearer to the place.
-            places = [step.position for step in failed if step.step in _PLACED and step.position is not None]
-            position = min(places, default=None)
-        raise VerificationFailed(first.step, first.detail, position=position)
+    fault = report.fault()
+    if fault is not None:
+        raise fault
     return report
 
 

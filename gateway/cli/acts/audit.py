@@ -18,7 +18,7 @@ from gateway.cli import node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.cli.output import note as note_line
-from gateway.errors import ConfigRefused, InputRefused, Malformed, NotFoundOrNotPermitted, VerificationFailed
+from gateway.errors import ConfigRefused, InputRefused, Malformed, NotFoundOrNotPermitted
 from gateway.federation import document
 from gateway.keyring import files
 from gateway.store.client import WriterClient
@@ -147,10 +147,10 @@ def _verify(args: argparse.Namespace) -> int:
     lines += ["proved:", *(f"  {sentence}" for sentence in report.proved)]
     lines += ["not proved:", *(f"  {sentence}" for sentence in report.not_proved)]
     emit(args, report.as_json(), lines)
-    if report.ok:
-        return OK
-    failed = next(step for step in report.steps if not step.ok)
-    raise VerificationFailed(failed.step, failed.detail, position=failed.position)
+    fault = report.fault()
+    if fault is not None:
+        raise fault
+    return OK
 
 
 def _show(args: argparse.Namespace) -> int:
