@@ -23,6 +23,7 @@ from pathlib import Path
 from examples.region.generate import DEFAULT_CLOCK, Region, make_region
 from examples.region.travellers import Passport, Traveller
 from gateway.app import faults, jobs
+from gateway.audit import checkpoint, note
 from gateway.audit.leaf import Leaf
 from gateway.cli.acts.nodes import Nodes, Ran, limen, must
 from gateway.store.reader import Reader
@@ -198,8 +199,8 @@ class States:
 
         def covered() -> bool:
             with self.reading(state) as reader:
-                rows = reader.cosigned_checkpoints(1 << 62)
-            return bool(rows) and rows[-1][0] >= size
+                held = reader.last_checkpoint(cosignatures)
+            return held is not None and checkpoint.parse(note.parse(held[0]).text).size >= size
 
         self.until(covered, f"a cosigned checkpoint of {state} covers everything")
         must("-q", "audit", "export", str(to), "--config", str(self.folder(state)), "--cosignatures", str(cosignatures))
