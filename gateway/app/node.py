@@ -105,6 +105,19 @@ class Node:
         self.register: Watched[Register] = Watched(
             self._enrolled, lambda: (paths.officers / "register.jsonl",), complain
         )
+        # One for all calls: what may change stands behind its members, which ask for it anew.
+        self._answering = AnsweringWorld(
+            state=settings.state,
+            policy=self.engine,
+            uow=self.uow,
+            replies=reader,
+            published=self.published,
+            keys=self.keys,
+            book=reader,
+            clock=clock,
+            make_frame=self.sender.frame,
+            method=convert.CHECK,
+        )
         self._leaves: dict[str, tuple[object, KeyPair]] = {}
         self._timers: list[asyncio.Task[None]] = []
         self._ready = False
@@ -211,18 +224,7 @@ class Node:
 
     def answering(self) -> AnsweringWorld:
         """For a peer's check."""
-        return AnsweringWorld(
-            state=self.settings.state,
-            policy=self.engine,
-            uow=self.uow,
-            replies=self.reader,
-            published=self.published,
-            keys=self.keys,
-            book=self.reader,
-            clock=self.clock,
-            make_frame=self.sender.frame,
-            method=convert.CHECK,
-        )
+        return self._answering
 
     def witnessing(self) -> WitnessWorld:
         """For a peer's checkpoint."""

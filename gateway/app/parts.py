@@ -81,8 +81,7 @@ def open_bundle(settings: Config, layer: str, reader: Reader, now_ns: int) -> Bu
 
 def last_digest(reader: Reader) -> bytes:
     """The SHA-256 of our last published checkpoint, for the headers of our messages."""
-    held = reader.last_checkpoint()
-    return envelope.NO_CHECKPOINT if held is None else held[1]
+    return reader.last_digest() or envelope.NO_CHECKPOINT
 
 
 def register_of(settings: Config) -> officers.Register:

@@ -6,6 +6,7 @@ Nothing here permits anything: the rules do (`policies/`), and the floors hold w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from gateway.policy.purposes import PURPOSES, PurposeRow
@@ -38,6 +39,9 @@ _KINDS: Final[Mapping[str, tuple[RecordKind, ...]]] = {
     "CHILD": (RecordKind.MISSING_CHILD,),
 }
 
+_KEPT: Final = 256
+"""Answers kept ready. Every question asks the same few; a peer that asks others gains nothing by it."""
+
 _DOCUMENT_PURPOSES: Final = frozenset({"DOC.STATUS", "DOC.NOTICE", "VERIF.DOC"})
 
 
@@ -55,6 +59,7 @@ def lists_of(purpose: Purpose) -> tuple[ListId, ...]:
     return (ListId.DOCUMENTS,) if purpose in _DOCUMENT_PURPOSES else (ListId.PERSONS,)
 
 
+@lru_cache(_KEPT)
 def key_types_of(purpose: Purpose) -> tuple[KeyType, ...]:
     """The match keys that the catalogue lists for the purpose and this release makes; sorted, () where none."""
     row = CATALOGUE.get(purpose)
@@ -72,6 +77,7 @@ def group_of_kind(kind: RecordKind) -> PurposeGroup:
     return next(PurposeGroup(group) for group, kinds in _KINDS.items() if kind in kinds)
 
 
+@lru_cache(_KEPT)
 def kinds_of_list(list_id: ListId) -> tuple[RecordKind, ...]:
     """The kinds of entries that a list holds, over all its groups' tables."""
     documents = (RecordKind.LOST_STOLEN, RecordKind.REVOKED)
@@ -85,6 +91,7 @@ def purpose_of_list(list_id: ListId) -> Purpose:
     return Purpose("DOC.STATUS" if list_id is ListId.DOCUMENTS else "SEC.WATCH")
 
 
+@lru_cache(_KEPT)
 def roles_of(purpose: Purpose) -> frozenset[Role]:
     """Who may ask under the purpose, as far as the agency's register knows the role."""
     row = CATALOGUE.get(purpose)
@@ -103,6 +110,7 @@ def decision_of(purpose: Purpose, operation: str) -> str:
     return row.operations.get(operation, "deny") if row is not None else "deny"
 
 
+@lru_cache(_KEPT)
 def is_model(instrument: str) -> bool:
     """True for an instrument that may be no legal basis: marked as a model, or part of one the catalogue marks so."""
     plain = _plain(instrument)

@@ -234,15 +234,18 @@ def _expect(db: sqlite3.Connection, a: Args) -> None:
 
     Refused unless exactly these bundles are in force and the peer ("" for none) is not suspended.
     """
-    held = dict(db.execute("SELECT layer, digest FROM policy").fetchall())
-    for layer in ("baseline", "national"):
-        if held.get(layer) != a[layer]:
-            raise VersionMoved(f"the {layer} bundle in force is another")
     peer = a["peer_active"]
-    if peer:
-        row = db.execute("SELECT suspended FROM peer WHERE peer = ?", (peer,)).fetchone()
-        if row is not None and row[0]:
-            raise PeerSuspended(f"{peer} was suspended meanwhile")
+    baseline, national, suspended = db.execute(
+        "SELECT (SELECT digest FROM policy WHERE layer = 'baseline'),"
+        " (SELECT digest FROM policy WHERE layer = 'national'),"
+        " (SELECT suspended FROM peer WHERE peer = ?)",
+        (peer,),
+    ).fetchone()
+    for layer, held in (("baseline", baseline), ("national", national)):
+        if held != a[layer]:
+            raise VersionMoved(f"the {layer} bundle in force is another")
+    if peer and suspended:
+        raise PeerSuspended(f"{peer} was suspended meanwhile")
 
 
 def _federation_put(db: sqlite3.Connection, a: Args) -> None:

@@ -235,6 +235,11 @@ class Reader:
         ).fetchone()
         return None if row is None else (self._with_cosignatures(row[0], row[1]), row[2])
 
+    def last_digest(self) -> bytes | None:
+        """The digest of the newest published note; None before the first. Every message we sign names it."""
+        row = self._one("SELECT digest FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+        return None if row is None else bytes(row[0])
+
     def checkpoint(self, size: int) -> bytes | None:
         """The note published for this size, with its cosignatures, or None."""
         row = self._one("SELECT note FROM checkpoint WHERE size = ?", (size,)).fetchone()

@@ -29,8 +29,12 @@ ParseManifest = Callable[[SignedMessage], Manifest]
 
 @dataclass(slots=True)
 class _Open:
-    """A table in use. `stamp` is the manifest file's identity, to see a newer one without reading it."""
+    """A table in use. `stamp` is the identity of the manifest's file at `path`, to see a newer one without reading it.
 
+    The path is kept as text: every call of a peer's looks, and putting it together costs more than the look.
+    """
+
+    path: str
     stamp: tuple[int, int]
     signed: SignedManifest
     table: bytes | mmap.mmap
@@ -116,22 +120,23 @@ class TableFiles:
 
     def _opened(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> _Open | None:
         key = (str(other), list_id.value, str(group))
-        path = self._folder(other, list_id, group) / "current"
+        opened = self._open.get(key)
+        path = opened.path if opened is not None else str(self._folder(other, list_id, group) / "current")
         try:
-            stat = path.stat()
+            stat = os.stat(path)
         except FileNotFoundError:
             self._open.pop(key, None)
             self._before.pop(key, None)
             return None
         stamp = (stat.st_mtime_ns, stat.st_ino)
-        opened = self._open.get(key)
         if opened is not None and opened.stamp == stamp:
             return opened
-        name, body, header, signature = cbor.decode(path.read_bytes())
+        current = Path(path)
+        name, body, header, signature = cbor.decode(current.read_bytes())
         message = SignedMessage(body, header, signature)
-        with (path.parent / name).open("rb") as file:
+        with (current.parent / name).open("rb") as file:
             table = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        opened = _Open(stamp, SignedManifest(self._parse(message), message), table, table_format.TableView(table))
+        opened = _Open(path, stamp, SignedManifest(self._parse(message), message), table, table_format.TableView(table))
         if key in self._open:
             self._before[key] = self._open[key]
         self._open[key] = opened
