@@ -44,7 +44,7 @@ def lists(draw: st.DrawFn) -> list[ListEntry]:
     ]
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(lists(), lists())
 def test_no_barred_entry_is_found_in_any_byte_ever_sent_to_anybody(
     first: list[ListEntry], second: list[ListEntry]

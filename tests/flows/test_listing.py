@@ -210,8 +210,7 @@ async def test_rules_that_move_before_the_commit_stop_it() -> None:
 
 async def test_more_changes_than_one_transaction_takes_are_refused_whole() -> None:
     _, state = await pan()
-    row = entry(person=IVAN)
-    many = tuple(replace(row, entry_id=f"W{number}") for number in range(listing.ROWS_MAX + 1))
+    many = (entry(person=IVAN),) * (listing.ROWS_MAX + 1)
     with pytest.raises(InputRefused):
         await applied(state, load(*many))
     assert listed(state) == {}
