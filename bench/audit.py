@@ -57,9 +57,7 @@ def run(smoke: bool) -> list[Row]:
     seconds, rounds = (0.4, 1) if smoke else (2.5, 3)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="limen-bench-") as folder:
-        shim = Path(folder) / "fsync_shim.so"
-        source = ROOT / "bench" / "fsync_shim.c"
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", shim, source, "-ldl"], check=True)
+        shim = built_shim(compiler, Path(folder))
         results: dict[tuple[str, int, str], list[dict[str, float]]] = {}
         # Rounds outermost: a noisy minute then falls on every figure alike.
         for _ in range(rounds):
@@ -82,6 +80,15 @@ def run(smoke: bool) -> list[Row]:
         against = f"of which the writer process {own:.0f} us"
         rows.append(_row(f"A4.{kind}", total, "us CPU an entry, 64 writers", "<= 80", against))
     return rows
+
+
+def built_shim(compiler: str, folder: Path) -> Path:
+    """The disk of fixed latency, to be preloaded."""
+    shim = folder / "fsync_shim.so"
+    subprocess.run(
+        [compiler, "-O2", "-shared", "-fPIC", "-o", shim, ROOT / "bench" / "fsync_shim.c", "-ldl"], check=True
+    )
+    return shim
 
 
 def _row(name: str, value: float | None, unit: str, goal: str, against: str) -> Row:
@@ -130,19 +137,22 @@ class _Clock:
         await asyncio.sleep(max(0, monotonic_ns - time.monotonic_ns()) / 1e9)
 
 
-def _config(folder: Path) -> writer.WriterConfig:
+def config(folder: Path) -> writer.WriterConfig:
+    """A log below the folder; `python -m bench.audit serve FOLDER` serves it."""
     return writer.WriterConfig(
         folder / "store", folder / "lock", folder / "run", ORIGIN, checkpoint_every_s=1.0, round_to=16
     )
 
 
-def _recipients() -> seal.Recipients:
+def recipients() -> seal.Recipients:
+    """Whom payloads are sealed to: nobody."""
     from nacl.bindings import crypto_scalarmult_base
 
     return seal.Recipients(*(crypto_scalarmult_base(bytes([n]) * 32) for n in (1, 2, 3)))
 
 
-def _entry(kind: str) -> Entry:
+def entry(kind: str) -> Entry:
+    """An `answer` or an `ask` as a node writes them."""
     public: dict[str, str | int | bool | bytes] = {
         "purpose": "SEC.WATCH", "basis": "agreement art. 4", "agency": "SNM", "list": "PERSONS", "class": 8,
         "batches": 1, "agreement": "PAN-HND/2026", "baseline": bytes(32), "national": bytes(32),
@@ -168,7 +178,7 @@ async def _serve(folder: Path) -> None:
     async def sign(text: bytes) -> bytes:
         return note.sign(text, LOG_KEY, LOG.sign)
 
-    await writer.run(_config(folder), _Clock(), sign)
+    await writer.run(config(folder), _Clock(), sign)
 
 
 def _floor(folder: Path, seconds: float) -> float:
@@ -195,7 +205,7 @@ def _cpu_s(pid: int) -> float:
 
 @contextmanager
 def _writer_process(folder: Path, counter: Path) -> Iterator[subprocess.Popen[bytes]]:
-    writer.create(_config(folder))
+    writer.create(config(folder))
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.audit", "serve", str(folder)],
         cwd=ROOT,
@@ -214,15 +224,15 @@ def _writer_process(folder: Path, counter: Path) -> Iterator[subprocess.Popen[by
 
 
 async def _load(folder: Path, count: int, kind: str, seconds: float, pid: int, counter: Path) -> dict[str, float]:
-    client = WriterClient(folder / "run" / writer.SOCKET, _recipients())
-    entry = _entry(kind)
+    client = WriterClient(folder / "run" / writer.SOCKET, recipients())
+    made = entry(kind)
     done = 0
     stop = False
 
     async def one() -> None:
         nonlocal done
         while not stop:
-            await client.commit([entry])
+            await client.commit([made])
             done += 1
 
     with counter.open("r+b") as file:

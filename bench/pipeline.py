@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -69,7 +69,8 @@ async def _measure(folder: Path, rounds: int, calls: int) -> list[Row]:
         bare = await stack.enter_async_context(echo.running(folder, CHANNELS))
         servers = {"echo": (bare.pid, bare.ask)}
         for kind in SERVERS:
-            servers[kind] = await stack.enter_async_context(_server(world, kind))
+            listener = serving(world, "bench.pipeline", kind, signed=kind == "signed")
+            servers[kind] = await stack.enter_async_context(listener)
         for _, ask in servers.values():
             await echo.load(ask, calls // 2, CONCURRENT)
         for _ in range(rounds):
@@ -206,8 +207,8 @@ class _Clock:
 # -- Servers ----------------------------------------------------------------------------------------------------------
 
 
-class _Unsigned(PeerServer):
-    """The peers' listener without its signature step: what E1 counts. It exists here alone."""
+class Steps(PeerServer):
+    """The peers' listener without its signature step: what E1 counts. It exists in benches alone."""
 
     async def _serve(
         self,
@@ -225,7 +226,8 @@ class _Unsigned(PeerServer):
         return _REPLY[0].body
 
 
-async def _serve_gateway(world: World, kind: type[PeerServer]) -> int:
+async def serve_gateway(world: World, kind: type[PeerServer]) -> int:
+    """Start a listener of this kind in this process; returns its port."""
     fields = Sender(PeerId("HND"), ed25519.public(_seed("HND")), lambda: envelope.NO_CHECKPOINT).reply(
         convert.CHECK, PeerId("PAN"), time.time_ns(), envelope.body_hash(_request())
     )
@@ -255,23 +257,27 @@ _KEPT: list[object] = []
 _REPLY: list[SignedMessage] = []
 
 SERVERS: dict[str, Callable[[World], Any]] = {
-    "steps": lambda world: _serve_gateway(world, _Unsigned),
-    "signed": lambda world: _serve_gateway(world, PeerServer),
+    "steps": lambda world: serve_gateway(world, Steps),
+    "signed": lambda world: serve_gateway(world, PeerServer),
 }
 
 
-async def _until_told(kind: str, folder: str) -> None:
-    print(await SERVERS[kind](World(Path(folder))), flush=True)
+async def until_told(port: Awaitable[int]) -> None:
+    """Say the port, and serve until the parent has seen enough."""
+    print(await port, flush=True)
     # The parent closes our standard input when it is done.
     await asyncio.to_thread(sys.stdin.read)
     os._exit(0)
 
 
 @contextlib.asynccontextmanager
-async def _server(world: World, kind: str) -> AsyncIterator[tuple[int, echo.Ask]]:
-    """(process id, one call) of a listener, asked over several open connections in turn."""
+async def serving(world: World, *command: str, signed: bool = False) -> AsyncIterator[tuple[int, echo.Ask]]:
+    """(process id, one call) of a listener, asked over several open connections in turn.
+
+    `command` is a module of this package with its arguments, which ends in `until_told`.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.pipeline", kind, str(world.folder)],
+        [sys.executable, "-m", *command, str(world.folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=echo.ROOT,
@@ -281,7 +287,7 @@ async def _server(world: World, kind: str) -> AsyncIterator[tuple[int, echo.Ask]
         assert process.stdout is not None
         port = int(await asyncio.to_thread(process.stdout.readline))
         channels = echo.connected(f"127.0.0.1:{port}", world.leaf("PAN"), world.anchor("HND"), CHANNELS)
-        yield process.pid, _asking(channels, signed=kind == "signed")
+        yield process.pid, _asking(channels, signed=signed)
     finally:
         for channel in channels:
             await channel.close()
@@ -313,4 +319,4 @@ def _asking(channels: Sequence[grpc.aio.Channel], *, signed: bool) -> echo.Ask:
 
 
 if __name__ == "__main__":
-    uvloop.run(_until_told(sys.argv[1], sys.argv[2]))
+    uvloop.run(until_told(SERVERS[sys.argv[1]](World(Path(sys.argv[2])))))
