@@ -468,7 +468,7 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
         return
     found: dict[tuple[int, bytes], tuple[MatchClass, labels.Label]] = {}
     try:
-        async with asyncio.timeout(world.timeout_s):
+        async with asyncio.timeout(world.timeout_s * len(leg.seeds)):
             for batch, seed in enumerate(leg.seeds):
                 part = leg.keys[batch * leg.class_size : (batch + 1) * leg.class_size]
                 outputs = await _one_batch(leg, batch, [key for _, key in part], seed, inquiry, officer, world)

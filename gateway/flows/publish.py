@@ -14,7 +14,7 @@ from typing import Protocol
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
-from gateway.errors import VerificationFailed
+from gateway.errors import PeerSuspended, VerificationFailed, VersionMoved
 from gateway.policy import catalogue, floors
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
@@ -115,7 +115,12 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]
             for peer in peers:
                 if world.book.is_suspended(peer):
                     continue
-                one = await _publish_one(peer, purpose, list_id, group, entries, padded, world)
+                try:
+                    one = await _publish_one(peer, purpose, list_id, group, entries, padded, world)
+                except (VersionMoved, PeerSuspended):
+                    # Decided under what has changed meanwhile: this peer's turn comes again on the next tick, and it
+                    # holds up no other peer's.
+                    continue
                 if one is not None:
                     made.append(one)
     return made
