@@ -107,6 +107,7 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]
     would fill, so that what a peer is not told changes nothing it can count.
     """
     made: list[Made] = []
+    first_moved: VersionMoved | PeerSuspended | None = None
     for purpose in OFFERED:
         group = catalogue.group_of(purpose)
         for list_id in catalogue.lists_of(purpose):
@@ -117,12 +118,15 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]
                     continue
                 try:
                     one = await _publish_one(peer, purpose, list_id, group, entries, padded, world)
-                except (VersionMoved, PeerSuspended):
+                except (VersionMoved, PeerSuspended) as moved:
                     # Decided under what has changed meanwhile: this peer's turn comes again on the next tick, and it
                     # holds up no other peer's.
+                    first_moved = first_moved or moved
                     continue
                 if one is not None:
                     made.append(one)
+    if first_moved is not None:
+        raise first_moved
     return made
 
 
