@@ -7,10 +7,15 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from gateway.audit.entry import Phase
 from gateway.store import db as database
 from tests.faults.test_states_kills import hold
 from tests.support.states import States
+
+# Nodes are killed and filled up again and again: `make slow` runs these, with time to recover between them.
+pytestmark = pytest.mark.slow
 
 TRIES = 40
 """How many checks fill what little room is left."""

@@ -15,6 +15,9 @@ from gateway.cli.acts.nodes import Ran
 from gateway.terms import ListId
 from tests.support.states import States
 
+# Nodes are killed and filled up again and again: `make slow` runs these, with time to recover between them.
+pytestmark = pytest.mark.slow
+
 ANSWERING = (
     "gateway.check.answer.intent.after",
     "gateway.check.answer.outcome.before",

@@ -174,7 +174,14 @@ class States:
         """Until a check at each asker's booth is answered by everybody."""
         miss = self.data.traveller("miss").passport
         for state in askers or self.nodes.nodes:
-            self.until(lambda state=state: self.scan(state, miss).code == 0, f"{state} asks everybody")  # type: ignore[misc]
+            self.until(lambda state=state: self._answered(state, miss), f"{state} asks everybody")  # type: ignore[misc]
+
+    def _answered(self, state: str, passport: Passport) -> bool:
+        """Ask once, and pause after a no: owners count refusals (T19) and stop listening."""
+        if self.scan(state, passport).code == 0:
+            return True
+        time.sleep(1.0)
+        return False
 
     def settled(self) -> None:
         """Until every table that is due is made and has arrived."""
