@@ -19,7 +19,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,14 +223,19 @@ class Generator:
         return made
 
     @contextlib.asynccontextmanager
-    async def connected(self) -> AsyncIterator[Any]:
-        """The method of the owner's listener."""
+    async def connected(self) -> AsyncIterator[Callable[[SignedMessage], Any]]:
+        """Calls the owner's listener with a request; what is returned is gRPC's call."""
         folder = self.asker.paths.tls
         leaf = KeyPair((folder / "gateway.key").read_bytes(), (folder / "gateway.crt").read_bytes())
         anchor_pem = self.view.member(self.owner.state).anchor_pem
         (channel,) = echo.connected(str(self.owner.bound("peers")), leaf, anchor_pem, CONNECTIONS)
         try:
-            yield channel.unary_unary(convert.CHECK)
+            method: Any = channel.unary_unary(convert.CHECK)
+            yield lambda request: method(
+                request.body,
+                timeout=30,
+                metadata=((envelope.HEADER_KEY, request.header), (envelope.SIGNATURE_KEY, request.signature)),
+            )
         finally:
             await channel.close()
 
@@ -260,11 +265,7 @@ async def _answering(generator: Generator, pids: list[int], bare: echo.Echo, sca
     async with generator.connected() as method:
 
         async def ask(request: SignedMessage) -> None:
-            call = method(
-                request.body,
-                timeout=30,
-                metadata=((envelope.HEADER_KEY, request.header), (envelope.SIGNATURE_KEY, request.signature)),
-            )
+            call = method(request)
             body = await call
             replies.append((request, body, await call.trailing_metadata()))
 
