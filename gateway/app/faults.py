@@ -13,18 +13,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.app import parts
-from gateway.audit.entry import Entry
-from gateway.audit.seal import Recipients
 from gateway.config import Config
 from gateway.errors import ConfigRefused
-from gateway.ports import Change, Committed
-from gateway.store.client import WriterClient
 
 PROCESSES: Final = ("keys", "writer", "gateway", "jobs")
 KILL: Final = "kill"
@@ -70,29 +64,4 @@ def points_of(settings: Config, process: str) -> Points:
     return Points(process, frozenset(places), settings.paths.run)
 
 
-def writer_client(settings: Config, process: str) -> WriterClient:
-    """The process's unit of work, with its points around each commit where the settings name any."""
-    points = points_of(settings, process)
-    recipients = parts.recipients_of(settings)
-    if not points.places:
-        return WriterClient(settings.socket("writer"), recipients)
-    return _Pointed(settings.socket("writer"), recipients, points)
-
-
-class _Pointed(WriterClient):
-    def __init__(self, path: Path, recipients: Recipients, points: Points) -> None:
-        super().__init__(path, recipients)
-        self._points = points
-
-    async def commit(self, entries: Sequence[Entry], changes: Sequence[Change] = ()) -> Committed:
-        """As the plain one, between two points for each kind of entry."""
-        kinds = sorted({f"{entry.kind}.{entry.phase.value}" for entry in entries})
-        for kind in kinds:
-            self._points.reach(f"{kind}.before")
-        done = await super().commit(entries, changes)
-        for kind in kinds:
-            self._points.reach(f"{kind}.after")
-        return done
-
-
-__all__ = ["Points", "points_of", "writer_client"]
+__all__ = ["Points", "points_of"]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from gateway.app import faults, federation, parts
+from gateway.app import bundles, due, federation, parts, units
 from gateway.config import Config
-from gateway.errors import GatewayError
 from gateway.flows import publish
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
 from gateway.opa.engine import EmbeddedEngine
-from gateway.primitives.lp import lp
 from gateway.rpc.convert.peers import Sender, manifest
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
@@ -22,8 +18,6 @@ from gateway.terms.ids import EpochId, PeerId, PurposeGroup
 from gateway.terms.words import ListId
 from gateway.watchlist import entry as entries
 from gateway.watchlist.entry import ListEntry
-
-DAY_NS = 24 * 3600 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +51,16 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
     view = federation.in_force(settings, reader, clock.now_ns())
     now = clock.now_ns()
     engine = EmbeddedEngine.load(
-        parts.open_bundle(settings, "baseline", reader, now),
-        parts.open_bundle(settings, "national", reader, now),
+        bundles.open_bundle(settings, "baseline", reader, now),
+        bundles.open_bundle(settings, "national", reader, now),
         now_ns=now,
         pinned_baseline=view.baseline,
     )
     keys = KeysClient(settings.socket("keys"))
-    uow = faults.writer_client(settings, "jobs")
+    uow = units.writer_client(settings, "jobs")
     public = read_public(settings.paths.keys)
     sender = Sender(settings.state, public.message, lambda: parts.last_digest(reader))
-    stamp = due(settings, reader, now)
+    stamp = due.stamp(settings, reader, now)
     try:
         world = publish.PublishingWorld(
             state=settings.state,
@@ -82,49 +76,9 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
             epoch_ns=settings.epochs.days * 24 * 3600 * 10**9,
         )
         await publish.publish([state for state in view.states() if state != settings.state], world)
-        made_from(settings).write_text(stamp + "\n", "ascii")
+        due.made_from(settings).write_text(stamp + "\n", "ascii")
         ready()
     finally:
         await uow.close()
         await keys.close()
         reader.close()
-
-
-def made_from(settings: Config) -> Path:
-    """Where the last run left the digest of what it made tables from."""
-    return settings.paths.tables / "made-from"
-
-
-def is_due(settings: Config, now_ns: int) -> bool:
-    """True where tables are due: asked by the supervisor on each publish tick."""
-    try:
-        reader = Reader(settings.paths.store)
-    except GatewayError:
-        return False
-    try:
-        if reader.federation() is None or reader.policy_sequence("national") is None:
-            return False
-        path = made_from(settings)
-        return not path.exists() or path.read_text("ascii").strip() != due(settings, reader, now_ns)
-    finally:
-        reader.close()
-
-
-def due(settings: Config, reader: Reader, now_ns: int) -> str:
-    """A digest of everything tables are made from; another one than the last run's means that tables are due."""
-    federated = reader.federation()
-    digest = hashlib.sha256(
-        lp(
-            "limen/tables due/1",
-            str(federated[0] if federated else 0),
-            *(repr(reader.policy_sequence(layer)) for layer in ("baseline", "national")),
-            ",".join(reader.suspended()),
-            *(peer for peer, _, expires_ns in reader.epochs() if expires_ns <= now_ns),
-            # An entry's last day ends at midnight, and its row leaves the tables then.
-            str(now_ns // DAY_NS),
-        )
-    )
-    for list_id in ListId:
-        for body in reader.all(list_id):
-            digest.update(hashlib.sha256(body).digest())
-    return digest.hexdigest()

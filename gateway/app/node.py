@@ -8,7 +8,8 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from gateway import ports
-from gateway.app import faults, federation, parts
+from gateway.app import federation, parts, units
+from gateway.app.bundles import open_bundle
 from gateway.app.door import Door
 from gateway.app.home import AuditDesk, HomeDesk
 from gateway.app.refusals import Refusals
@@ -83,7 +84,7 @@ class Node:
         self.telemetry = telemetry
         self.refusals = Refusals()
         self.keys = KeysClient(settings.socket("keys"))
-        self.uow = faults.writer_client(settings, "gateway")
+        self.uow = units.writer_client(settings, "gateway")
         self.chance = parts.SystemChance()
         self.compute = Pool()
         self.published = TableFiles(settings.paths.tables, lambda message: convert.manifest(message.body))
@@ -150,7 +151,7 @@ class Node:
     async def _activate(self) -> EmbeddedEngine:
         """Verify, log, then put in force (T6: the sequence is anchored in the log before the rules count)."""
         now = self.clock.now_ns()
-        bundles = [parts.open_bundle(self.settings, layer, self.reader, now) for layer in ("baseline", "national")]
+        bundles = [open_bundle(self.settings, layer, self.reader, now) for layer in ("baseline", "national")]
         trial = EmbeddedEngine.load(*bundles, now_ns=now, pinned_baseline=self.view().baseline)
         del trial
         entries, changes = [], []

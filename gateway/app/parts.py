@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 
-from gateway import __version__
 from gateway.audit.seal import Recipients
 from gateway.clock import SystemClock, VirtualClock
 from gateway.config import Config
 from gateway.errors import ConfigRefused
-from gateway.federation import envelope, names, officers
-from gateway.opa import bundle
-from gateway.opa.bundle import Bundle
+from gateway.federation import envelope, officers
 from gateway.store.reader import Reader
-from gateway.store.writer import WriterConfig
 
 
 class SystemChance:
@@ -41,42 +36,6 @@ def recipients_of(settings: Config) -> Recipients:
             raise ConfigRefused(f"recipients.{name}: the log needs this key to seal to; `limen init` writes it")
         keys[name] = bytes.fromhex(text)
     return Recipients(supervisor=keys["supervisor"], auditor=keys["auditor"], desk=keys["protection"])
-
-
-def writer_config(settings: Config) -> WriterConfig:
-    """Where the log lives."""
-    return WriterConfig(
-        store_dir=settings.paths.store,
-        lock_dir=settings.paths.lock,
-        run_dir=settings.paths.run,
-        origin=names.log_origin(settings.state),
-        checkpoint_every_s=float(settings.ticks.checkpoint_s),
-        pages_max=settings.store.pages_max,
-        release=__version__,
-    )
-
-
-def policy_keys(folder: Path, layer: str) -> dict[str, bytes]:
-    """Public keys of a layer's authority by key id (`policy/keys/<layer>-<8 hex>.pem`)."""
-    return {path.stem: path.read_bytes() for path in sorted((folder / "keys").glob(f"{layer}-*.pem"))}
-
-
-def open_bundle(settings: Config, layer: str, reader: Reader, now_ns: int) -> Bundle:
-    """The layer's bundle file, verified against the sequence that the log anchors (T6).
-
-    Raises:
-        ConfigRefused: there is no bundle.
-        VerificationFailed: it is not to be trusted; the step says why.
-    """
-    path = settings.paths.policy / f"{layer}.tar.gz"
-    try:
-        raw = path.read_bytes()
-    except OSError as cause:
-        raise ConfigRefused(f"{path}: the {layer} bundle cannot be read ({cause.strerror})") from None
-    scope = bundle.BASELINE if layer == "baseline" else bundle.national_scope(settings.state)
-    held = reader.policy_sequence(layer)
-    sequence, digest = held if held is not None else (0, b"")
-    return bundle.open_(raw, policy_keys(settings.paths.policy, layer), scope, sequence, now_ns, anchored_digest=digest)
 
 
 def last_digest(reader: Reader) -> bytes:

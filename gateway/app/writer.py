@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import signal
 from collections.abc import Callable
 
+from gateway import __version__
 from gateway.app import faults, parts
 from gateway.config import Config
+from gateway.federation import names
 from gateway.keyring.client import KeysClient
 from gateway.store import writer
 from gateway.store.db import FILE
+from gateway.store.writer import WriterConfig
 
 
 async def run(settings: Config, ready: Callable[[], None]) -> None:
     """Serve commits until SIGTERM. The first start makes the log; it never does so where a lock record is left."""
     keys = KeysClient(settings.socket("keys"))
-    where = dataclasses.replace(parts.writer_config(settings), points=faults.points_of(settings, "writer"))
+    where = WriterConfig(
+        store_dir=settings.paths.store,
+        lock_dir=settings.paths.lock,
+        run_dir=settings.paths.run,
+        origin=names.log_origin(settings.state),
+        checkpoint_every_s=float(settings.ticks.checkpoint_s),
+        pages_max=settings.store.pages_max,
+        release=__version__,
+        points=faults.points_of(settings, "writer"),
+    )
     if not (where.store_dir / FILE).exists():
         writer.create(where)
     clock = parts.clock_of(settings)

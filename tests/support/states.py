@@ -22,7 +22,7 @@ from pathlib import Path
 
 from examples.region.generate import DEFAULT_CLOCK, Region, make_region
 from examples.region.travellers import Passport, Traveller
-from gateway.app import faults, jobs
+from gateway.app import due, faults
 from gateway.audit import checkpoint, note
 from gateway.audit.leaf import Leaf
 from gateway.cli.acts.nodes import Nodes, Ran, limen, must
@@ -186,7 +186,7 @@ class States:
     def settled(self) -> None:
         """Until every table that is due is made and has arrived."""
         now = self.nodes.now_ns()
-        made = lambda: not any(jobs.is_due(node.settings, now) for node in self.nodes.nodes.values())  # noqa: E731
+        made = lambda: not any(due.is_due(node.settings, now) for node in self.nodes.nodes.values())  # noqa: E731
         self.until(made, "tables are made")
         self.nodes.wait_tables()
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from gateway.app import parts
+from gateway.app import bundles, parts
 from gateway.cli import node
 from gateway.cli.acts import federation
 from gateway.cli.main import ERROR, OK
@@ -314,7 +314,7 @@ def _policy(patient: Patient) -> Iterator[Finding]:
         ("national", bundle.national_scope(patient.settings.state)),
     ):
         name = f"policy {layer}"
-        keys = parts.policy_keys(folder, layer)
+        keys = bundles.policy_keys(folder, layer)
         try:
             opened = bundle.open_(_bytes(folder / f"{layer}.tar.gz"), keys, scope, 0, patient.now_ns)
         except GatewayError as cause:

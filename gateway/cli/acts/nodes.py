@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import config
-from gateway.app import jobs
+from gateway.app import due
 from gateway.cli import main as cli
 from gateway.clock import VirtualClock, set_shift
 from gateway.config import Config
@@ -358,7 +358,7 @@ class Nodes:
             time.sleep(0.05)
 
     def _settled(self, node: Node) -> bool:
-        if node.process is not None and jobs.is_due(node.settings, self.now_ns()):
+        if node.process is not None and due.is_due(node.settings, self.now_ns()):
             return False
         for other in self.nodes.values():
             if other is node or other.process is None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gateway.app import parts
+from gateway.app import bundles
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
@@ -59,7 +59,7 @@ def _ask(args: argparse.Namespace) -> int:
     reader = Reader(settings.paths.store)
     try:
         engine = EmbeddedEngine.load(
-            *(parts.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")), now_ns=now
+            *(bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")), now_ns=now
         )
     finally:
         reader.close()
@@ -234,7 +234,7 @@ def _open(args: argparse.Namespace) -> bundle.Bundle:
     sequence, digest = held if held is not None else (0, b"")
     return bundle.open_(
         _read(args.file),
-        parts.policy_keys(settings.paths.policy, args.layer),
+        bundles.policy_keys(settings.paths.policy, args.layer),
         scope,
         sequence,
         now,

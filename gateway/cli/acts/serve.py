@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from gateway import config
-from gateway.app import jobs, parts
+from gateway.app import due
 from gateway.app.supervisor import Supervisor
 from gateway.cli import node
 from gateway.cli.main import ERROR
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     if args.processes is not None:
         args.set.append(f"serve.processes={args.processes}")
     settings = node.load(args)
-    clock = parts.clock_of(settings)
+    clock = node.clock_of(settings)
     running = settings.paths.run / "node.ready"
     if running.exists() and _alive(running):
         raise ConfigRefused(f"{settings.root}: this node runs already; stop it first")
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         run_dir=settings.paths.run,
         flags=tuple(part for item in args.set for part in ("--set", item)),
         jobs_every_s=float(settings.ticks.publish_s),
-        stale=lambda: jobs.is_due(settings, clock.now_ns()),
+        stale=lambda: due.is_due(settings, clock.now_ns()),
         drain_s=float(settings.serve.drain_s),
         say=say,
         processes=settings.serve.processes,

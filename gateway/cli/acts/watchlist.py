@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway_adapters import watchlist_csv
 
-from gateway.app import federation, parts
+from gateway.app import bundles, federation, parts
 from gateway.cli import node, passphrase
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
@@ -220,8 +220,8 @@ def _world(settings: Config) -> Iterator[_World]:
         now = parts.clock_of(settings).now_ns()
         view = federation.in_force(settings, reader, now)
         engine = EmbeddedEngine.load(
-            parts.open_bundle(settings, "baseline", reader, now),
-            parts.open_bundle(settings, "national", reader, now),
+            bundles.open_bundle(settings, "baseline", reader, now),
+            bundles.open_bundle(settings, "national", reader, now),
             now_ns=now,
             pinned_baseline=view.baseline,
         )

@@ -1,0 +1,54 @@
+"""Whether a node's tables are due. The supervisor asks on each publish tick, so this imports next to nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from gateway.config import Config
+from gateway.errors import GatewayError
+from gateway.primitives.lp import lp
+from gateway.store.reader import Reader
+from gateway.terms.words import ListId
+
+DAY_NS = 24 * 3600 * 10**9
+
+
+def made_from(settings: Config) -> Path:
+    """Where the last run left the digest of what it made tables from."""
+    return settings.paths.tables / "made-from"
+
+
+def is_due(settings: Config, now_ns: int) -> bool:
+    """True where tables are due: asked by the supervisor on each publish tick."""
+    try:
+        reader = Reader(settings.paths.store)
+    except GatewayError:
+        return False
+    try:
+        if reader.federation() is None or reader.policy_sequence("national") is None:
+            return False
+        path = made_from(settings)
+        return not path.exists() or path.read_text("ascii").strip() != stamp(settings, reader, now_ns)
+    finally:
+        reader.close()
+
+
+def stamp(settings: Config, reader: Reader, now_ns: int) -> str:
+    """A digest of everything tables are made from; another one than the last run's means that tables are due."""
+    federated = reader.federation()
+    digest = hashlib.sha256(
+        lp(
+            "limen/tables due/1",
+            str(federated[0] if federated else 0),
+            *(repr(reader.policy_sequence(layer)) for layer in ("baseline", "national")),
+            ",".join(reader.suspended()),
+            *(peer for peer, _, expires_ns in reader.epochs() if expires_ns <= now_ns),
+            # An entry's last day ends at midnight, and its row leaves the tables then.
+            str(now_ns // DAY_NS),
+        )
+    )
+    for list_id in ListId:
+        for body in reader.all(list_id):
+            digest.update(hashlib.sha256(body).digest())
+    return digest.hexdigest()
