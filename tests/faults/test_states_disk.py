@@ -78,16 +78,17 @@ def nothing_leaves(states: States) -> None:
     assert not [leaf for leaf in states.leaves("UTO", start, "check.answer") if leaf.phase is Phase.OUTCOME]
 
 
-def whole_again(states: States, tmp_path: Path) -> None:
+def whole_again(states: States, tmp_path: Path, start: int) -> None:
     """Space is back: answers too, and the log verifies."""
     states.whole("HND")
     assert states.ask("undeclared").json["outcome"] == "HIT"
-    hold(states, "HND", "UTO")
+    hold(states, "HND", "UTO", start)
     ran = states.audit("UTO", tmp_path)
     assert ran.code == 0 and ran.json["ok"], ran.err
 
 
 def test_a_database_at_its_bound_answers_nobody(states: States, tmp_path: Path) -> None:
+    start = states.size("HND")
     with bounded(states, "UTO", pages=2):
         states.until(lambda: states.ask("undeclared").code in (0, 5), "the node is up")
         fill(states)
@@ -95,15 +96,15 @@ def test_a_database_at_its_bound_answers_nobody(states: States, tmp_path: Path) 
         # The writer lives on; others' checks are answered as before.
         assert states.nodes["UTO"].pids()["writer"]
         assert states.ask("document_wanted").json["hits"]
-    whole_again(states, tmp_path)
+    whole_again(states, tmp_path, start)
 
 
 def test_a_disk_that_takes_nothing_at_commit_stops_the_writer_and_not_the_node(states: States, tmp_path: Path) -> None:
-    node = states.nodes["UTO"]
+    node, start = states.nodes["UTO"], states.size("HND")
     with full(states, "UTO", room=100_000):
         fill(states)
         nothing_leaves(states)
         said = node.log_file.read_text(errors="replace")
         assert "COMMIT failed" in said and "the writer process stopped (exit 70)" in said
         assert node.process is not None and node.process.poll() is None
-    whole_again(states, tmp_path)
+    whole_again(states, tmp_path, start)

@@ -55,8 +55,8 @@ def hashes(leaf: leaves.Leaf) -> list[bytes]:
     return [held[at : at + 64] for at in range(0, len(held), 64)]
 
 
-def hold(states: States, asker: str, owner: str) -> None:
-    """Every answer that ever left the owner stands in both logs, with its intent before it."""
+def hold(states: States, asker: str, owner: str, start: int) -> None:
+    """Every answer that the asker got, since entry `start` of its log, stands in both logs, each after its intent."""
     at_owner = states.leaves(owner, kind="check.answer")
     intents = {leaf.seq: leaf.public["request_hash"] for leaf in at_owner if leaf.phase is Phase.INTENT}
     outcomes: dict[object, int] = {}
@@ -65,7 +65,7 @@ def hold(states: States, asker: str, owner: str) -> None:
             named = int(leaf.public["intent_seq"])
             assert named < leaf.seq and intents[named] == leaf.public["request_hash"]
             outcomes[leaf.public["request_hash"]] = leaf.seq
-    at_asker = states.leaves(asker, kind="check.ask")
+    at_asker = states.leaves(asker, start, "check.ask")
     asked = {leaf.seq for leaf in at_asker if leaf.phase is Phase.INTENT}
     for leaf in at_asker:
         if leaf.phase is Phase.OUTCOME:
@@ -106,7 +106,7 @@ def test_a_process_of_the_answering_node_dies(states: States, point: str) -> Non
 
     states.whole("HND")
     assert states.ask("undeclared").json["outcome"] == "HIT"
-    hold(states, "HND", "UTO")
+    hold(states, "HND", "UTO", start)
 
 
 @pytest.mark.parametrize("point", places(ASKING))
@@ -124,8 +124,8 @@ def test_a_process_of_the_asking_node_dies(states: States, point: str) -> None:
     if ran.code == 0:
         assert outcome_of(states, "HND", start, "UTO") == "answered"
     assert states.ask("undeclared").json["outcome"] == "HIT"
-    hold(states, "HND", "UTO")
-    hold(states, "HND", "PAN")
+    hold(states, "HND", "UTO", start)
+    hold(states, "HND", "PAN", start)
 
 
 @pytest.mark.parametrize("state", ["HND", "UTO"])
@@ -133,10 +133,11 @@ def test_a_process_of_the_asking_node_dies(states: States, point: str) -> None:
 def test_a_process_that_is_killed_between_checks_is_not_missed_for_long(
     states: States, state: str, process: str
 ) -> None:
+    start = states.size("HND")
     states.kill(state, process)
     states.whole("HND")
     assert states.ask("undeclared").json["outcome"] == "HIT"
-    hold(states, "HND", "UTO")
+    hold(states, "HND", "UTO", start)
 
 
 def a_document(number: str, entry_id: str) -> bytes:
