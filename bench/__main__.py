@@ -1,10 +1,11 @@
 """`python -m bench`: every figure with its goal, as JSON lines and a table.
 
-    python -m bench [--only ID] [--smoke] [--write]
+    python -m bench [--only ID[,ID]] [--smoke] [--write]
 
 Each module of this package with a `run(smoke) -> list[dict]` is a bench; its rows have `id, value, unit, goal, met,
-against`. A module may name its rows in `IDS` (`E1`, `E1.p50`), so that `--only E1` runs no other. `--smoke` is the
-short form: does it still work, whatever the speed. `--write` puts the rows into the table of docs/benchmarks.md.
+against`. A module may name its rows in `IDS` (`E1`, `E1.p50`), so that `--only E1` runs no other; one that says
+`ON_REQUEST` runs only when it is named. `--smoke` is the short form: does it still work, whatever the speed. `--write`
+puts the rows into the table of docs/benchmarks.md. JSON goes to standard output, the table to standard error.
 """
 
 from __future__ import annotations
@@ -42,18 +43,20 @@ def modules() -> Iterator[ModuleType]:
                 yield module
 
 
-def wanted(row_id: str, only: str | None) -> bool:
-    """`--only E1` takes `E1` and `E1.p50`."""
-    return only is None or row_id == only or row_id.startswith(f"{only}.")
+def wanted(row_id: str, only: Sequence[str]) -> bool:
+    """`--only E1` takes `E1` and `E1.p50`; nothing named takes all."""
+    return not only or any(row_id == one or row_id.startswith(f"{one}.") for one in only)
 
 
-def may_make(module: ModuleType, only: str | None) -> bool:
-    """False where the module says which rows it makes and none is wanted, or where the id stands nowhere in it."""
+def may_make(module: ModuleType, only: Sequence[str]) -> bool:
+    """False where the module says which rows it makes and none is wanted, or where no id stands anywhere in it."""
+    if not only:
+        return not getattr(module, "ON_REQUEST", False)
     ids: Sequence[str] | None = getattr(module, "IDS", None)
     if ids is not None:
         return any(wanted(row_id, only) for row_id in ids)
-    head = (only or "").partition(".")[0]
-    return re.search(rf"\b{re.escape(head)}\b", Path(str(module.__file__)).read_text("utf-8")) is not None
+    text = Path(str(module.__file__)).read_text("utf-8")
+    return any(re.search(rf"\b{re.escape(one.partition('.')[0])}\b", text) for one in only)
 
 
 def lines_of(made: Sequence[Row]) -> dict[str, str]:
@@ -101,20 +104,21 @@ def write(made: Sequence[Row]) -> None:
 def main(arguments: Sequence[str]) -> int:
     """0 when every bench ran, whatever it measured; 1 when one failed; 2 when no figure has that id."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Every figure with its goal.")
-    parser.add_argument("--only", metavar="ID", help="one figure, such as A2")
+    parser.add_argument("--only", metavar="ID", default="", help="one figure, such as A2, or several: A2,E3")
     parser.add_argument("--smoke", action="store_true", help="the short form: does it still work")
     parser.add_argument("--write", action="store_true", help="put the rows into the table of docs/benchmarks.md")
     args = parser.parse_args(arguments)
     if args.write and args.smoke:
         parser.error("--write takes no short form")
+    only = [one for one in args.only.split(",") if one]
     made: list[Row] = []
     failed = False
     for module in modules():
-        if not may_make(module, args.only):
+        if not may_make(module, only):
             continue
         try:
             for row in module.run(args.smoke):
-                if wanted(row["id"], args.only):
+                if wanted(row["id"], only):
                     print(json.dumps({name: row[name] for name in FIELDS}), flush=True)
                     made.append(row)
         except Exception:
@@ -123,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
             failed = True
     if not made and not failed:
         parser.error(f"no figure has the id {args.only}")
-    print(f"\n{table(lines_of(made))}")
+    print(f"\n{table(lines_of(made))}", file=sys.stderr)
     if args.write:
         write(made)
     return int(failed)
