@@ -75,6 +75,16 @@ def _load(args: argparse.Namespace) -> int:
     data = _read(args.file)
     now_ns = node.clock_of(settings).now_ns()
     reading = read(args, settings.state, data, now_ns)
+    refused = reading.refused
+    if refused and args.mode == "snapshot" and not args.preview:
+        # A snapshot withdraws what it does not name: a slip in a row would take its entry off the list.
+        raise InputRefused(
+            f"{refused[0].why} ({len(refused)} rows are refused); a snapshot is taken whole or not at all, "
+            "--preview shows every row",
+            line=refused[0].line,
+            field=refused[0].column or None,
+            code=refused[0].code,
+        )
     signed = [statement.PersonalSignature.decode(_read(path)) for path in args.signature]
     with _world(settings) as world:
         people = statement.verify_all(
@@ -120,9 +130,11 @@ def _load(args: argparse.Namespace) -> int:
         where = f", column {remark.column}" if remark.column else ""
         lines.append(f"  line {remark.line}{where}: {kind} {remark.code}: {remark.why}")
     emit(args, document, lines)
-    if reading.refused:
-        note(args, f"{len(reading.refused)} rows were refused; the others were taken")
-        return InputRefused.row.exit_code if not reading.entries else OK
+    if refused and not reading.entries:
+        note(args, f"nothing was taken: every row was refused ({len(refused)})")
+        return InputRefused.row.exit_code
+    if refused:
+        note(args, f"{len(refused)} rows were refused; the others were taken")
     return OK
 
 
