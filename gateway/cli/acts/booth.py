@@ -12,12 +12,14 @@ import argparse
 import os
 import tomllib
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from gateway.clock import SystemClock
 from gateway.config import Address
-from gateway.errors import ConfigRefused, NotIdentified
+from gateway.errors import ConfigRefused, Malformed, NotIdentified
 from gateway.federation import certificates, statement
 from gateway.federation.certificates import KeyPair
 from gateway.keyring.personal import PersonalKey
@@ -57,7 +59,24 @@ class Booth:
 
 def load(args: argparse.Namespace) -> Booth:
     """Read the folder. Raises ConfigRefused."""
-    return read(args.booth or Path(os.environ.get(BOOTH_VARIABLE) or "booth"))
+    booth = read(args.booth or Path(os.environ.get(BOOTH_VARIABLE) or "booth"))
+    _judge_certificate(booth, SystemClock().now_ns())
+    return booth
+
+
+def _judge_certificate(booth: Booth, now_ns: int) -> None:
+    """A certificate that TLS would refuse in silence is told by name."""
+    file = booth.folder / "client.crt"
+    try:
+        found = certificates.identity(certificates.der_of(booth.client.certificate_pem))
+    except Malformed as cause:
+        raise ConfigRefused(f"{file}: {cause}") from None
+    if not found.in_force(now_ns):
+        until = datetime.fromtimestamp(found.not_after_ns / 1e9, tz=UTC).date()
+        raise ConfigRefused(
+            f"{file}: this workstation's certificate is not in force (it ends {until}); have a new one issued by "
+            "your state's anchor"
+        )
 
 
 def read(folder: Path) -> Booth:
