@@ -1,19 +1,17 @@
 """E8: a node that holds 10^5 entries: how soon it is ready, and how much memory its processes keep.
 
-Panama's list is 70,000 persons and 30,000 documents of the invented region, loaded in files as people load them; its
-tables for Honduras are made and fetched before anything is measured. Then the node is stopped and started again, at the
-ticks of `limen init`: ready is when `limen serve` says so, with listeners open and all processes answering. Memory is
-taken after checks have been answered, while no job runs: `VmRSS` of each process, summed, so that pages which processes
+Panama lists 70,000 persons and 30,000 documents of the invented region, loaded in files as people load them, and its
+tables for Honduras are made and fetched before anything is measured. Then the node is started at the ticks of `limen
+init`: ready is when `limen serve` says so, with listeners open and all processes answering. Memory is taken after
+checks have been answered, while no job runs: what is resident of each process, summed, so that pages which processes
 share count for each; E8.pss divides those among them. Loading and making the tables takes minutes and is told for
-information. The short form holds 300 entries.
+information.
+The short form holds 300 entries.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -21,16 +19,13 @@ from typing import Any, Final
 import uvloop
 
 from bench import node
-from examples.region.generate import make_region
 from gateway.cli.acts.nodes import Nodes
-from gateway.terms import ListId
 
 Row = dict[str, Any]
 
 IDS: Final = ("E8", "E8.ready", "E8.memory", "E8.pss", "E8.load", "E8.tables")
 
 ENTRIES: Final = 100_000
-ENTRIES_SHORT: Final = 300
 STARTS: Final = 5
 SETTLED_S: Final = 3.0
 CHECKS: Final = 50
@@ -38,28 +33,11 @@ CHECKS: Final = 50
 
 def run(smoke: bool) -> list[Row]:
     """The rows of E8. The short form asserts nothing about speed or size."""
-    folder = Path(tempfile.mkdtemp(prefix="limen-"))
+    entries, starts = (node.ENTRIES, 1) if smoke else (ENTRIES, STARTS)
+    made = node.made(entries)
+    nodes = made.nodes
+    ready = []
     try:
-        return _measure(folder, ENTRIES_SHORT if smoke else ENTRIES, 1 if smoke else STARTS)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _measure(folder: Path, entries: int, starts: int) -> list[Row]:
-    nodes = Nodes(folder / "n", {"PAN": "SNM", "HND": "INM"}, settings=node.RAISED)
-    nodes.make()
-    make_region(now=datetime.now(UTC).replace(microsecond=0), entries=entries).write(folder / "data")
-    try:
-        nodes.start()
-        began = time.monotonic()
-        for list_id in ListId:
-            for file in sorted((folder / "data" / "PAN").glob(f"{list_id.value.lower()}*.csv")):
-                nodes.load("PAN", list_id, file)
-        load_s = time.monotonic() - began
-        nodes.wait_tables(within_s=1800)
-        tables_s = time.monotonic() - began - load_s
-        nodes.stop()
-        ready = []
         with node.environment(node.INSTALLED):
             nodes.start("HND")
             for _ in range(starts):
@@ -79,8 +57,8 @@ def _measure(folder: Path, entries: int, starts: int) -> list[Row]:
         node.row("E8.ready", median(ready), "s from start to ready", f"{holds}, {starts} starts", goal=2),
         node.row("E8.memory", rss, "MB resident, all processes", f"{holds}: {each}", goal=250),
         node.row("E8.pss", pss, "MB, shared pages divided among processes", "for information"),
-        node.row("E8.load", load_s, "s to load the files", "for information"),
-        node.row("E8.tables", tables_s, "s until the peer holds the tables", "for information"),
+        node.row("E8.load", made.load_s, "s to load the files", "for information"),
+        node.row("E8.tables", made.tables_s, "s until the peer holds the tables", "for information"),
     ]
 
 
