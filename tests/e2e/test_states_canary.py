@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
+from gateway_adapters.traveller import from_zone
 
 from examples.region.generate import COLUMNS
 from examples.region.travellers import Entry, Passport
 from gateway.cli.acts.nodes import Ran, limen
-from gateway.terms import ListId
+from gateway.keyring import process
+from gateway.keyring.process import KeyringConfig
+from gateway.primitives.group import scalar_of
+from gateway.pseudonym import matchkeys, oprf, schedule
+from gateway.rpc.convert import peers as convert
+from gateway.store.tables import TableFiles
+from gateway.terms import KeyType, ListId, PeerId
+from gateway.terms.ids import PurposeGroup
 from tests.support.states import States, replaced
 
 EXPIRY = "2031-05-06"
@@ -199,6 +209,40 @@ def test_whom_honduras_asked_about_is_nowhere(run: Run) -> None:
     everywhere.files(run.states.folder("PAN"))
     assert len(everywhere.places) > 60
     assert everywhere.find(*words(MISSED), *words(GUARDED)) == []
+
+
+def derived(states: States, passport: Passport) -> set[bytes]:
+    """What can be made from a traveller with every key of the owners': match keys, hashes, points, outputs, tags."""
+    seen = from_zone(list(passport.mrz()), date(2026, 11, 2), 1)
+    inputs = [key.input.open() for key in matchkeys.for_asking(seen.person, seen.documents, frozenset(KeyType))]
+    assert len(inputs) >= 3
+    made = {*inputs, *oprf.blind(inputs, [scalar_of(1)] * len(inputs))}
+    for one in inputs:
+        made |= {hashlib.sha256(one).digest(), hashlib.sha512(one).digest()}
+    for owner in ("PAN", "UTO"):
+        settings = states.nodes[owner].settings
+        files = TableFiles(settings.paths.tables, lambda message: convert.manifest(message.body))
+        signed = files.current(PeerId("HND"), ListId.PERSONS, PurposeGroup("WATCH"))
+        assert signed is not None
+        operations = process.load(KeyringConfig(settings.state, settings.paths.keys, Path("/nowhere")))
+        for y in operations.derive(signed.manifest.scope, inputs):
+            made |= {y, schedule.tag(y)}
+    return made
+
+
+def test_whether_honduras_asked_cannot_be_told_from_its_disk(run: Run) -> None:
+    """Not even by somebody who guesses the traveller and has the owners' help (T11)."""
+    disk = Haystack()
+    disk.files(run.states.folder("HND"))
+
+    def found(passport: Passport) -> list[str]:
+        made = derived(run.states, passport)
+        return [place for place, data in disk.places.items() if any(one in data for one in made)]
+
+    assert found(MISSED) == []
+    # The search is right: of somebody whom Panama lists the tags stand in the table that it gave to Honduras.
+    listed = found(LISTED)
+    assert listed and all(place.startswith("HND/copies/PAN/") for place in listed)
 
 
 def test_whom_panama_lists_is_nowhere_abroad(run: Run) -> None:
