@@ -11,7 +11,8 @@ import pytest
 from examples.region.generate import make_region
 from examples.region.travellers import Expected
 from gateway.cli.acts.nodes import Ran, limen
-from tests.support.states import ENTRIES, States, mrz
+from tests.region import CLEAN, Plan
+from tests.support.states import CHECK_MS, ENTRIES, States, mrz
 
 SPECIMENS = Path(__file__).parents[1] / "vectors" / "mrz" / "specimens.json"
 ERIKSSON = next(one for one in json.loads(SPECIMENS.read_text("utf-8")) if one["id"] == "icao-td3")["lines"]
@@ -110,15 +111,13 @@ def test_scenario_5_a_peer_that_is_down_is_named_and_asked_again_when_it_is_back
 
 
 def test_a_peer_that_is_too_slow_is_as_good_as_down(states: States) -> None:
-    from tests.region import CLEAN, Plan
-
     story = states.data.traveller("peer_down")
     states.proxies["PAN"].down = Plan(stalled=True)
     try:
         ran = states.ask(story)
         judge(ran, story.expected)
-        # Two seconds for the peer, and not much of our own.
-        assert 2.0 < ran.seconds < 6.0
+        # So long for the peer, and not much of our own.
+        assert CHECK_MS / 1000 < ran.seconds < CHECK_MS / 1000 + 4
     finally:
         states.proxies["PAN"].down = CLEAN
     states.whole("HND")

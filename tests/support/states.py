@@ -37,7 +37,7 @@ AGENCIES = {"PAN": "SNM", "HND": "INM", "UTO": "UBG"}
 ENTRIES = 40
 """Rows a state: the fixed travellers' and some company. Tables are padded anyway."""
 
-CHECK_MS = 2500
+CHECK_MS = 4000
 """How long these nodes wait for each other in a check. Long enough for a busy machine, short enough for a dead peer."""
 
 TOKEN_S = 400.0
