@@ -240,6 +240,44 @@ def _text(path: Path) -> str:
         return ""
 
 
+WATCH = """
+import os, shutil, signal, sys, time
+root = sys.argv[1]
+sys.stdin.buffer.read()
+for number in (signal.SIGTERM, signal.SIGKILL):
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                if root.encode() + b"/" in file.read() and int(name) != os.getpid():
+                    os.kill(int(name), number)
+                    found.append(name)
+        except OSError:
+            pass
+    if not found:
+        break
+    time.sleep(8)
+if len(sys.argv) == 2:
+    shutil.rmtree(root, ignore_errors=True)
+"""
+"""Outlives the tests: once they are gone, in whatever way, their nodes are ended and their folder is removed."""
+
+
+@contextlib.contextmanager
+def watched(root: Path) -> Iterator[None]:
+    """Have the region ended when we are: a test run that is killed leaves no nodes behind."""
+    keep = ["keep"] if os.environ.get("LIMEN_KEEP_REGION") else []
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCH, str(root), *keep], stdin=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin is not None
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
 @contextlib.contextmanager
 def running(
     agencies: dict[str, str] = AGENCIES, *, entries: int = ENTRIES, settings: dict[str, str] = SETTINGS
@@ -249,8 +287,7 @@ def running(
     root = Path(tempfile.mkdtemp(prefix="limen-", dir="/tmp"))
     shift_ns = int(DEFAULT_CLOCK.timestamp() * 1e9) - time.time_ns()
     with contextlib.ExitStack() as stack:
-        if not os.environ.get("LIMEN_KEEP_REGION"):
-            stack.callback(shutil.rmtree, root, ignore_errors=True)
+        stack.enter_context(watched(root))
         proxies = {state: stack.enter_context(proxied(LOOPBACK, 0)) for state in agencies}
         nodes = Nodes(
             root,
