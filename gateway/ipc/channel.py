@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,7 +28,6 @@ class Channel:
     def __init__(self, path: Path, *, wait_s: float = 2.0) -> None:
         self._path = path
         self._wait_s = wait_s
-        self._ids = itertools.count(1)
         self._link: _Link | None = None
         self._connecting = asyncio.Lock()
 
@@ -40,20 +38,17 @@ class Channel:
             GatewayError: the other process refused, as the class of the catalogue it named.
             Gone: no answer.
         """
+        asked = self.post(operation, argument, timeout_s=timeout_s)
+        if asked is None:
+            asked = (await self._connected()).ask(operation, argument, timeout_s)
+        return await asked
+
+    def post(self, operation: str, argument: Any, *, timeout_s: float = 10.0) -> asyncio.Future[Any] | None:
+        """Ask now, without a task that waits: the future ends as `call` does. None where there is no connection yet."""
         link = self._link
         if link is None or link.transport.is_closing():
-            link = await self._connected()
-        loop = asyncio.get_running_loop()
-        call_id = next(self._ids)
-        future: asyncio.Future[Any] = loop.create_future()
-        link.transport.write(frame([call_id, operation, argument]))
-        link.waiting[call_id] = future
-        timer = loop.call_later(timeout_s, _late, future, f"{self._path.name}: {operation}")
-        try:
-            return await future
-        finally:
-            timer.cancel()
-            link.waiting.pop(call_id, None)
+            return None
+        return link.ask(operation, argument, timeout_s)
 
     async def close(self) -> None:
         """Drop the connection; waiting calls end as `Gone`."""
@@ -87,7 +82,23 @@ class _Link(asyncio.Protocol):
     def __init__(self, name: str) -> None:
         self._name = name
         self._frames = Frames()
-        self.waiting: dict[int, asyncio.Future[Any]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._last_id = 0
+        self._waiting: dict[int, tuple[asyncio.Future[Any], float]] = {}
+        # One timer for all calls: a timer for each costs as much as the frame.
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+
+    def ask(self, operation: str, argument: Any, timeout_s: float) -> asyncio.Future[Any]:
+        """Send a call; the future has its result, what the other process refused with, or Gone."""
+        call_id = self._last_id = self._last_id + 1
+        until = self._loop.time() + timeout_s
+        self.transport.write(frame([call_id, operation, argument]))
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting[call_id] = (future, until)
+        if self._timer is None or until < self._timer_at:
+            self._set_timer(until)
+        return future
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -95,7 +106,8 @@ class _Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for call_id, reason, value in self._frames.feed(data):
-                future = self.waiting.get(call_id)
+                future, _ = self._waiting.pop(call_id, (None, 0.0))
+                # Its caller may have gone meanwhile, or it was answered too late.
                 if future is None or future.done():
                     continue
                 if reason is None:
@@ -107,14 +119,30 @@ class _Link(asyncio.Protocol):
             self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        for future in self.waiting.values():
-            if not future.done():
-                future.set_exception(Gone(f"{self._name}: connection lost"))
+        if self._timer is not None:
+            self._timer.cancel()
+        waiting, self._waiting = self._waiting, {}
+        for future, _ in waiting.values():
+            _end(future, f"{self._name}: connection lost")
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for call_id in [call_id for call_id, (_, until) in self._waiting.items() if until <= now]:
+            _end(self._waiting.pop(call_id)[0], f"{self._name}: no answer in time")
+        if self._waiting:
+            self._set_timer(min(until for _, until in self._waiting.values()))
 
 
-def _late(future: asyncio.Future[Any], what: str) -> None:
+def _end(future: asyncio.Future[Any], why: str) -> None:
     if not future.done():
-        future.set_exception(Gone(f"{what}: no answer in time"))
+        future.set_exception(Gone(why))
 
 
 def error_of(reason: str, details: Any) -> GatewayError:

@@ -26,6 +26,8 @@ UNITS_MAX: Final = 16
 FRAME_BYTES: Final = 8 << 20
 """A frame is sent once its units are this large."""
 
+_Units = list[tuple[list[Any], asyncio.Future[Committed]]]
+
 SESSION_S: Final = 60.0
 """A sealing session is dropped after this time even if it is not spent: less to find in memory."""
 
@@ -42,7 +44,7 @@ class WriterClient:
         self._timeout_s = timeout_s
         self._sealer: Sealer | None = None
         self._session_ends = 0.0
-        self._units: list[tuple[list[Any], asyncio.Future[Committed]]] = []
+        self._units: _Units = []
         self._bytes = 0
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -102,25 +104,50 @@ class WriterClient:
         if not self._units:
             return
         units, self._units, self._bytes = self._units, [], 0
+        try:
+            asked = self._channel.post("commit", [unit for unit, _ in units], timeout_s=self._timeout_s)
+        except Exception as error:
+            _fail(units, error)
+            return
+        if asked is not None:
+            asked.add_done_callback(lambda ended: _settle(units, ended))
+            return
+        # No connection yet: that takes waiting.
         task = asyncio.get_running_loop().create_task(self._deliver(units))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _deliver(self, units: list[tuple[list[Any], asyncio.Future[Committed]]]) -> None:
+    async def _deliver(self, units: _Units) -> None:
         try:
             results = await self._call("commit", [unit for unit, _ in units])
         except Exception as error:
-            for _, done in units:
-                if not done.done():
-                    done.set_exception(error)
+            _fail(units, error)
             return
-        for (_, done), (reason, value) in zip(units, results, strict=True):
-            if done.done():
-                continue
-            if reason is None:
-                done.set_result(Committed(tuple(value[0]), tuple(value[1]), tuple(value[2])))
-            else:
-                done.set_exception(error_of(reason, value))
+        _done(units, results)
+
+
+def _settle(units: _Units, ended: asyncio.Future[Any]) -> None:
+    error = ended.exception()
+    if error is None:
+        _done(units, ended.result())
+    else:
+        _fail(units, AuditUnavailable(str(error)) if isinstance(error, Gone) else error)
+
+
+def _done(units: _Units, results: Sequence[tuple[str | None, Any]]) -> None:
+    for (_, done), (reason, value) in zip(units, results, strict=True):
+        if done.done():
+            continue
+        if reason is None:
+            done.set_result(Committed(tuple(value[0]), tuple(value[1]), tuple(value[2])))
+        else:
+            done.set_exception(error_of(reason, value))
+
+
+def _fail(units: _Units, error: BaseException) -> None:
+    for _, done in units:
+        if not done.done():
+            done.set_exception(error)
 
 
 def pack(prepared: Sequence[leaf.Prepared], changes: Sequence[Change]) -> list[Any]:
