@@ -83,9 +83,12 @@ def _order(row_id: str) -> tuple[str, int, str]:
 
 
 def machine() -> str:
-    """What the figures were made on."""
-    kernel = platform.release()
-    return f"{os.cpu_count()} cores, {platform.machine()}, Linux {kernel}, CPython {platform.python_version()}"
+    """What the figures were made on. A load above what the benches make themselves is other work beside them."""
+    kernel, load = platform.release(), os.getloadavg()[2]
+    return (
+        f"{os.cpu_count()} cores, {platform.machine()}, Linux {kernel}, CPython {platform.python_version()}, "
+        f"load {load:.0f} over the last 15 minutes"
+    )
 
 
 def write(made: Sequence[Row]) -> None:
