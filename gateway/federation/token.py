@@ -11,6 +11,7 @@ times are judged here by the caller's.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -70,6 +71,42 @@ def verify(text: str, *, keys: Mapping[str, bytes], state: PeerId, now_ns: int, 
     Raises:
         NotIdentified: for any reason; the private text says which.
     """
+    # What is true of these bytes under these keys stays true. A token serves every check of ten minutes, and reading it
+    # strictly costs as much as a policy decision; times and hands are judged each time.
+    place = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), state, tuple(sorted(keys.items())))
+    found = _READ.get(place)
+    if found is None:
+        found = _read(text, keys, state)
+        if len(_READ) >= _READ_MAX:
+            _READ.clear()
+        _READ[place] = found
+    # 6. Now.
+    now_s = now_ns // 10**9
+    if found["iat"] > now_s + SKEW_S:
+        raise NotIdentified("token: made in the future")
+    if found["exp"] <= now_s:
+        raise NotIdentified("token: has expired")
+    # 7. In these hands.
+    if found["cnf"]["x5t#S256"] != base64url(certificate):
+        raise NotIdentified("token: bound to another client certificate")
+    return Token(
+        officer=OfficerId(found["sub"]),
+        agency=AgencyId(found["agency"]),
+        roles=tuple(Role(role) for role in found["roles"]),
+        issued_s=found["iat"],
+        expires_s=found["exp"],
+        token_id=found["jti"],
+        certificate=certificate,
+    )
+
+
+_READ_MAX: Final = 256
+_READ: Final[dict[tuple[bytes, PeerId, tuple[tuple[str, bytes], ...]], dict[str, Any]]] = {}
+"""Claims of tokens that passed steps 1 to 5, by the token's hash and what it was judged by; never the token itself."""
+
+
+def _read(text: str, keys: Mapping[str, bytes], state: PeerId) -> dict[str, Any]:
+    """Steps 1 to 5: what holds whatever the time and whoever brings the token."""
     # 1. Bounded and of the one shape before anything parses it.
     if len(text) > TOKEN_BYTES_MAX or not _SHAPE.match(text):
         raise NotIdentified("token: too long, or not three parts of base64url")
@@ -109,24 +146,7 @@ def verify(text: str, *, keys: Mapping[str, bytes], state: PeerId, now_ns: int, 
         judge(found)
     except Malformed as cause:
         raise NotIdentified(str(cause)) from None
-    # 6. Now.
-    now_s = now_ns // 10**9
-    if found["iat"] > now_s + SKEW_S:
-        raise NotIdentified("token: made in the future")
-    if found["exp"] <= now_s:
-        raise NotIdentified("token: has expired")
-    # 7. In these hands.
-    if found["cnf"]["x5t#S256"] != base64url(certificate):
-        raise NotIdentified("token: bound to another client certificate")
-    return Token(
-        officer=OfficerId(found["sub"]),
-        agency=AgencyId(found["agency"]),
-        roles=tuple(Role(role) for role in found["roles"]),
-        issued_s=found["iat"],
-        expires_s=found["exp"],
-        token_id=found["jti"],
-        certificate=certificate,
-    )
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -185,6 +185,22 @@ def test_a_token_of_another_key_is_refused_whatever_it_calls_it() -> None:
             read(make(header={**HEADER, "kid": odd}))
 
 
+def test_a_token_that_was_read_before_is_judged_again() -> None:
+    text = make()
+    assert read(text) == read(text)
+    with pytest.raises(NotIdentified, match="has expired"):
+        read(text, now_s=NOW_S + 600)
+    with pytest.raises(NotIdentified, match="another client certificate"):
+        read(text, certificate=b"d" * 32)
+    with pytest.raises(NotIdentified, match="key in force"):
+        read(text, keys={})
+    with pytest.raises(NotIdentified, match="InvalidSignatureError"):
+        read(text, keys={key_id(PUBLIC): ed25519.public(bytes(32))})
+    with pytest.raises(NotIdentified):
+        token.verify(text, keys=KEYS, state=PeerId("HND"), now_ns=NOW_S * 10**9, certificate=CERTIFICATE)
+    assert read(text).officer == "4711"
+
+
 def test_a_long_token_is_refused_before_it_is_parsed() -> None:
     text = make(claims={**CLAIMS, "sub": "x" * (1 << 20)})
     with pytest.raises(NotIdentified, match="too long"):
