@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway import config
 from gateway.errors import GatewayError
+from gateway.primitives.follow import follow
 
 PROCESSES = {
     "keys": "gateway.app.keys",
@@ -31,8 +32,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", help="its name among the node's processes (default: the process)")
     parser.add_argument("--config", required=True, type=Path)
     parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--parent", type=int, help="end when this process, the supervisor, ends")
     args = parser.parse_args(argv)
     os.umask(0o077)
+    if args.parent is not None:
+        follow(args.parent)
     try:
         flags = dict(item.split("=", 1) for item in args.set)
         settings = config.load(args.config, flags=flags)

@@ -101,6 +101,8 @@ class Supervisor:
                 name,
                 "--config",
                 str(self.config_file),
+                "--parent",
+                str(os.getpid()),
                 *self.flags,
             ],
             stdin=subprocess.DEVNULL,
@@ -139,7 +141,17 @@ class Supervisor:
                 next_job = time.monotonic() + self.jobs_every_s
                 if self.stale():
                     self._jobs = subprocess.Popen(
-                        [sys.executable, "-m", "gateway.app", "jobs", "--config", str(self.config_file), *self.flags],
+                        [
+                            sys.executable,
+                            "-m",
+                            "gateway.app",
+                            "jobs",
+                            "--config",
+                            str(self.config_file),
+                            "--parent",
+                            str(os.getpid()),
+                            *self.flags,
+                        ],
                         stdin=subprocess.DEVNULL,
                         start_new_session=True,
                     )

@@ -1,0 +1,103 @@
+"""A supervisor that is killed takes its node with it, and the node starts again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.acts.nodes import Nodes
+from gateway.workers.pool import Pool
+
+START_S = 30.0
+
+
+@pytest.fixture
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    root = tmp_path_factory.mktemp("n")
+    made = Nodes(root, {"PAN": "SNM", "HND": "INM"})
+    made.make()
+    yield made
+    made.stop()
+
+
+def ended(pids: list[int]) -> list[int]:
+    """Which of them there still are, after at most 5 s."""
+    until = time.monotonic() + 5
+    left = pids
+    while left and time.monotonic() < until:
+        left = [pid for pid in left if Path(f"/proc/{pid}").exists() and state_of(pid) != "Z"]
+        time.sleep(0.02)
+    return left
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def test_a_killed_supervisor_leaves_no_process_and_the_node_starts_again(nodes: Nodes) -> None:
+    node = nodes["PAN"]
+    nodes.start("PAN")
+    pids = node.pids()
+    assert {"keys", "writer", "gateway"} <= set(pids)
+    supervisor = node.process
+    assert supervisor is not None
+    supervisor.kill()
+    supervisor.wait()
+    assert ended([pid for name, pid in pids.items() if name != "node"]) == []
+    nodes.start("PAN")
+    assert set(node.pids()) >= {"keys", "writer", "gateway"}
+
+
+def test_a_process_whose_supervisor_is_gone_before_it_asks_does_not_start(nodes: Nodes) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.app", "keys", "--config", str(nodes["PAN"].folder), "--parent", "1"],
+        capture_output=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and not (nodes["PAN"].folder / "run" / "keys.ready").exists()
+
+
+PARENT = """
+import asyncio, os, time
+from gateway.workers.pool import Pool
+
+async def main():
+    print(await Pool().run(os.getpid, heavy=True), flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_a_worker_ends_with_its_gateway(tmp_path: Path) -> None:
+    file = tmp_path / "parent.py"
+    file.write_text(PARENT)
+    with subprocess.Popen([sys.executable, str(file)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        assert state_of(worker) != "Z"
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        assert ended([worker]) == []
+
+
+def test_work_in_a_worker_comes_back() -> None:
+    async def body() -> int:
+        pool = Pool()
+        try:
+            return await pool.run(os.getpid, heavy=True)
+        finally:
+            pool.close()
+
+    assert asyncio.run(body()) != os.getpid()
