@@ -43,7 +43,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "document": ("gateway.cli.document", "the machine readable zone of a document, as fields"),
     "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, count"),
     "policy": ("gateway.cli.policy", "the rules, in words and in files"),
-    "peer": ("gateway.cli.peer", "other states: list, test, copies, suspend"),
+    "peer": ("gateway.cli.peer", "other states: invite, accept, test, list, copies, suspend"),
     "audit": ("gateway.cli.audit", "the access log: export, verify offline, show"),
     "officer": ("gateway.cli.officer", "persons, their keys and roles; log in"),
     "federation": ("gateway.cli.federation", "the signed list of members: show, make, sign, verify, accept"),

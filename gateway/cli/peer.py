@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`list`, `copies`, `test`, `revoke`, `readmit`."""
+    """`invite`, `accept`, `list`, `copies`, `test`, `revoke`, `readmit`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    invite = verbs.add_parser(
+        "invite", help="offer a state to become peers; makes a file and words", description="Invite a state."
+    )
+    invite.add_argument("state", metavar="AAA", help="the state you invite")
+    invite.add_argument("--days", type=int, default=7, metavar="N", help="how long it holds (7)")
+    accept = verbs.add_parser(
+        "accept",
+        help="take an invitation, an answer or a list that came",
+        description="Take the other side's file: an invitation, the answer to yours, or a list of members to sign.",
+    )
+    accept.add_argument("file", type=Path, metavar="FILE", help="what came")
+    accept.add_argument("--words", metavar="WORDS", help="the words heard by telephone (default: a prompt)")
+    for one in (invite, accept):
+        one.add_argument(
+            "--endpoint", action="append", metavar="HOST:PORT", help="where peers reach us (default: the listener's)"
+        )
+        one.add_argument("--key", type=Path, metavar="FILE", help="federation.key (default: anchor/federation.key)")
+        one.add_argument("-o", dest="out", type=Path, metavar="FILE", help="where to write (default: a name that says)")
+        node.add_config(one)
     listing = verbs.add_parser("list", help="the members, as this node sees them", description="Print the members.")
     node.add_config(listing)
     copies = verbs.add_parser(
@@ -30,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it. What it needs is imported only now: help answers at once."""
+    if args.verb in ("invite", "accept"):
+        from gateway.cli.acts import peering
+
+        return peering.invite(args) if args.verb == "invite" else peering.accept(args)
     from gateway.cli.acts import peer
 
     return peer.run(args)

@@ -14,15 +14,15 @@ Signing keys of members (`authority`) are people's keys, kept off the nodes; eve
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
 
 from gateway.errors import Malformed, VerificationFailed
+from gateway.federation import form
 from gateway.primitives import ed25519
 from gateway.terms.ids import AgencyId, PeerId
 
@@ -135,7 +135,7 @@ def key_id(public: bytes) -> str:
 
 def encode(document: Document) -> bytes:
     """The canonical text."""
-    return _canonical(
+    return form.canonical(
         {
             "schema": SCHEMA,
             "version": document.version,
@@ -153,17 +153,17 @@ def decode(text: bytes) -> Document:
     Raises:
         Malformed: not the canonical form, an unknown or missing field, a value of the wrong shape, two members alike.
     """
-    table = _table(_parse(text), "document", _DOCUMENT_FIELDS)
+    table = form.table(form.parse(text, DOCUMENT_BYTES_MAX), "document", _DOCUMENT_FIELDS)
     if table["schema"] != SCHEMA:
         raise Malformed("schema", f"is not {SCHEMA}")
     members = tuple(
-        _member(value, f"members[{number}]") for number, value in enumerate(_list(table["members"], "members"))
+        _member(value, f"members[{number}]") for number, value in enumerate(form.items(table["members"], "members"))
     )
     document = Document(
-        version=_whole(table["version"], "version", 1),
-        expires_ns=_whole(table["expires_ns"], "expires_ns", 1),
-        threshold=_whole(table["threshold"], "threshold", 1),
-        baseline=_hex(table["baseline"], "baseline", 32),
+        version=form.whole(table["version"], "version", 1),
+        expires_ns=form.whole(table["expires_ns"], "expires_ns", 1),
+        threshold=form.whole(table["threshold"], "threshold", 1),
+        baseline=form.hexadecimal(table["baseline"], "baseline", 32),
         members=members,
     )
     _judge(document)
@@ -174,12 +174,12 @@ def decode(text: bytes) -> Document:
 
 def encode_card(member: Member) -> bytes:
     """A member's own card: what a state hands to the others so that they list it."""
-    return _canonical({"schema": CARD_SCHEMA, **_member_out(member)})
+    return form.canonical({"schema": CARD_SCHEMA, **_member_out(member)})
 
 
 def decode_card(text: bytes) -> Member:
     """Read a card. Raises Malformed."""
-    table = _table(_parse(text), "card", frozenset({*_MEMBER_FIELDS, "schema"}))
+    table = form.table(form.parse(text, DOCUMENT_BYTES_MAX), "card", frozenset({*_MEMBER_FIELDS, "schema"}))
     if table.pop("schema") != CARD_SCHEMA:
         raise Malformed("schema", f"is not {CARD_SCHEMA}")
     member = _member(table, "card")
@@ -369,108 +369,46 @@ def _member_out(member: Member) -> dict[str, Any]:
 
 
 def _member(value: object, at: str) -> Member:
-    table = _table(value, at, _MEMBER_FIELDS)
-    state = _text(table["state"], f"{at}.state", re.compile(r"[A-Z]{3}\Z"))
-    status = _text(table["status"], f"{at}.status", re.compile(r"active\Z|suspended\Z|pending\Z"))
+    table = form.table(value, at, _MEMBER_FIELDS)
+    state = form.text(table["state"], f"{at}.state", re.compile(r"[A-Z]{3}\Z"))
+    status = form.text(table["status"], f"{at}.status", re.compile(r"active\Z|suspended\Z|pending\Z"))
     lines = [
-        _text(line, f"{at}.anchor_pem", re.compile(r"[\x20-\x7e]{1,80}\Z"))
-        for line in _some(table, at, "anchor_pem", 200)
+        form.text(line, f"{at}.anchor_pem", re.compile(r"[\x20-\x7e]{1,80}\Z"))
+        for line in form.some(table, at, "anchor_pem", 200)
     ]
-    endpoints = tuple(_endpoint(item, f"{at}.endpoints") for item in _some(table, at, "endpoints", 8))
+    endpoints = tuple(_endpoint(item, f"{at}.endpoints") for item in form.some(table, at, "endpoints", 8))
     return Member(
         state=PeerId(state),
         status=Status(status),
-        agencies=tuple(AgencyId(_text(item, f"{at}.agencies", _AGENCY)) for item in _some(table, at, "agencies", 100)),
+        agencies=tuple(
+            AgencyId(form.text(item, f"{at}.agencies", _AGENCY)) for item in form.some(table, at, "agencies", 100)
+        ),
         endpoints=endpoints,
-        tls_pins=tuple(_hex(item, f"{at}.tls_pins", 32) for item in _some(table, at, "tls_pins", 2)),
+        tls_pins=tuple(form.hexadecimal(item, f"{at}.tls_pins", 32) for item in form.some(table, at, "tls_pins", 2)),
         anchor_pem="".join(f"{line}\n" for line in lines),
-        authority=_hex(table["authority"], f"{at}.authority", 32),
+        authority=form.hexadecimal(table["authority"], f"{at}.authority", 32),
         message_keys=tuple(
             _message_key(item, f"{at}.message_keys[{number}]")
-            for number, item in enumerate(_some(table, at, "message_keys", 4))
+            for number, item in enumerate(form.some(table, at, "message_keys", 4))
         ),
-        log_vkey=_text(table["log_vkey"], f"{at}.log_vkey", _VKEY),
-        witness_vkey=_text(table["witness_vkey"], f"{at}.witness_vkey", _VKEY),
-        case_key=_hex(table["case_key"], f"{at}.case_key", 32),
+        log_vkey=form.text(table["log_vkey"], f"{at}.log_vkey", _VKEY),
+        witness_vkey=form.text(table["witness_vkey"], f"{at}.witness_vkey", _VKEY),
+        case_key=form.hexadecimal(table["case_key"], f"{at}.case_key", 32),
     )
 
 
 def _message_key(value: object, at: str) -> MessageKey:
-    table = _table(value, at, _KEY_FIELDS)
-    public = _hex(table["ed25519"], f"{at}.ed25519", 32)
-    if _text(table["id"], f"{at}.id", _KEY_ID) != key_id(public):
+    table = form.table(value, at, _KEY_FIELDS)
+    public = form.hexadecimal(table["ed25519"], f"{at}.ed25519", 32)
+    if form.text(table["id"], f"{at}.id", _KEY_ID) != key_id(public):
         raise Malformed(f"{at}.id", "is not the key's own")
-    first = _whole(table["not_before_ns"], f"{at}.not_before_ns", 0)
-    last = _whole(table["not_after_ns"], f"{at}.not_after_ns", first + 1)
+    first = form.whole(table["not_before_ns"], f"{at}.not_before_ns", 0)
+    last = form.whole(table["not_after_ns"], f"{at}.not_after_ns", first + 1)
     return MessageKey(key_id(public), public, first, last)
 
 
-def _canonical(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
-
-
-def _parse(text: bytes) -> Any:
-    if len(text) > DOCUMENT_BYTES_MAX:
-        raise Malformed("document", f"has more than {DOCUMENT_BYTES_MAX} bytes")
-    try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_unique_pairs, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise Malformed("document", "is not JSON text with each key once") from None
-
-
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("a key stands twice")
-    return table
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _table(value: object, at: str, names: frozenset[str]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed(at, "is not an object")
-    if value.keys() != names:
-        odd = sorted(names ^ value.keys())
-        raise Malformed(at, f"has missing or unknown fields: {', '.join(name[:32] for name in odd[:4])}")
-    return value
-
-
-def _list(value: object, at: str) -> Sequence[object]:
-    if not isinstance(value, list):
-        raise Malformed(at, "is not a list")
-    return value
-
-
-def _some(table: Mapping[str, Any], at: str, name: str, most: int) -> Sequence[object]:
-    items = _list(table[name], f"{at}.{name}")
-    if not 1 <= len(items) <= most:
-        raise Malformed(f"{at}.{name}", f"does not have 1 to {most} items")
-    return items
-
-
-def _text(value: object, at: str, shape: re.Pattern[str]) -> str:
-    if not isinstance(value, str) or not shape.match(value):
-        raise Malformed(at, "has the wrong form")
-    return value
-
-
 def _endpoint(value: object, at: str) -> str:
-    text = _text(value, at, _ENDPOINT)
+    text = form.text(value, at, _ENDPOINT)
     if int(text.rpartition(":")[2]) > 65535:
         raise Malformed(at, "has a port above 65535")
     return text
-
-
-def _hex(value: object, at: str, size: int) -> bytes:
-    if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-f]{{{2 * size}}}", value):
-        raise Malformed(at, f"is not {2 * size} lower-case hexadecimal digits")
-    return bytes.fromhex(value)
-
-
-def _whole(value: object, at: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 63:
-        raise Malformed(at, f"is not a whole number from {least}")
-    return value

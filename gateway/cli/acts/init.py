@@ -272,5 +272,5 @@ def _told(plan: Plan, folder: Path, made: Made) -> list[str]:
         "Back up: " + ", ".join(BACK_UP) + ".",
         "Never back up keys/seeds: a restored node opens new epochs.",
         "",
-        f"Next: `limen officer enrol`, `limen federation card`, then `limen serve --config {folder / FILE_NAME}`.",
+        f"Next: `limen peer invite AAA --config {folder}`, or `limen peer accept FILE` with the invitation that came.",
     ]
