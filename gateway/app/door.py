@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway import __version__, ports
 from gateway.errors import NotFoundOrNotPermitted
-from gateway.flows import answer, witness
+from gateway.flows import answer, trial, witness
 from gateway.flows.answer import AnsweringWorld
 from gateway.flows.witness import WitnessWorld
 from gateway.ports import SignedManifest
@@ -17,6 +17,7 @@ from gateway.terms.exchange import (
     CheckpointRequest,
     CheckRequest,
     ChunkRequest,
+    DescribeRequest,
     Description,
     ManifestRequest,
     SignedMessage,
@@ -52,8 +53,9 @@ class Door:
         return self.published.chunk(call.peer, found.manifest, request.number)
 
     async def describe(self, call: CallContext) -> Description:
-        """What this gateway serves."""
+        """What this gateway serves, and what its rules say to a dry run."""
         world = self.answering()
+        asked: DescribeRequest = call.request
         return Description(
             state=world.state,
             release=__version__,
@@ -64,6 +66,7 @@ class Door:
             baseline_digest=world.policy.versions().baseline,
             time_ns=self.clock.now_ns(),
             methods=SERVED,
+            dry_run=await trial.answer(asked.dry_run, call.peer, world) if asked.dry_run is not None else None,
         )
 
     async def add_checkpoint(self, request: CheckpointRequest, call: CallContext) -> bytes:

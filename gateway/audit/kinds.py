@@ -326,6 +326,27 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         public=("reason", "count"),
         optional=("method",),
     ),
+    Kind(
+        75,
+        "policy.dry_run",
+        Phase.EVENT,
+        "Rules were asked what they would say to a peer's questions, or to ours to it; no traveller, no charge.",
+        public=("purpose", "basis", "agency", "role", "side", "permitted", "reasons", "baseline", "national"),
+    ),
+    Kind(
+        76,
+        "node.backup",
+        Phase.EVENT,
+        "A sealed copy of the node's store, keys and settings was made; it holds no epoch seed.",
+        public=("digest", "files", "bytes"),
+    ),
+    Kind(
+        77,
+        "node.restored",
+        Phase.EVENT,
+        "The node came back from a backup, and a witness had seen no more of its log than the backup has.",
+        public=("digest", "size", "their_size"),
+    ),
 )
 
 KINDS: Final[Mapping[tuple[str, Phase], Kind]] = {(kind.name, kind.phase): kind for kind in CATALOGUE}

@@ -43,7 +43,9 @@ from gateway.terms.exchange import (
     CheckReply,
     CheckRequest,
     ChunkRequest,
+    DescribeRequest,
     Description,
+    DryRun,
     Manifest,
     ManifestRequest,
     SignedMessage,
@@ -168,8 +170,8 @@ class PeersClient:
             raise VerificationFailed("old_size", f"{peer} knows another size", position=result)
         return result
 
-    async def describe(self, peer: PeerId, *, timeout_s: float) -> Description:
-        """What the peer says of itself.
+    async def describe(self, peer: PeerId, *, timeout_s: float, dry_run: DryRun | None = None) -> Description:
+        """What the peer says of itself, and what its rules would say to `dry_run`.
 
         Raises:
             PeerUnreachable: no answer, or one that cannot be trusted.
@@ -181,9 +183,8 @@ class PeersClient:
                 raise Malformed("state", "another state's description")
             return said
 
-        return await self._ask(
-            peer, convert.DESCRIBE, convert.encode_describe_request(self._request_id()), read, timeout_s
-        )
+        body = convert.encode_describe_request(DescribeRequest(self._request_id(), dry_run))
+        return await self._ask(peer, convert.DESCRIBE, body, read, timeout_s)
 
     async def close(self) -> None:
         """Close every channel; calls in progress end as PeerUnreachable."""

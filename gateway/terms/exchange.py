@@ -122,8 +122,36 @@ class SignedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a check would be asked under, put to the rules alone (`limen peer test`): no traveller, no charge."""
+
+    purpose: Purpose
+    legal_basis: str
+    agency: AgencyId
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunDecision:
+    """What the rules of one side say to it. `reasons` are codes, empty where it is permitted."""
+
+    permitted: bool
+    reasons: tuple[str, ...]
+    agreement: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeRequest:
+    """A peer asks what we are, and perhaps what our rules would say."""
+
+    request_id: RequestId
+    dry_run: DryRun | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
-    """What a gateway says of itself (`Describe`, decision 15). `methods` are paths of the peer methods it serves."""
+    """What a gateway says of itself (`Describe`, decision 15). `methods` are paths of the peer methods it serves;
+    `dry_run` is the answer to the request's, None where there was none."""
 
     state: PeerId
     release: str
@@ -134,6 +162,7 @@ class Description:
     baseline_digest: bytes = field(repr=False)
     time_ns: int
     methods: tuple[str, ...] = ()
+    dry_run: DryRunDecision | None = None
 
 
 @dataclass(frozen=True, slots=True)

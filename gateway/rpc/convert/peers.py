@@ -20,13 +20,16 @@ from gateway.terms.exchange import (
     CheckReply,
     CheckRequest,
     ChunkRequest,
+    DescribeRequest,
     Description,
+    DryRun,
+    DryRunDecision,
     KeyScope,
     Manifest,
     ManifestRequest,
     SignedMessage,
 )
-from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup, RequestId
+from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup
 from gateway.terms.words import BATCH_CLASSES
 from gateway.wire.v1 import describe_pb2, vocabulary_pb2, watchlist_pb2, witness_pb2
 
@@ -270,14 +273,37 @@ def chunk_reply(body: bytes, version: int, number: int) -> bytes:
 # -- Describe ---------------------------------------------------------------------------------------------------------
 
 
-def encode_describe_request(request_id: RequestId) -> bytes:
+def encode_describe_request(request: DescribeRequest) -> bytes:
     """The exact body."""
-    return describe_pb2.DescribeRequest(request_id=request_id.value).SerializeToString()
+    asked = request.dry_run
+    wire = describe_pb2.DescribeRequest(request_id=request.request_id.value)
+    if asked is not None:
+        wire.dry_run.CopyFrom(
+            describe_pb2.DryRun(
+                purpose=asked.purpose,
+                legal_basis=asked.legal_basis,
+                agency=asked.agency,
+                role=words.ROLE_OUT[asked.role],
+            )
+        )
+    return wire.SerializeToString()
 
 
-def describe_request(body: bytes) -> RequestId:
+def describe_request(body: bytes) -> DescribeRequest:
     """Raises Malformed."""
-    return shape.request_id(shape.parse(describe_pb2.DescribeRequest, body, SMALL_BYTES_MAX).request_id)
+    wire = shape.parse(describe_pb2.DescribeRequest, body, SMALL_BYTES_MAX)
+    asked = wire.dry_run
+    return DescribeRequest(
+        shape.request_id(wire.request_id),
+        DryRun(
+            Purpose(shape.pattern("dry_run.purpose", asked.purpose, shape.PURPOSE)),
+            shape.text("dry_run.legal_basis", asked.legal_basis, 1, shape.BASIS_CHARACTERS_MAX),
+            AgencyId(shape.pattern("dry_run.agency", asked.agency, shape.AGENCY)),
+            shape.word("dry_run.role", asked.role, words.ROLE_IN),
+        )
+        if wire.HasField("dry_run")
+        else None,
+    )
 
 
 def encode_describe_reply(said: Description) -> bytes:
@@ -292,6 +318,11 @@ def encode_describe_reply(said: Description) -> bytes:
         methods=said.methods,
         baseline_digest=said.baseline_digest,
         time_ns=said.time_ns,
+        dry_run=None
+        if said.dry_run is None
+        else describe_pb2.DryRunDecision(
+            permitted=said.dry_run.permitted, reasons=said.dry_run.reasons, agreement=said.dry_run.agreement
+        ),
     ).SerializeToString()
 
 
@@ -305,6 +336,8 @@ def describe_reply(body: bytes) -> Description:
     shape.count("methods", wire.methods, 0, 64)
     if 0 in wire.suites:
         raise Malformed("suites", "unspecified")
+    decided = wire.dry_run
+    shape.count("dry_run.reasons", decided.reasons, 0, 64)
     return Description(
         state=shape.state("state", wire.state),
         release=shape.pattern("release", wire.release, shape.RELEASE),
@@ -315,6 +348,13 @@ def describe_reply(body: bytes) -> Description:
         baseline_digest=shape.fixed("baseline_digest", wire.baseline_digest, 32),
         time_ns=shape.time_ns("time_ns", wire.time_ns),
         methods=tuple(shape.pattern("methods", path, shape.PATH) for path in wire.methods),
+        dry_run=DryRunDecision(
+            permitted=decided.permitted,
+            reasons=tuple(shape.pattern("dry_run.reasons", code, shape.REASON) for code in decided.reasons),
+            agreement=shape.text("dry_run.agreement", decided.agreement, 0, 64),
+        )
+        if wire.HasField("dry_run")
+        else None,
     )
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gateway.wire.v1 import vocabulary_pb2 as gateway_dot_wire_dot_v1_dot_vocabulary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egateway/wire/v1/describe.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"%\n\x0f\x44\x65scribeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\"\xec\x01\n\x10\x44\x65scribeResponse\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0f\n\x07release\x18\x02 \x01(\t\x12\x17\n\x0fprotocol_majors\x18\x03 \x03(\r\x12&\n\x06suites\x18\x04 \x03(\x0e\x32\x16.gateway.wire.v1.Suite\x12+\n\tkey_types\x18\x05 \x03(\x0e\x32\x18.gateway.wire.v1.KeyType\x12\x0f\n\x07\x63lasses\x18\x06 \x03(\r\x12\x0f\n\x07methods\x18\x07 \x03(\t\x12\x17\n\x0f\x62\x61seline_digest\x18\x08 \x01(\x0c\x12\x0f\n\x07time_ns\x18\t \x01(\x03\x32\x62\n\x0f\x44\x65scribeService\x12O\n\x08\x44\x65scribe\x12 .gateway.wire.v1.DescribeRequest\x1a!.gateway.wire.v1.DescribeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egateway/wire/v1/describe.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"O\n\x0f\x44\x65scribeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12(\n\x07\x64ry_run\x18\x02 \x01(\x0b\x32\x17.gateway.wire.v1.DryRun\"c\n\x06\x44ryRun\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x13\n\x0blegal_basis\x18\x02 \x01(\t\x12\x0e\n\x06\x61gency\x18\x03 \x01(\t\x12#\n\x04role\x18\x04 \x01(\x0e\x32\x15.gateway.wire.v1.Role\"G\n\x0e\x44ryRunDecision\x12\x11\n\tpermitted\x18\x01 \x01(\x08\x12\x0f\n\x07reasons\x18\x02 \x03(\t\x12\x11\n\tagreement\x18\x03 \x01(\t\"\x9e\x02\n\x10\x44\x65scribeResponse\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0f\n\x07release\x18\x02 \x01(\t\x12\x17\n\x0fprotocol_majors\x18\x03 \x03(\r\x12&\n\x06suites\x18\x04 \x03(\x0e\x32\x16.gateway.wire.v1.Suite\x12+\n\tkey_types\x18\x05 \x03(\x0e\x32\x18.gateway.wire.v1.KeyType\x12\x0f\n\x07\x63lasses\x18\x06 \x03(\r\x12\x0f\n\x07methods\x18\x07 \x03(\t\x12\x17\n\x0f\x62\x61seline_digest\x18\x08 \x01(\x0c\x12\x0f\n\x07time_ns\x18\t \x01(\x03\x12\x30\n\x07\x64ry_run\x18\n \x01(\x0b\x32\x1f.gateway.wire.v1.DryRunDecision2b\n\x0f\x44\x65scribeService\x12O\n\x08\x44\x65scribe\x12 .gateway.wire.v1.DescribeRequest\x1a!.gateway.wire.v1.DescribeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.wire.v1.describe_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DESCRIBEREQUEST']._serialized_start=85
-  _globals['_DESCRIBEREQUEST']._serialized_end=122
-  _globals['_DESCRIBERESPONSE']._serialized_start=125
-  _globals['_DESCRIBERESPONSE']._serialized_end=361
-  _globals['_DESCRIBESERVICE']._serialized_start=363
-  _globals['_DESCRIBESERVICE']._serialized_end=461
+  _globals['_DESCRIBEREQUEST']._serialized_end=164
+  _globals['_DRYRUN']._serialized_start=166
+  _globals['_DRYRUN']._serialized_end=265
+  _globals['_DRYRUNDECISION']._serialized_start=267
+  _globals['_DRYRUNDECISION']._serialized_end=338
+  _globals['_DESCRIBERESPONSE']._serialized_start=341
+  _globals['_DESCRIBERESPONSE']._serialized_end=627
+  _globals['_DESCRIBESERVICE']._serialized_start=629
+  _globals['_DESCRIBESERVICE']._serialized_end=727
 # @@protoc_insertion_point(module_scope)

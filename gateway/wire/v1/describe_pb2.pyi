@@ -29,20 +29,94 @@ class DescribeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """Random. 16 bytes. Required."""
+    @_builtins.property
+    def dry_run(self) -> Global___DryRun:
+        """A question to put to the answering state's rules alone: nothing is evaluated, charged or looked up. Optional. It is
+        logged on both sides.
+        """
+
     def __init__(
         self,
         *,
         request_id: _builtins.bytes = ...,
+        dry_run: Global___DryRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DescribeRequest: _TypeAlias = DescribeRequest  # noqa: Y015
+
+@_typing.final
+class DryRun(_message.Message):
+    """What a check would be asked under, without a traveller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    """A code of the purpose catalogue (`SEC.WATCH`), 1 to 32 characters of `A-Z 0-9 . _`. Required."""
+    legal_basis: _builtins.str
+    """The legal basis in the pair's agreement, at most 128 characters. Required."""
+    agency: _builtins.str
+    """The asking agency, 1 to 32 characters of `A-Z 0-9 . _ -`. Required."""
+    role: _vocabulary_pb2.Role.ValueType
+    """The role in which an officer would ask. Required."""
+    def __init__(
+        self,
+        *,
+        purpose: _builtins.str = ...,
+        legal_basis: _builtins.str = ...,
+        agency: _builtins.str = ...,
+        role: _vocabulary_pb2.Role.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "legal_basis", b"legal_basis", "purpose", b"purpose", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRun: _TypeAlias = DryRun  # noqa: Y015
+
+@_typing.final
+class DryRunDecision(_message.Message):
+    """What the answering state's rules say to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERMITTED_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    permitted: _builtins.bool
+    """True where they permit it for every list of the purpose."""
+    agreement: _builtins.str
+    """The agreement that permits it, at most 64 characters; empty where it is not permitted."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why not, as codes of at most 64 characters of `a-z 0-9 _`, at most 64. Empty where it is permitted."""
+
+    def __init__(
+        self,
+        *,
+        permitted: _builtins.bool = ...,
+        reasons: _abc.Iterable[_builtins.str] | None = ...,
+        agreement: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "permitted", b"permitted", "reasons", b"reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DryRunDecision: _TypeAlias = DryRunDecision  # noqa: Y015
 
 @_typing.final
 class DescribeResponse(_message.Message):
@@ -61,6 +135,7 @@ class DescribeResponse(_message.Message):
     METHODS_FIELD_NUMBER: _builtins.int
     BASELINE_DIGEST_FIELD_NUMBER: _builtins.int
     TIME_NS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """The state, three capital letters. Required."""
     release: _builtins.str
@@ -91,6 +166,10 @@ class DescribeResponse(_message.Message):
         FAILED_PRECONDITION CAPABILITY_MISSING.
         """
 
+    @_builtins.property
+    def dry_run(self) -> Global___DryRunDecision:
+        """The answer to the request's dry run; absent where there was none, or where the release knows none."""
+
     def __init__(
         self,
         *,
@@ -103,10 +182,11 @@ class DescribeResponse(_message.Message):
         methods: _abc.Iterable[_builtins.str] | None = ...,
         baseline_digest: _builtins.bytes = ...,
         time_ns: _builtins.int = ...,
+        dry_run: Global___DryRunDecision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_digest", b"baseline_digest", "classes", b"classes", "key_types", b"key_types", "methods", b"methods", "protocol_majors", b"protocol_majors", "release", b"release", "state", b"state", "suites", b"suites", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_digest", b"baseline_digest", "classes", b"classes", "dry_run", b"dry_run", "key_types", b"key_types", "methods", b"methods", "protocol_majors", b"protocol_majors", "release", b"release", "state", b"state", "suites", b"suites", "time_ns", b"time_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

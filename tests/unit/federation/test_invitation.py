@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -97,7 +98,7 @@ def test_other_words_are_told_apart_from_words_that_were_misheard(
         fingerprint.compare(" ".join(typed(words)), words)
 
 
-KEYS_OF_A_CARD = {
+KEYS_OF_A_CARD: dict[str, Any] = {
     "endpoints": ("127.0.0.1:9",),
     "tls_pins": (bytes(32),),
     "anchor_pem": member("UTO").anchor_pem,

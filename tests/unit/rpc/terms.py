@@ -12,7 +12,10 @@ from gateway.terms.exchange import (
     CheckReply,
     CheckRequest,
     ChunkRequest,
+    DescribeRequest,
     Description,
+    DryRun,
+    DryRunDecision,
     KeyScope,
     Manifest,
     ManifestRequest,
@@ -104,6 +107,21 @@ def manifests(draw: st.DrawFn) -> Manifest:
     )
 
 
+dry_runs = st.builds(
+    DryRun,
+    purpose=st.from_regex(r"[A-Z0-9][A-Z0-9._]{0,31}", fullmatch=True).map(Purpose),
+    legal_basis=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=128),
+    agency=st.from_regex(r"[A-Z0-9][A-Z0-9._-]{0,31}", fullmatch=True).map(AgencyId),
+    role=st.sampled_from(list(Role)),
+)
+describe_requests = st.builds(DescribeRequest, ids, st.none() | dry_runs)
+dry_run_decisions = st.builds(
+    DryRunDecision,
+    permitted=st.booleans(),
+    reasons=st.lists(st.from_regex(r"[a-z_]{1,64}", fullmatch=True), max_size=5).map(tuple),
+    agreement=st.from_regex(r"[A-Z0-9-]{0,64}", fullmatch=True),
+)
+
 descriptions = st.builds(
     Description,
     state=states,
@@ -115,6 +133,7 @@ descriptions = st.builds(
     baseline_digest=hashes32,
     time_ns=times,
     methods=st.lists(st.from_regex(r"/[A-Za-z0-9_.]{1,96}/[A-Za-z0-9_]{1,64}", fullmatch=True), max_size=4).map(tuple),
+    dry_run=st.none() | dry_run_decisions,
 )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.errors import Malformed
 from gateway.federation import envelope
 from gateway.rpc.convert import Sender, peers
-from gateway.terms.exchange import CheckReply, ChunkRequest, Manifest, SignedMessage
+from gateway.terms.exchange import CheckReply, ChunkRequest, DescribeRequest, Manifest, SignedMessage
 from gateway.terms.ids import PeerId, RequestId
 from gateway.wire.v1 import describe_pb2, watchlist_pb2, witness_pb2
 from tests.unit.rpc import terms
@@ -24,7 +24,7 @@ ROUND_TRIPS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Cal
     "manifest_request": (terms.manifest_requests, peers.encode_manifest_request, peers.manifest_request),
     "manifest": (terms.manifests(), peers.encode_manifest, peers.manifest),
     "chunk_request": (terms.chunk_requests, peers.encode_chunk_request, peers.chunk_request),
-    "describe_request": (terms.ids, peers.encode_describe_request, peers.describe_request),
+    "describe_request": (terms.describe_requests, peers.encode_describe_request, peers.describe_request),
     "describe_reply": (terms.descriptions, peers.encode_describe_reply, peers.describe_reply),
     "checkpoint_request": (terms.checkpoint_requests, peers.encode_checkpoint_request, peers.checkpoint_request),
     "known_size": (st.integers(0, (1 << 63) - 1), peers.encode_checkpoint_reply, peers.checkpoint_reply),
@@ -79,7 +79,7 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
         watchlist_pb2.GetTableChunkResponse(version=3, number=1, chunk=b"x" * 100).SerializeToString(),
         lambda body: peers.chunk_reply(body, 3, 1),
     ),
-    "describe_request": (peers.encode_describe_request(RequestId(bytes(16))), peers.describe_request),
+    "describe_request": (peers.encode_describe_request(DescribeRequest(RequestId(bytes(16)))), peers.describe_request),
     "describe_reply": (
         describe_pb2.DescribeResponse(
             state="HND",
