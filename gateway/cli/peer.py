@@ -36,8 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "copies", help="tables handed out and received", description="Print every table handed out and received."
     )
     node.add_config(copies)
-    test = verbs.add_parser("test", help="call a peer, step by step", description="Call a peer and say what it is.")
+    test = verbs.add_parser(
+        "test",
+        help="call a peer, step by step",
+        description="Go one step after another towards a peer: name, port, TLS, identity, a signed message, clock,\n"
+        "versions, baseline, and what both sides' rules would say. No traveller, no charge.",
+    )
     test.add_argument("state", metavar="AAA")
+    test.add_argument("--purpose", metavar="CODE", help="what to ask the rules; a no is then a failure (exit 3)")
+    test.add_argument(
+        "--basis", default="bilateral agreement", metavar="TEXT", help="its legal basis (bilateral agreement)"
+    )
+    test.add_argument("--agency", metavar="CODE", help="who would ask (default: the first of ours)")
+    test.add_argument("--role", metavar="ROLE", help="in which role (default: one that the purpose allows)")
     node.add_config(test)
     for verb, words in (
         ("revoke", "stop answering a peer at once; destroy its keys and tables"),
@@ -54,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import peering
 
         return peering.invite(args) if args.verb == "invite" else peering.accept(args)
+    if args.verb == "test":
+        from gateway.cli.acts import probing
+
+        return probing.run(args)
     from gateway.cli.acts import peer
 
     return peer.run(args)

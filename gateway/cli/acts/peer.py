@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gateway import ports
 from gateway.app import federation, parts
@@ -17,28 +16,22 @@ from gateway.cli import node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.config import Config
-from gateway.errors import PeerUnreachable
-from gateway.federation.certificates import KeyPair
 from gateway.flows import publish
 from gateway.keyring.client import KeysClient
-from gateway.keyring.files import read_public
 from gateway.opa.engine import EmbeddedEngine
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.peers import Sender
-from gateway.rpc.peers import PeersClient
 from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
 from gateway.terms.ids import PeerId
 
 T = TypeVar("T")
-TEST_S = 5.0
-SKEW_NS = 30 * 10**9
 
 
 def run(args: argparse.Namespace) -> int:
     """Dispatch on the verb."""
-    verbs = {"list": _list, "copies": _copies, "test": _test, "revoke": _revoke, "readmit": _readmit}
+    verbs = {"list": _list, "copies": _copies, "revoke": _revoke, "readmit": _readmit}
     return verbs[args.verb](args)
 
 
@@ -85,48 +78,6 @@ def _copies(args: argparse.Namespace) -> int:
             )
     columns = ("way", "peer", "list", "group", "version", "entries", "basis", "until")
     emit(args, rows, table(rows, columns) or ["no table was handed out or received"])
-    return OK
-
-
-def _test(args: argparse.Namespace) -> int:
-    settings = node.load(args)
-    peer = _peer(args, settings)
-    clock = node.clock_of(settings)
-
-    async def call(reader: Reader, keys: KeysClient, uow: WriterClient) -> dict[str, Any]:
-        view = federation.in_force(settings, reader, clock.now_ns())
-        folder = settings.paths.tls
-        leaf = KeyPair((folder / "gateway.key").read_bytes(), (folder / "gateway.crt").read_bytes())
-        seen: list[str] = []
-        client = PeersClient(
-            sender=Sender(settings.state, read_public(settings.paths.keys).message, lambda: parts.last_digest(reader)),
-            keys=keys,
-            view=lambda: view,
-            leaf=lambda: leaf,
-            clock=clock,
-            chance=parts.SystemChance(),
-            observe=lambda one: seen.append(one.private),
-        )
-        started = time.monotonic()
-        try:
-            said = await client.describe(peer, timeout_s=TEST_S)
-        except PeerUnreachable as failed:
-            raise PeerUnreachable(f"{failed}; is its gateway up, and does its list of members name us?") from None
-        finally:
-            await client.close()
-        skew_ms = abs(said.time_ns - clock.now_ns()) // 10**6
-        return {
-            "state": said.state,
-            "release": said.release,
-            "suites": list(said.suites),
-            "key_types": [key_type.value for key_type in said.key_types],
-            "same_baseline": said.baseline_digest == view.baseline,
-            "clock_ms_apart": skew_ms,
-            "round_trip_ms": round((time.monotonic() - started) * 1000, 1),
-        }
-
-    told = _with_node(settings, call)
-    emit(args, told, [f"{name.replace('_', ' '):<15} {value}" for name, value in told.items()])
     return OK
 
 
