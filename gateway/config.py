@@ -170,6 +170,9 @@ def _optional_path(value: object) -> Path | None:
     return _path(value) if value != "" else None
 
 
+_server = _pattern(
+    r"(?:unix:///[^\0]+|https://[A-Za-z0-9.-]+:[0-9]{1,5})?", "unix:///path/of/socket or https://host:port"
+)
 _state = _pattern(r"[A-Z]{3}", "the state's three capital letters, such as PAN")
 _agency = _pattern(r"[A-Z][A-Z0-9]{1,11}", "an agency's code of 2 to 12 capital letters and digits, such as SNM")
 _public_key = _pattern(r"[0-9a-f]{64}", "a public key as 64 lower-case hexadecimal digits")
@@ -258,6 +261,18 @@ class Register:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """Which engine evaluates the rules. Both read the same signed bundles, and neither stands in for the other."""
+
+    engine: str = _setting("embedded", _one_of("embedded", "opa"), "in this process, or an OPA server beside it")
+    server: str = _setting("", _server, "for opa: unix:///path/of/socket, or https://host:port")
+    server_ca: Path | None = _setting(None, _optional_path, "for https: the private CA of the server, PEM")
+    server_certificate: Path | None = _setting(None, _optional_path, "for https: our client certificate, PEM")
+    server_key: Path | None = _setting(None, _optional_path, "for https: its key, PEM")
+    timeout_ms: int = _setting(250, _whole(10, 5000, "milliseconds"), "for opa: a whole decision; later is a no")
+
+
+@dataclass(frozen=True, slots=True)
 class Epochs:
     """The life of the pseudonym keys."""
 
@@ -311,6 +326,7 @@ class Config:
     limits: PeerLimits = _section(PeerLimits)
     recipients: Recipients = _section(Recipients)
     register: Register = _section(Register)
+    policy: Policy = _section(Policy)
     epochs: Epochs = _section(Epochs)
     serve: Serving = _section(Serving)
     clock: ClockSettings = _section(ClockSettings)
@@ -539,6 +555,13 @@ def _judge_whole(file: Path, config: Config, environ: Mapping[str, str]) -> None
         )
     if config.clock.kind == "virtual" and config.clock.file is None:
         raise ConfigRefused(f"{file}: clock.file is missing: the virtual clock reads its shift from a file")
+    if config.policy.engine == "opa" and not config.policy.server:
+        raise ConfigRefused(f"{file}: policy.server is missing: where the OPA server is")
+    files = (config.policy.server_ca, config.policy.server_certificate, config.policy.server_key)
+    if config.policy.server.startswith("https:") and None in files:
+        raise ConfigRefused(
+            f"{file}: policy.server: https needs policy.server_ca, policy.server_certificate and policy.server_key"
+        )
     if config.production:
         _judge_production(file, config, environ)
 

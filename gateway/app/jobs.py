@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.app import bundles, due, federation, parts, units
+from gateway.app.engines import engine_of
 from gateway.config import Config
 from gateway.flows import publish
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
-from gateway.opa.engine import EmbeddedEngine
 from gateway.rpc.convert.peers import Sender, manifest
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
@@ -50,12 +50,14 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
     reader = Reader(settings.paths.store)
     view = federation.in_force(settings, reader, clock.now_ns())
     now = clock.now_ns()
-    engine = EmbeddedEngine.load(
+    engine = engine_of(settings)
+    enforce = await engine.prepare(
         bundles.open_bundle(settings, "baseline", reader, now),
         bundles.open_bundle(settings, "national", reader, now),
         now_ns=now,
         pinned_baseline=view.baseline,
     )
+    enforce()
     keys = KeysClient(settings.socket("keys"))
     uow = units.writer_client(settings, "jobs")
     public = read_public(settings.paths.keys)
@@ -81,4 +83,5 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
     finally:
         await uow.close()
         await keys.close()
+        await engine.close()
         reader.close()

@@ -11,6 +11,7 @@ from gateway import ports
 from gateway.app import federation, parts, units
 from gateway.app.bundles import open_bundle
 from gateway.app.door import Door
+from gateway.app.engines import Engine, engine_of, patiently
 from gateway.app.home import AuditDesk, HomeDesk
 from gateway.app.refusals import Refusals
 from gateway.app.watch import Watched
@@ -28,7 +29,6 @@ from gateway.flows.login import Challenges
 from gateway.flows.witness import CollectingWorld, WitnessWorld
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
-from gateway.opa.engine import EmbeddedEngine
 from gateway.policy import catalogue
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.peers import Sender
@@ -89,7 +89,7 @@ class Node:
         self.compute = Pool()
         self.published = TableFiles(settings.paths.tables, lambda message: convert.manifest(message.body))
         self.copies = TableFiles(settings.paths.copies, lambda message: convert.manifest(message.body))
-        self.engine = EmbeddedEngine()
+        self.engine = engine_of(settings)
         public = read_public(settings.paths.keys)
         self.token_key = public.token
         self.sender = Sender(settings.state, public.message, lambda: parts.last_digest(reader))
@@ -98,7 +98,7 @@ class Node:
         self.view: Watched[FederationView] = Watched(
             self._adopt, lambda: (paths.federation / document.FILE_NAME,), complain
         )
-        self.policy: Watched[EmbeddedEngine] = Watched(
+        self.policy: Watched[Engine] = Watched(
             self._activate,
             lambda: (paths.policy / "baseline.tar.gz", paths.policy / "national.tar.gz", paths.policy / "keys"),
             complain,
@@ -139,7 +139,7 @@ class Node:
         telemetry = Telemetry(settings.state, clock)
         node = cls(settings, clock, Reader(settings.paths.store), telemetry)
         await node.view.refresh(first=True)
-        await node.policy.refresh(first=True)
+        await patiently(node._first_policy)
         await node.register.refresh(first=True)
         return node
 
@@ -148,12 +148,11 @@ class Node:
     async def _adopt(self) -> FederationView:
         return await federation.adopt(self.settings, self.reader, self.clock.now_ns(), self.uow)
 
-    async def _activate(self) -> EmbeddedEngine:
+    async def _activate(self) -> Engine:
         """Verify, log, then put in force (T6: the sequence is anchored in the log before the rules count)."""
         now = self.clock.now_ns()
         bundles = [open_bundle(self.settings, layer, self.reader, now) for layer in ("baseline", "national")]
-        trial = EmbeddedEngine.load(*bundles, now_ns=now, pinned_baseline=self.view().baseline)
-        del trial
+        enforce = await self.engine.prepare(*bundles, now_ns=now, pinned_baseline=self.view().baseline)
         entries, changes = [], []
         for bundle in bundles:
             if self.reader.policy_sequence(bundle.layer) == (bundle.sequence, bundle.digest):
@@ -180,8 +179,11 @@ class Node:
             )
         if entries:
             await self.uow.commit(entries, changes)
-        self.engine.reload(*bundles, now_ns=now, pinned_baseline=self.view().baseline)
+        enforce()
         return self.engine
+
+    async def _first_policy(self) -> None:
+        await self.policy.refresh(first=True)
 
     async def _enrolled(self) -> Register:
         register = parts.register_of(self.settings)
@@ -306,6 +308,7 @@ class Node:
         await asyncio.gather(*(door.drain(grace) for door in (self.peer_server, self.home_server, self.audit_server)))
         await self.metrics.stop()
         await self.peers.close()
+        await self.engine.close()
         with contextlib.suppress(GatewayError):
             await self.refusals.enter(self.uow)
         await self.uow.close()

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, PolicyUnavailable
 
 T = TypeVar("T")
 Stamp = tuple[tuple[int, int], ...]
@@ -14,7 +14,8 @@ Stamp = tuple[tuple[int, int], ...]
 
 class Watched(Generic[T]):
     """A value made by `make` from `paths`. A file that cannot be used leaves the old value in force (`complain` says
-    so once), so that a mistake in a new file does not stop a running node."""
+    so once), so that a mistake in a new file does not stop a running node. Where it is a policy server that does not
+    follow yet (PolicyUnavailable), the file may be right: it is tried again at each look."""
 
     def __init__(
         self, make: Callable[[], Awaitable[T]], paths: Callable[[], tuple[Path, ...]], complain: Callable[[str], None]
@@ -23,6 +24,7 @@ class Watched(Generic[T]):
         self._paths = paths
         self._complain = complain
         self._stamp: Stamp = ()
+        self._said = ""
         self._value: T | None = None
 
     def __call__(self) -> T:
@@ -41,10 +43,14 @@ class Watched(Generic[T]):
         except GatewayError as error:
             if first:
                 raise
-            self._stamp = stamp
-            self._complain(str(error))
+            if not isinstance(error, PolicyUnavailable):
+                self._stamp = stamp
+                self._said = ""
+            if str(error) != self._said:
+                self._complain(str(error))
+                self._said = str(error)
             return False
-        self._stamp = stamp
+        self._stamp, self._said = stamp, ""
         return True
 
     def _stamps(self) -> Stamp:

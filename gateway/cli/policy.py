@@ -12,7 +12,7 @@ LIFE_DAYS = 180
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`list`, `ask`, `explain`, `agreement`, `build`, `verify`, `activate`."""
+    """`list`, `ask`, `agreement`, `build`, `verify`, `activate`, `opa-config`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     verbs.add_parser("list", help="the purposes there are", description="The purposes of the catalogue.")
@@ -58,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     activate.add_argument("file", type=Path, metavar="FILE")
     activate.add_argument("--layer", choices=("baseline", "national"), default="national")
     node.add_config(activate)
+
+    opa = verbs.add_parser(
+        "opa-config",
+        help="files to run an OPA server with",
+        description="Write the configuration and the access rules of an OPA server for this node, and how to start it.",
+    )
+    opa.add_argument("-o", dest="out", type=Path, required=True, metavar="DIR", help="a folder of the server's own")
+    node.add_config(opa)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -64,6 +64,7 @@ class Bundle:
     """A bundle whose signature, scope, sequence, validity and content hold.
 
     `layer` is `baseline` or `national`; `digest` the SHA-256 of the file's bytes; `golden` decisions that must hold.
+    `revision` is what an OPA server says it answers from: the sequence and a digest of the content.
     """
 
     scope: str
@@ -72,6 +73,7 @@ class Bundle:
     not_after_ns: int
     digest: bytes
     key_id: str
+    revision: str
     modules: Mapping[str, str] = field(repr=False)
     data: Mapping[str, Any] = field(repr=False)
     golden: tuple[Mapping[str, Any], ...] = field(repr=False)
@@ -100,12 +102,13 @@ def build(
     made = prepare.prepared(layer, _below(layer, _data(whole)))
     if made is not None:
         whole[f"limen/{layer}/prepared/data.json"] = _json(made)
+    metadata = {"scope": scope, "sequence": sequence, "not_after_ns": not_after_ns}
     whole[MANIFEST] = _json(
         {
-            "revision": str(sequence),
+            "revision": _revision(whole, metadata),
             "roots": [f"limen/{layer}"],
             "rego_version": 1,
-            "metadata": {"scope": scope, "sequence": sequence, "not_after_ns": not_after_ns},
+            "metadata": metadata,
         }
     )
     _judge(whole, scope)
@@ -140,6 +143,7 @@ def open_(
     del files[SIGNATURES]
     # 3. What it says of itself, and what it contains.
     modules, data, golden, metadata = _judge(files, scope)
+    revision = _revision(files, metadata)
     # 4. Not older than what was in force, and not past its end.
     sequence, not_after_ns = metadata["sequence"], metadata["not_after_ns"]
     digest = hashlib.sha256(raw).digest()
@@ -149,7 +153,7 @@ def open_(
         raise VerificationFailed("bundle sequence", f"another bundle was in force under the number {sequence}")
     if now_ns >= not_after_ns:
         raise VerificationFailed("bundle expiry", "the bundle has expired")
-    return Bundle(scope, layer, sequence, not_after_ns, digest, key_id, modules, data, golden)
+    return Bundle(scope, layer, sequence, not_after_ns, digest, key_id, revision, modules, data, golden)
 
 
 def _layer(scope: str) -> str:
@@ -194,7 +198,19 @@ def _judge(
     golden = _loads("golden.json", files.get(f"{root}golden.json", b"null"))
     if not isinstance(golden, list) or not golden or not all(isinstance(case, dict) for case in golden):
         raise VerificationFailed("bundle content", "golden.json has no decisions")
+    if manifest["revision"] != _revision(files, metadata):
+        raise VerificationFailed("bundle manifest", "the revision is not that of the content")
     return modules, data, tuple(golden), metadata
+
+
+def _revision(files: Mapping[str, bytes], metadata: Mapping[str, Any]) -> str:
+    """`<sequence>.<32 hex>`: two bundles signed under one number differ here too.
+
+    An OPA server tells the revision it answered from and no digest of the file, so the revision carries one: the first
+    16 bytes of a SHA-256 over the manifest's metadata and every other file's digest.
+    """
+    listed = [[name, _digest(name, body)] for name, body in sorted(files.items()) if name not in (MANIFEST, SIGNATURES)]
+    return f"{metadata['sequence']}.{hashlib.sha256(_json([dict(metadata), listed])).hexdigest()[:32]}"
 
 
 def _data(files: Mapping[str, bytes]) -> dict[str, Any]:

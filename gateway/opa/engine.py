@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import PolicyUnavailable, VerificationFailed
+from gateway.opa import golden
 from gateway.opa.bundle import Bundle
 from gateway.opa.content import PACKAGE_OF
 from gateway.opa.rego import Rego, is_engine_fault
@@ -73,19 +74,20 @@ class _Layer:
     def prove(self) -> None:
         """Raise VerificationFailed unless every golden decision comes out as written."""
         for case in self.bundle.golden:
-            name = str(case.get("name", "?"))
-            if case.keys() != {"name", "question", "decision", "reasons"}:
-                raise VerificationFailed("golden decision", f"{self.bundle.layer}: {name}: malformed")
-            asked = json.dumps(case["question"])
-            if _plain(self.answer(asked)) != _plain(case["decision"]):
-                raise VerificationFailed("golden decision", f"{self.bundle.layer}: {name}: another answer")
-            if case["decision"] == decision.NO and sorted(self.reasons(asked)) != case["reasons"]:
-                raise VerificationFailed("golden decision", f"{self.bundle.layer}: {name}: other reasons")
+            asked = json.dumps(case.get("question"))
+            answer = self.answer(asked)
+            golden.judge(self.bundle.layer, case, answer, self.reasons(asked) if answer == decision.NO else ())
 
 
-def _plain(value: object) -> str:
-    """A value as text, to compare answers as OPA would print them: sets as sorted arrays, true not equal to 1."""
-    return json.dumps(value, sort_keys=True, default=lambda item: sorted(item) if isinstance(item, set) else repr(item))
+def in_order(baseline: Bundle, national: Bundle, now_ns: int, pinned_baseline: bytes) -> None:
+    """Raise VerificationFailed unless each is the layer it should be and holds now, and the first is the pinned one."""
+    for wanted, bundle in (("baseline", baseline), ("national", national)):
+        if bundle.layer != wanted:
+            raise VerificationFailed("bundle scope", f"{bundle.scope} is not the {wanted} layer")
+        if now_ns >= bundle.not_after_ns:
+            raise VerificationFailed("bundle expiry", f"the {wanted} bundle has expired")
+    if pinned_baseline and baseline.digest != pinned_baseline:
+        raise VerificationFailed("bundle digest", "the baseline is not the one the federation named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +123,33 @@ class EmbeddedEngine:
 
     def reload(self, baseline: Bundle, national: Bundle, *, now_ns: int, pinned_baseline: bytes = b"") -> None:
         """Put two bundles in force. What was in force stays when this raises VerificationFailed."""
-        for wanted, bundle in (("baseline", baseline), ("national", national)):
-            if bundle.layer != wanted:
-                raise VerificationFailed("bundle scope", f"{bundle.scope} is not the {wanted} layer")
-            if now_ns >= bundle.not_after_ns:
-                raise VerificationFailed("bundle expiry", f"the {wanted} bundle has expired")
-        if pinned_baseline and baseline.digest != pinned_baseline:
-            raise VerificationFailed("bundle digest", "the baseline is not the one the federation named")
+        self._proved(baseline, national, now_ns, pinned_baseline)()
+
+    async def prepare(
+        self, baseline: Bundle, national: Bundle, *, now_ns: int, pinned_baseline: bytes = b""
+    ) -> Callable[[], None]:
+        """Load two bundles and prove their golden decisions; returns what puts them in force.
+
+        Raises:
+            VerificationFailed: as `load`.
+        """
+        return self._proved(baseline, national, now_ns, pinned_baseline)
+
+    def _proved(self, baseline: Bundle, national: Bundle, now_ns: int, pinned_baseline: bytes) -> Callable[[], None]:
+        in_order(baseline, national, now_ns, pinned_baseline)
         layers = (_Layer(baseline), _Layer(national))
         for layer in layers:
             layer.prove()
             layer.faults = 0
-        self._layers = layers
-        self._versions = Versions(baseline.digest, national.digest, baseline.not_after_ns, national.not_after_ns)
+        versions = Versions(baseline.digest, national.digest, baseline.not_after_ns, national.not_after_ns)
+
+        def enforce() -> None:
+            self._layers, self._versions = layers, versions
+
+        return enforce
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
     async def decide(self, question: Question) -> Permit | Deny:
         """See `ports.PolicyEngine`. Never waits."""

@@ -7,10 +7,12 @@ bundle at the door.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from gateway.errors import VerificationFailed
 from gateway.opa import prepare
 from gateway.policy import catalogue, decision
 from gateway.policy.agreement import Agreement, Mandate
@@ -23,6 +25,22 @@ AGREEMENTS_MAX: Final = 8
 
 TIME_NS: Final = 1_700_000_000 * 10**9
 """When the baseline's cases are asked; the baseline itself knows no time."""
+
+
+def judge(layer: str, case: Mapping[str, Any], answer: object, reasons: Collection[str]) -> None:
+    """Raise VerificationFailed unless a case came out as written. `reasons` count where the answer is a no."""
+    name = str(case.get("name", "?"))
+    if case.keys() != {"name", "question", "decision", "reasons"}:
+        raise VerificationFailed("golden decision", f"{layer}: {name}: malformed")
+    if plain(answer) != plain(case["decision"]):
+        raise VerificationFailed("golden decision", f"{layer}: {name}: another answer")
+    if case["decision"] == decision.NO and sorted(reasons) != case["reasons"]:
+        raise VerificationFailed("golden decision", f"{layer}: {name}: other reasons")
+
+
+def plain(value: object) -> str:
+    """A value as text, to compare answers as OPA would print them: sets as sorted arrays, true not equal to 1."""
+    return json.dumps(value, sort_keys=True, default=lambda item: sorted(item) if isinstance(item, set) else repr(item))
 
 
 def question(stage: Stage, purpose: Purpose, owner: str, asker: str) -> Question:

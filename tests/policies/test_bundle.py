@@ -254,7 +254,8 @@ def test_prepared_data_are_those_of_the_agreements() -> None:
         (b'"sequence":1', b'"sequence":"1"'),
         (b'"sequence":1', b'"sequence":1,"more":1'),
         (b'"scope":"national/PAN"', b'"scope":"national/HND"'),
-        (b'"revision":"1"', b'"wasm":[]'),
+        (b'"revision":"1.', b'"revision":"2.'),
+        (b'"revision":', b'"wasm":'),
     ],
 )
 def test_a_manifest_says_what_it_must_and_no_more(old: bytes, new: bytes) -> None:

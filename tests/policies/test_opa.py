@@ -13,7 +13,7 @@ import pytest
 
 from gateway.opa import golden, sources
 from gateway.opa.bundle import Bundle
-from gateway.opa.engine import EmbeddedEngine, _plain
+from gateway.opa.engine import EmbeddedEngine
 from gateway.policy import agreement
 from gateway.policy.purposes import PURPOSES
 from gateway.policy.question import Question, Stage, document
@@ -190,7 +190,7 @@ def test_both_engines_give_every_answer_alike(layer: str, raw: dict[str, Path], 
     permitted = 0
     for asked, (answer, reasons) in zip(cases, answers(raw[layer], layer, cases, tmp_path), strict=True):
         text = json.dumps(asked)
-        assert _plain(mine.answer(text)) == _plain(answer), asked
+        assert golden.plain(mine.answer(text)) == golden.plain(answer), asked
         assert sorted(mine.reasons(text)) == reasons, asked
         permitted += answer["allow"]
     assert engine.faults == 0
@@ -211,5 +211,5 @@ def test_thirty_states_agreements_give_alike_answers(tmp_path: Path) -> None:
     opened = world.open_national(body)
     cases = [case["question"] for case in opened.golden]
     for case, (answer, reasons) in zip(opened.golden, answers(bundle, "national", cases, tmp_path), strict=True):
-        assert _plain(answer) == _plain(case["decision"])
+        assert golden.plain(answer) == golden.plain(case["decision"])
         assert reasons == case["reasons"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
+from gateway import config
 from gateway.app import bundles
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
@@ -14,7 +16,7 @@ from gateway.cli.output import emit, table
 from gateway.clock import SystemClock
 from gateway.errors import ConfigRefused, InputRefused, PolicyDenied
 from gateway.keyring import files
-from gateway.opa import bundle, sources
+from gateway.opa import bundle, operated, sources
 from gateway.opa.engine import EmbeddedEngine
 from gateway.policy import agreement as agreements
 from gateway.policy import catalogue
@@ -35,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         "build": _build,
         "verify": _verify,
         "activate": _activate,
+        "opa-config": _opa_config,
     }
     return verbs[args.verb](args)
 
@@ -215,6 +218,35 @@ def _activate(args: argparse.Namespace) -> int:
         args,
         {"layer": opened.layer, "sequence": opened.sequence, "digest": opened.digest.hex()},
         [f"sequence {opened.sequence} is handed over; a running node logs it and follows within a second or two"],
+    )
+    return OK
+
+
+def _opa_config(args: argparse.Namespace) -> int:
+    settings = node.load(args)
+    server = settings.policy.server or f"unix://{settings.paths.run / 'opa.sock'}"
+    now = node.clock_of(settings).now_ns()
+    held = []
+    for layer in ("baseline", "national"):
+        path = settings.paths.policy / f"{layer}.tar.gz"
+        keys = bundles.policy_keys(settings.paths.policy, layer)
+        scope = bundle.BASELINE if layer == "baseline" else bundle.national_scope(settings.state)
+        opened = bundle.open_(_read(path), keys, scope, 0, now)
+        held.append(operated.Held(layer, path, scope, opened.key_id, keys[opened.key_id]))
+    args.out.mkdir(parents=True, exist_ok=True)
+    files.replace(args.out / operated.CONFIG, operated.configuration(held), mode=0o644)
+    files.replace(args.out / operated.AUTHZ, operated.RULES.encode("utf-8"), mode=0o644)
+    command = operated.command(server, args.out.resolve())
+    emit(
+        args,
+        {"files": [str(args.out / name) for name in (operated.CONFIG, operated.AUTHZ)], "command": command},
+        [
+            f"{args.out / operated.CONFIG} and {args.out / operated.AUTHZ} are written. Run the server with",
+            "",
+            f"  {shlex.join(command)}",
+            "",
+            f'and in {config.FILE_NAME}: [policy] engine = "opa", server = "{server}".',
+        ],
     )
     return OK
 

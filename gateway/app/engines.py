@@ -1,0 +1,41 @@
+"""The policy engine that the settings name, with the node's bundles in force."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from gateway.config import Config
+from gateway.errors import PolicyUnavailable
+from gateway.opa.engine import EmbeddedEngine
+from gateway.opa.remote import OpaEngine
+from gateway.opa.server import Endpoint, OpaServer
+
+Engine = EmbeddedEngine | OpaEngine
+
+START_S: Final = 15.0
+"""How long a starting process waits for an OPA server that starts beside it."""
+
+PAUSE_S: Final = 0.1
+
+
+def engine_of(settings: Config) -> Engine:
+    """The engine, with nothing in force yet. Raises ConfigRefused where the server's settings cannot be used."""
+    policy = settings.policy
+    if policy.engine == "embedded":
+        return EmbeddedEngine()
+    endpoint = Endpoint.of(policy.server, policy.server_ca, policy.server_certificate, policy.server_key)
+    return OpaEngine(OpaServer(endpoint), policy.timeout_ms / 1000)
+
+
+async def patiently(prepare: Callable[[], Awaitable[None]]) -> None:
+    """Do it at a start: while the server is not ready it is asked again. Raises PolicyUnavailable when time is up."""
+    until = asyncio.get_running_loop().time() + START_S
+    while True:
+        try:
+            return await prepare()
+        except PolicyUnavailable:
+            if asyncio.get_running_loop().time() > until:
+                raise
+        await asyncio.sleep(PAUSE_S)
