@@ -12,7 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", required=True, metavar="AAA", help="the state's code, three capital letters")
     parser.add_argument("--agency", action="append", metavar="CODE", help="an agency that may ask (default: BORDER)")
     parser.add_argument(
-        "--host", action="append", metavar="NAME", help="a name or address of this machine (default: 127.0.0.1)"
+        "--host",
+        action="append",
+        metavar="NAME",
+        help="a name or address by which others reach this machine: peers are then let in from outside (default: none)",
     )
     for listener in ("peers", "home", "auditors", "metrics"):
         parser.add_argument(f"--{listener}", metavar="HOST:PORT", help=f"where the {listener} listener binds")

@@ -220,6 +220,15 @@ def identity(der: bytes) -> Identity:
     )
 
 
+def hosts(der: bytes) -> list[str]:
+    """The names and addresses that a server's certificate is for, in its own order. Raises Malformed."""
+    try:
+        names = _load(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        raise Malformed("certificate", "has no names") from None
+    return [str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress)]
+
+
 def verify_issued(der: bytes, anchor_pem: bytes) -> None:
     """Check that the anchor signed the leaf directly.
 

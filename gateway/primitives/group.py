@@ -275,5 +275,20 @@ def _self_test(library: ctypes.PyDLL) -> None:
         )
 
 
+def carrier_accepts(encoding: bytes) -> bool:
+    """Whether the library itself calls these 32 bytes an element. We judge encodings before it is asked."""
+    return bool(sodium.library().crypto_core_ristretto255_is_valid_point(encoding) == 1)
+
+
+NO_POINTS: Final = {
+    "bit 255 set": GENERATOR[:31] + bytes((GENERATOR[31] | 0x80,)),
+    "not reduced": b"\xff" * 31 + b"\x7f",
+    "negative": bytes((GENERATOR[0] | 1,)) + GENERATOR[1:],
+}
+"""What is no element (RFC 9496 section 4.3.1), by why: a library that takes one is lenient (`limen doctor`)."""
+
+COMMON_LENIENCE: Final = "bit 255 set"
+"""What libsodium 1.0.18, the one of Debian 12, takes."""
+
 GROUP: Final[Group] = SodiumGroup()
 """The group in use."""

@@ -1,7 +1,7 @@
 """`limen doctor`: what is wrong with this node, and what to do about it.
 
 Every check says ok, warn or fail, one sentence of what was found and one of what to do. `--ports` prints the form for
-those who run the firewall instead.
+those who run the firewall instead. What belongs to the machine and not to the node is read through `Machine`.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from typing import Final
 
 from gateway.app import bundles, parts
 from gateway.cli import node
-from gateway.cli.acts import federation
+from gateway.cli.acts import federation, probing, writer
 from gateway.cli.main import ERROR, OK
 from gateway.cli.output import emit, table
 from gateway.clock import SystemClock
-from gateway.config import Config, Listeners
-from gateway.errors import ConfigRefused, GatewayError, KeysUnavailable
+from gateway.config import Config, Listeners, is_loopback
+from gateway.errors import ConfigRefused, GatewayError, KeysUnavailable, NotIdentified
 from gateway.federation import certificates, document
 from gateway.federation.document import SignedDocument
 from gateway.federation.members import FederationView, MemberKeys
 from gateway.keyring import files
 from gateway.keyring.client import KeysClient
 from gateway.opa import bundle
-from gateway.primitives import secret
+from gateway.primitives import group, secret, sodium
 from gateway.primitives.group import GROUP
 from gateway.store import db as database
 from gateway.store.reader import Reader
+from gateway.terms.exchange import Description
 from gateway.terms.ids import PeerId
 
 DAY_NS: Final = 86_400 * 10**9
@@ -43,6 +44,12 @@ SOON_DAYS: Final = 30
 """How long before its end something is told."""
 
 FREE_BYTES_MIN: Final = 1 << 30
+FULL_BYTES: Final = 64 << 20
+"""Less than this is a full disk: the write-ahead log alone may grow so far before it is copied back."""
+
+GLIBC_MIN: Final = (2, 34)
+"""The policy engine's wheel needs it."""
+
 PEER_TIMEOUT_S: Final = 2.0
 
 TIME_SERVICES: Final = tuple(
@@ -58,6 +65,9 @@ TIME_SERVICES: Final = tuple(
 """What a running time service leaves, by the services that Debian packages."""
 
 
+CLOCK_FIX: Final = "set it right and run a time service (chrony): messages more than 30 s off are refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One check's outcome. `state` is `ok`, `warn` or `fail`; `fix` is empty where nothing is to be done."""
@@ -68,6 +78,28 @@ class Finding:
     fix: str = ""
 
 
+def _glibc() -> str:
+    return os.confstr("CS_GNU_LIBC_VERSION") or ""
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is read of the machine: the C library ("glibc 2.36"), free bytes of a folder's disk, whether the libsodium
+    in use calls an encoding a point, and the name of the libsodium."""
+
+    glibc: Callable[[], str] = _glibc
+    free_bytes: Callable[[Path], int] = _free
+    is_point: Callable[[bytes], bool] = group.carrier_accepts
+    carrier: Callable[[], str] = GROUP.load
+
+
+MACHINE: Final = Machine()
+
+
 @dataclass(frozen=True, slots=True)
 class Patient:
     """The node as the checks see it. Certificates are judged by the system's clock, all else by the node's."""
@@ -76,6 +108,7 @@ class Patient:
     now_ns: int
     wall_ns: int
     listed: SignedDocument | None
+    machine: Machine
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     settings = node.load(args)
     if args.ports:
         rows = ports(settings)
-        emit(args, rows, table(rows, ("direction", "address", "protocol", "who")))
+        emit(args, rows, _form(settings, rows))
         return OK
     findings = list(examine(settings, offline=args.offline))
     ok = not any(finding.state == "fail" for finding in findings)
@@ -92,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
     return OK if ok else ERROR
 
 
-def examine(settings: Config, *, offline: bool) -> Iterator[Finding]:
+def examine(settings: Config, *, offline: bool, machine: Machine = MACHINE) -> Iterator[Finding]:
     """Every check, in the order in which a node needs things."""
     try:
         now_ns = node.clock_of(settings).now_ns()
@@ -104,13 +137,14 @@ def examine(settings: Config, *, offline: bool) -> Iterator[Finding]:
         listed = federation.in_force(settings)
     except GatewayError as cause:
         problem = str(cause)
-    patient = Patient(settings, now_ns, SystemClock().now_ns(), listed)
+    patient = Patient(settings, now_ns, SystemClock().now_ns(), listed, machine)
     checks: tuple[tuple[str, Callable[[Patient], Iterator[Finding]]], ...] = (
         ("clock", _clock),
         ("certificates", _certificates),
         ("keys", _keys),
         ("off the node", _left_behind),
         ("memory", _memory),
+        ("C library", _libc),
         ("group arithmetic", _carrier),
         ("store", _store),
         ("policy", _policy),
@@ -130,30 +164,62 @@ def examine(settings: Config, *, offline: bool) -> Iterator[Finding]:
 
 
 def ports(settings: Config) -> list[dict[str, str]]:
-    """The firewall form: what comes in and what goes out."""
-    who = {
-        "peers": "the other states' gateways",
-        "home": "the agencies' own systems",
-        "auditors": "the home auditors",
-        "metrics": "the monitoring system of this site",
+    """The firewall form: what comes in and what goes out, who and why, and from where it can be reached."""
+    told = {
+        "peers": ("the other states' gateways", "questions, tables and cosignatures between states"),
+        "home": ("the agencies' own systems", "officers' questions, within this site"),
+        "auditors": ("the home auditors", "reading the log, within this site"),
+        "metrics": ("the monitoring system of this site", "numbers without persons, within this site"),
     }
-    rows = [
-        {
-            "direction": "in",
-            "address": str(getattr(settings.listeners, place.name)),
-            "protocol": "TCP, HTTP" if place.name == "metrics" else "TCP, mutual TLS 1.3",
-            "who": who[place.name],
-        }
-        for place in fields(Listeners)
-    ]
+    rows = []
+    for place in fields(Listeners):
+        address = getattr(settings.listeners, place.name)
+        who, why = told[place.name]
+        rows.append(
+            {
+                "direction": "in",
+                "address": str(address),
+                "port": str(address.port),
+                "protocol": "TCP, HTTP" if place.name == "metrics" else "TCP, mutual TLS 1.3",
+                "reach": "this machine" if is_loopback(address.host) else "outside",
+                "who": who,
+                "why": why,
+            }
+        )
     listed = federation.in_force(settings)
     for member in listed.document.members if listed is not None else ():
         if member.state != settings.state:
             rows += [
-                {"direction": "out", "address": endpoint, "protocol": "TCP, mutual TLS 1.3", "who": str(member.state)}
+                {
+                    "direction": "out",
+                    "address": endpoint,
+                    "port": endpoint.rpartition(":")[2],
+                    "protocol": "TCP, mutual TLS 1.3",
+                    "reach": "outside",
+                    "who": str(member.state),
+                    "why": "our questions to this state, its tables, its cosignatures",
+                }
                 for endpoint in member.endpoints
             ]
     return rows
+
+
+def _form(settings: Config, rows: list[dict[str, str]]) -> list[str]:
+    open_ = [row for row in rows if row["direction"] == "in" and row["reach"] == "outside"]
+    many = "port is" if len(open_) == 1 else "ports are"
+    named = f": {', '.join(row['port'] for row in open_)}" if open_ else ""
+    lines = [
+        f"Firewall form of the gateway of {settings.state}",
+        "",
+        *table(rows, ("direction", "address", "port", "protocol", "reach", "who", "why")),
+        "",
+        f"{len(open_)} {many} open to the outside{named}. TLS must pass untouched: a proxy that ends it is refused.",
+    ]
+    if len(open_) > 1:
+        lines.append("Only listeners.peers has to be: bind the others to addresses within the site.")
+    elif not open_:
+        lines.append("No other state can reach this node: bind listeners.peers to an outside address.")
+    return lines
 
 
 def _told(findings: list[Finding]) -> Iterator[str]:
@@ -172,13 +238,11 @@ def _clock(patient: Patient) -> Iterator[Finding]:
     written_ns = _last_written(patient.settings.paths.store)
     if written_ns > patient.wall_ns:
         behind_s = (written_ns - patient.wall_ns) // 10**9
-        yield Finding("clock", "fail", f"stands {behind_s} s before the store's last change", "set the clock right")
+        yield Finding("clock", "fail", f"stands {behind_s} s before the store's last change", CLOCK_FIX)
     elif any(path.exists() for path in TIME_SERVICES):
         yield Finding("clock", "ok", "a time service keeps it")
     else:
-        yield Finding(
-            "clock", "warn", "no time service was found", "run one (chrony): messages more than 30 s off are refused"
-        )
+        yield Finding("clock", "warn", "no time service was found", CLOCK_FIX)
 
 
 def _last_written(folder: Path) -> int:
@@ -202,12 +266,19 @@ def _certificates(patient: Patient) -> Iterator[Finding]:
         days = (leaf.not_after_ns - patient.wall_ns) // DAY_NS
         if (leaf.state, leaf.role) != (patient.settings.state, role):
             yield Finding(name, "fail", f"is {leaf.uri}", fix)
+        elif leaf.not_before_ns > patient.wall_ns:
+            yield Finding(name, "fail", "is not in force yet: this machine's clock is wrong", CLOCK_FIX)
         elif not leaf.in_force(patient.wall_ns):
-            yield Finding(name, "fail", "is not in force: it has expired, or the clock is wrong", fix)
+            yield Finding(name, "fail", f"is not in force: it ended {_ago(patient.wall_ns, leaf.not_after_ns)}", fix)
         elif days < SOON_DAYS:
             yield Finding(name, "warn", f"ends in {days} days", fix + "; list its pin as next in the card first")
         else:
             yield Finding(name, "ok", f"{leaf.uri}, {days} days left")
+
+
+def _ago(now_ns: int, then_ns: int) -> str:
+    days = (now_ns - then_ns) // DAY_NS
+    return f"{days} days ago" if days != 1 else "a day ago"
 
 
 def _matches(path: Path, der: bytes) -> None:
@@ -221,8 +292,16 @@ def _keys(patient: Patient) -> Iterator[Finding]:
         files.read_public(folder)
         for purpose in files.PURPOSES:
             files.read_secret(files.key_path(folder, purpose), purpose).free()
+        for place in sorted(folder.glob("seeds/*/*.key")):
+            if place.stat().st_mode & 0o077:
+                raise ConfigRefused(f"{place}: others may read this key; run `chmod 600 {place}`")
     except ConfigRefused as cause:
-        yield Finding("keys", "fail", str(cause), "restore the folder keys from the backup")
+        told, _, order = str(cause).partition("; run `")
+        if order:
+            fix = f"`{order}, and take the key for known if anybody else has been on this machine"
+        else:
+            fix = "put the folder keys back from the backup (limen node restore)"
+        yield Finding("keys", "fail", told, fix)
         return
     seeds = sum(1 for _ in files.SeedFiles(folder / "seeds"))
     yield Finding("keys", "ok", f"every purpose has its key; {seeds} epoch seeds")
@@ -280,8 +359,39 @@ async def _key_process(settings: Config) -> dict[str, bool]:
         await keys.close()
 
 
-def _carrier(_: Patient) -> Iterator[Finding]:
-    yield Finding("group arithmetic", "ok", f"ristretto255 by {GROUP.load()}, self-test passed")
+def _libc(patient: Patient) -> Iterator[Finding]:
+    name, _, version = patient.machine.glibc().partition(" ")
+    parts_ = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    least = ".".join(map(str, GLIBC_MIN))
+    if name != "glibc" or len(parts_) != 2:
+        yield Finding(
+            "C library", "fail", "is not glibc", f"run the gateway on a Linux with glibc {least} or newer (Debian 12)"
+        )
+    elif parts_ < GLIBC_MIN:
+        yield Finding(
+            "C library",
+            "fail",
+            f"is {name} {version}, and the policy engine needs {least}",
+            "update the operating system (Debian 12 or newer), or use the OPA server as policy engine",
+        )
+    else:
+        yield Finding("C library", "ok", f"{name} {version}")
+
+
+def _carrier(patient: Patient) -> Iterator[Finding]:
+    source = patient.machine.carrier()
+    lenient = [name for name, encoding in group.NO_POINTS.items() if patient.machine.is_point(encoding)]
+    told = f"ristretto255 by {source}, self-test passed"
+    if not lenient:
+        yield Finding("group arithmetic", "ok", told)
+        return
+    # Our own judgement stands before the library's in every operation, so a lenient one opens nothing by itself.
+    yield Finding(
+        "group arithmetic",
+        "ok" if lenient == [group.COMMON_LENIENCE] else "warn",
+        f"{told}; it takes for points what is none ({', '.join(lenient)}), which this gateway refuses itself",
+        f"install libsodium 1.0.19 or newer when you can, or set {sodium.LIBRARY_VARIABLE} to its path",
+    )
 
 
 def _store(patient: Patient) -> Iterator[Finding]:
@@ -299,8 +409,15 @@ def _store(patient: Patient) -> Iterator[Finding]:
         reader.close()
     told = "no checkpoint yet" if held is None else f"last checkpoint {held[1].hex()[:16]}..."
     yield Finding("store", "ok", f"{origin}, {told}")
-    free = shutil.disk_usage(folder).free
-    if free < FREE_BYTES_MIN:
+    free = patient.machine.free_bytes(folder)
+    if free < FULL_BYTES:
+        yield Finding(
+            "disk",
+            "fail",
+            f"the store's disk is full ({free >> 20} MiB free): no entry can be written and no answer leaves",
+            "make room; the node goes on by itself, nothing was half done",
+        )
+    elif free < FREE_BYTES_MIN:
         yield Finding("disk", "warn", f"{free >> 20} MiB free", "make room: a full disk stops every answer")
     if patient.settings.production and os.stat(folder).st_dev == os.stat(patient.settings.paths.lock).st_dev:
         yield Finding("lock", "warn", "the lock record lies on the store's own disk", "set paths.lock to another disk")
@@ -314,6 +431,14 @@ def _policy(patient: Patient) -> Iterator[Finding]:
         ("national", bundle.national_scope(patient.settings.state)),
     ):
         name = f"policy {layer}"
+        if not (folder / f"{layer}.tar.gz").exists():
+            yield Finding(
+                name,
+                "fail",
+                f"there is no {layer} bundle: everything is denied",
+                "get a signed bundle and put it in force with `limen policy activate`",
+            )
+            continue
         keys = bundles.policy_keys(folder, layer)
         try:
             opened = bundle.open_(_bytes(folder / f"{layer}.tar.gz"), keys, scope, 0, patient.now_ns)
@@ -345,7 +470,7 @@ def _officers(patient: Patient) -> Iterator[Finding]:
 def _federation(patient: Patient) -> Iterator[Finding]:
     if patient.listed is None:
         yield Finding(
-            "federation", "warn", "no list of members yet", "hand out `limen federation card`, then accept a list"
+            "federation", "warn", "no list of members yet", "become peers: `limen peer invite`, `limen peer accept`"
         )
         return
     listed = patient.listed.document
@@ -355,7 +480,12 @@ def _federation(patient: Patient) -> Iterator[Finding]:
     if len(signers) < listed.threshold:
         yield Finding(name, "fail", f"signed by {len(signers)} of {listed.threshold}", "accept a list signed by enough")
     elif days < 0:
-        yield Finding(name, "fail", "has expired", "accept the next version")
+        yield Finding(
+            name,
+            "fail",
+            f"expired {_ago(patient.now_ns, listed.expires_ns)}: no peer is spoken to and none is let in",
+            "get the list that the members signed since, and `limen federation accept` it",
+        )
     elif days < SOON_DAYS:
         yield Finding(name, "warn", f"ends in {days} days", "sign and accept the next version")
     else:
@@ -366,7 +496,12 @@ def _federation(patient: Patient) -> Iterator[Finding]:
     if own is None:
         yield Finding("own card", "fail", "this state is not listed", "have the others list `limen federation card`")
     elif pin not in own.tls_pins:
-        yield Finding("own card", "fail", "the gateway's certificate is not pinned", "have the others list a new card")
+        yield Finding(
+            "own card",
+            "fail",
+            "the gateway's certificate is not pinned in the list: every peer will refuse this node",
+            "put the listed certificate back into tls/, or have the others list a new card (limen federation card)",
+        )
     elif public.message not in {key.public for key in own.message_keys}:
         yield Finding("own card", "fail", "the message key is not listed", "have the others list a new card")
     else:
@@ -385,7 +520,7 @@ def _peers(patient: Patient) -> Iterator[Finding]:
 def _peer(patient: Patient, member: MemberKeys, state: PeerId) -> Finding:
     name = f"peer {state}"
     folder = patient.settings.paths.tls
-    problem = "has no endpoint"
+    problem, fix = "has no endpoint", "ask the state for a card that says where it listens"
     for endpoint in member.endpoints:
         host, _, port = endpoint.rpartition(":")
         context = ssl.create_default_context(cadata=member.anchor_pem.decode("ascii"))
@@ -399,12 +534,42 @@ def _peer(patient: Patient, member: MemberKeys, state: PeerId) -> Finding:
             ):
                 der = secured.getpeercert(binary_form=True) or b""
             member.bind(der, patient.wall_ns)
-            return Finding(name, "ok", f"{endpoint} shows its pinned key")
+        except NotIdentified as cause:
+            return Finding(
+                name, "fail", str(cause), "call the state and ask for its current card; do not connect before"
+            )
         except GatewayError as cause:
-            return Finding(name, "fail", str(cause), "ask the state for its current card; do not connect before")
+            return Finding(name, "fail", str(cause), "see docs/operating.md")
+        except socket.gaierror:
+            problem, fix = (
+                f"no name server knows {host}",
+                f"have the name entered in this site's DNS, or ask {state} for another",
+            )
+        except TimeoutError:
+            problem, fix = (
+                f"nothing comes back from {endpoint}",
+                f"open TCP {port} to {host} in both firewalls: `limen doctor --ports` prints the form",
+            )
         except OSError as cause:
-            problem = f"{endpoint}: {cause.strerror or cause}"
-    return Finding(name, "warn", problem, "ask the state, or see `limen doctor --ports` and the firewall")
+            problem, fix = (
+                f"{endpoint}: {cause.strerror or cause}",
+                "ask the state whether its gateway runs and listens there, or see `limen doctor --ports`",
+            )
+        else:
+            said = probing.described(patient.settings, state) if writer.is_running(patient.settings) else None
+            apart = None if said is None else unlike(said)
+            if apart is not None:
+                return Finding(
+                    name, "fail", apart, "update the older of the two gateways: until then it is unreachable"
+                )
+            return Finding(name, "ok", f"{endpoint} shows its pinned key")
+    return Finding(name, "warn", problem, fix)
+
+
+def unlike(said: Description) -> str | None:
+    """Why a peer that says this of itself and we cannot work together; None where we can."""
+    missing = probing.not_shared(said)
+    return f"release {said.release} and ours share no {missing}" if missing else None
 
 
 def _bytes(path: Path) -> bytes:

@@ -21,7 +21,7 @@ from gateway.cli.acts import writer
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
 from gateway.clock import SystemClock
-from gateway.config import Config
+from gateway.config import Address, Config
 from gateway.errors import ConfigRefused, InputRefused, Malformed
 from gateway.federation import certificates, document, names
 from gateway.federation.document import Document, Member, MessageKey, SignedDocument, Status
@@ -30,6 +30,9 @@ from gateway.terms.ids import PeerId, peer_id
 
 DAY_NS = 86_400 * 10**9
 MESSAGE_KEY_DAYS = 730
+
+EVERYWHERE = ("0.0.0.0", "::")
+"""Where a listener binds to every address of its machine."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,7 +100,7 @@ def card(settings: Config, *, endpoints: list[str] | None = None, next_certifica
         state=settings.state,
         status=Status.ACTIVE,
         agencies=settings.agencies,
-        endpoints=tuple(endpoints or [str(settings.bound("peers"))]),
+        endpoints=tuple(endpoints or _reached(settings, pems[0])),
         tls_pins=tuple(certificates.spki_pin(certificates.der_of(pem)) for pem in pems),
         anchor_pem=_read(settings.paths.tls / "anchor.crt").decode("ascii"),
         authority=public.authority,
@@ -117,6 +120,15 @@ def card(settings: Config, *, endpoints: list[str] | None = None, next_certifica
         return document.decode_card(document.encode_card(made))
     except Malformed as cause:
         raise ConfigRefused(f"the card cannot be made: {cause}") from None
+
+
+def _reached(settings: Config, pem: bytes) -> list[str]:
+    """Where peers reach us: the listener's address, or where it binds to every address the certificate's names."""
+    bound = settings.bound("peers")
+    if bound.host not in EVERYWHERE:
+        return [str(bound)]
+    hosts = [host for host in certificates.hosts(certificates.der_of(pem)) if not host.startswith("127.")]
+    return [str(Address(host, bound.port)) for host in hosts] or [str(bound)]
 
 
 def vkey(name: str, public: bytes, *, witness: bool) -> str:

@@ -24,7 +24,7 @@ from gateway import clock
 from gateway.cli.acts import booth, starter
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit
-from gateway.config import FILE_NAME, Listeners, load
+from gateway.config import FILE_NAME, Address, Listeners, is_loopback, load
 from gateway.errors import ConfigRefused
 from gateway.federation import certificates, names
 from gateway.federation.certificates import KeyPair
@@ -213,6 +213,9 @@ def _plan(args: argparse.Namespace) -> Plan:
         raise Refused("--state: write the code of a state, three capital letters such as PAN") from None
     agencies = _each(args.agency or ["BORDER"], _AGENCY, "--agency: write 2 to 12 capital letters and digits")
     listeners = {name: given for name in LISTENERS if (given := getattr(args, name))}
+    if any(not is_loopback(host) for host in args.host or ()) and "peers" not in listeners:
+        # A node that knows the name by which others reach it: one listener faces outside, the others do not.
+        listeners["peers"] = str(Address("0.0.0.0", Listeners().peers.port))
     bound = [given.rpartition(":")[0].strip("[]") for given in listeners.values()]
     named = [host for host in bound if host not in ("", "0.0.0.0", "::")]
     hosts = _each(args.host or ["127.0.0.1", *named], _HOST, "--host: write a name or an address")

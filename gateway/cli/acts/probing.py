@@ -35,7 +35,7 @@ from gateway.rpc.convert.peers import SUITE, Sender
 from gateway.rpc.peers import PeersClient
 from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
-from gateway.terms import AgencyId, KeyType, Purpose, Role
+from gateway.terms import AgencyId, Purpose, Role
 from gateway.terms.exchange import Description, DryRun, DryRunDecision
 from gateway.terms.ids import PeerId
 
@@ -127,7 +127,7 @@ class _Probe:
 
     settings: Config
     peer: str
-    asked: DryRun
+    asked: DryRun | None
     insist: bool
     view: FederationView | None = None
     member: MemberKeys | None = None
@@ -248,7 +248,7 @@ class _Probe:
 
     def _message(self) -> tuple[str, str]:
         try:
-            self.said = asyncio.run(self._describe())
+            self.said = asyncio.run(self.describe())
         except PeerUnreachable as cause:
             raise Failed(
                 str(cause),
@@ -258,7 +258,8 @@ class _Probe:
             raise Failed(str(cause), "see `limen doctor`", cause.row.exit_code) from None
         return "our request was taken and its reply is signed with the listed key", ""
 
-    async def _describe(self) -> Description:
+    async def describe(self) -> Description:
+        """The peer's description; the skew of its clock and our own rules' decision are kept on the way."""
         settings, view = self.settings, self._listed()
         clock = node.clock_of(settings)
         reader = Reader(settings.paths.store)
@@ -280,7 +281,8 @@ class _Probe:
             said = await client.describe(PeerId(self.peer), timeout_s=TIMEOUT_S, dry_run=self.asked)
             # The peer read its clock at some moment in between.
             self.skew_ns = said.time_ns - (before_ns + clock.now_ns()) // 2
-            self.ours = await self._rules(reader, uow)
+            if self.asked is not None:
+                self.ours = await self._rules(self.asked, reader, uow)
         finally:
             await client.close()
             await uow.close()
@@ -288,7 +290,7 @@ class _Probe:
             reader.close()
         return said
 
-    async def _rules(self, reader: Reader, uow: WriterClient) -> DryRunDecision | None:
+    async def _rules(self, asked: DryRun, reader: Reader, uow: WriterClient) -> DryRunDecision | None:
         settings, now_ns = self.settings, node.clock_of(self.settings).now_ns()
         try:
             engine = EmbeddedEngine.load(
@@ -298,7 +300,7 @@ class _Probe:
             )
         except GatewayError:
             return None
-        return await trial.ask(self.asked, settings.state, PeerId(self.peer), engine, uow, now_ns)
+        return await trial.ask(asked, settings.state, PeerId(self.peer), engine, uow, now_ns)
 
     # -- What it said -------------------------------------------------------------------------------------------------
 
@@ -313,13 +315,11 @@ class _Probe:
 
     def _versions(self) -> tuple[str, str]:
         said = self._spoken()
-        majors = [str(one) for one in said.protocol_majors if one in MAJORS]
-        suites = [one for one in said.suites if one == SUITE]
-        types = [one.value for one in said.key_types if one in tuple(KeyType)]
-        if not (majors and suites and types):
-            what = "protocol" if not majors else "suite" if not suites else "kind of key"
-            raise Failed(f"release {said.release} and ours share no {what}", "update the older of the two gateways")
-        return f"release {said.release}, protocol {', '.join(majors)}, {len(types)} kinds of key in common", ""
+        missing = not_shared(said)
+        if missing:
+            raise Failed(f"release {said.release} and ours share no {missing}", "update the older of the two gateways")
+        majors = ", ".join(str(one) for one in said.protocol_majors if one in MAJORS)
+        return f"release {said.release}, protocol {majors}, {len(said.key_types)} kinds of key in common", ""
 
     def _baseline(self) -> tuple[str, str]:
         if self._spoken().baseline_digest != self._listed().baseline:
@@ -333,18 +333,19 @@ class _Probe:
     def _policy_here(self) -> tuple[str, str]:
         if self.ours is None:
             raise Failed("no policy can be used here", "see `limen doctor`", DENIED)
-        return self._ruled("ask", self.ours, f"our policy permits no {self.asked.purpose}")
+        return self._ruled("ask", self.ours, "our policy permits no")
 
     def _policy_there(self) -> tuple[str, str]:
         said = self._spoken()
         if said.dry_run is None:
             return f"release {said.release} knows no dry run", "ask by telephone, or update it"
-        return self._ruled("answer", said.dry_run, f"{self.peer}'s policy permits no {self.asked.purpose}")
+        return self._ruled("answer", said.dry_run, f"{self.peer}'s policy permits no")
 
     def _ruled(self, verb: str, decision: DryRunDecision, no: str) -> tuple[str, str]:
+        purpose = self.asked.purpose if self.asked is not None else ""
         if decision.permitted:
-            return f"would {verb} {self.asked.purpose} under {decision.agreement}", ""
-        detail = f"{no}: {', '.join(decision.reasons)}"
+            return f"would {verb} {purpose} under {decision.agreement}", ""
+        detail = f"{no} {purpose}: {', '.join(decision.reasons)}"
         fix = "the rules decide, not the line: an agreement of both states goes into both policies (limen policy -h)"
         if self.insist:
             raise Failed(detail, fix, DENIED)
@@ -369,6 +370,28 @@ class _Probe:
         if self.said is None:
             raise RuntimeError("asked before the peer was")
         return self.said
+
+
+def not_shared(said: Description) -> str:
+    """What a peer that says this of itself and we have no version of in common; empty where all is well."""
+    if not set(said.protocol_majors) & set(MAJORS):
+        return "protocol"
+    if SUITE not in said.suites:
+        return "suite"
+    return "" if said.key_types else "kind of key"
+
+
+def described(settings: Config, peer: PeerId) -> Description | None:
+    """What a peer says of itself, asked through the running node; None where it does not answer us."""
+    probe = _Probe(settings, peer, None, insist=False)
+    reader = Reader(settings.paths.store)
+    try:
+        probe.view = federation.in_force(settings, reader, node.clock_of(settings).now_ns())
+        return asyncio.run(probe.describe())
+    except GatewayError:
+        return None
+    finally:
+        reader.close()
 
 
 def negotiated_group(host: str, port: int, *, timeout_s: float = TIMEOUT_S) -> int:
@@ -440,4 +463,4 @@ def _ms(started: float) -> float:
     return round((time.monotonic() - started) * 1000, 1)
 
 
-__all__ = ["Failed", "Step", "negotiated_group", "run"]
+__all__ = ["Failed", "Step", "described", "negotiated_group", "not_shared", "run"]
