@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.primitives.lp import lp
+from gateway.store.lock import is_restored
 from gateway.store.reader import Reader
 from gateway.terms.words import ListId
 
@@ -21,6 +22,8 @@ def made_from(settings: Config) -> Path:
 
 def is_due(settings: Config, now_ns: int) -> bool:
     """True where tables are due: asked by the supervisor on each publish tick."""
+    if is_restored(settings.paths.lock):
+        return False
     try:
         reader = Reader(settings.paths.store)
     except GatewayError:

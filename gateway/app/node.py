@@ -14,6 +14,7 @@ from gateway.app.door import Door
 from gateway.app.engines import Engine, engine_of, patiently
 from gateway.app.home import AuditDesk, HomeDesk
 from gateway.app.refusals import Refusals
+from gateway.app.restored import ReplyKeys
 from gateway.app.watch import Watched
 from gateway.audit.entry import Entry, Phase
 from gateway.clock import SystemClock
@@ -36,6 +37,7 @@ from gateway.rpc.home_server import AuditServer, HomeServer
 from gateway.rpc.limits import Limits
 from gateway.rpc.peers import PeersClient
 from gateway.rpc.server import PeerServer, peer_handlers
+from gateway.store.lock import is_restored
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
 from gateway.telemetry.observe import Telemetry
@@ -122,6 +124,8 @@ class Node:
         self._leaves: dict[str, tuple[object, KeyPair]] = {}
         self._timers: list[asyncio.Task[None]] = []
         self._ready = False
+        self._restored = is_restored(settings.paths.lock)
+        self.reply_keys = ReplyKeys(settings.socket("keys"), lambda: self._restored)
         self.peers = PeersClient(
             sender=self.sender,
             keys=self.keys,
@@ -204,7 +208,7 @@ class Node:
 
     def is_ready(self) -> bool:
         """True once everything a call needs is loaded and until the node drains."""
-        return self._ready
+        return self._ready and not self._restored
 
     # -- Worlds -------------------------------------------------------------------------------------------------------
 
@@ -249,7 +253,7 @@ class Node:
         self.peer_server = PeerServer(
             state=settings.state,
             view=self.view,
-            handlers=peer_handlers(door, sender=self.sender, keys=self.keys, clock=self.clock),
+            handlers=peer_handlers(door, sender=self.sender, keys=self.reply_keys, clock=self.clock),
             leaf=lambda: self.leaf("gateway"),
             clock=self.clock,
             observe=self._peer_call,
@@ -295,6 +299,7 @@ class Node:
             (float(settings.ticks.fetch_s), self._fetch),
             (float(settings.ticks.cosign_s), self._collect),
             (float(settings.ticks.checkpoint_s), self._enter_refusals),
+            (WATCH_S, self._confirm),
         ):
             self._timers.append(asyncio.create_task(self._every(every_s, job)))
 
@@ -313,6 +318,7 @@ class Node:
             await self.refusals.enter(self.uow)
         await self.uow.close()
         await self.keys.close()
+        await self.reply_keys.close()
         self.compute.close()
         self.reader.close()
         self.telemetry.close()
@@ -322,7 +328,8 @@ class Node:
         self.refusals.seen(call)
 
     async def _enter_refusals(self) -> None:
-        await self.refusals.enter(self.uow)
+        if not self._restored:
+            await self.refusals.enter(self.uow)
 
     async def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -338,8 +345,35 @@ class Node:
         await self.policy.refresh()
         await self.register.refresh()
 
+    async def _confirm(self) -> None:
+        """Of a restored log: ask every witness what it has seen of it, and go on when one has seen no more.
+
+        One that has seen more ends the log for good, whatever the others say.
+        """
+        if not self._restored:
+            return
+        if is_restored(self.settings.paths.lock):
+            world = self._collecting()
+            seen: list[int] = []
+            for peer in self.others():
+                try:
+                    seen.append(await witness.known(peer, world))
+                except VerificationFailed as fault:
+                    await self.uow.end(str(fault))
+                    raise
+                except PeerUnreachable as silence:
+                    self.telemetry.complain(f"restored from a backup, waiting for a witness: {silence}")
+            if not seen:
+                return
+            await self.uow.confirm(max(seen))
+        # Another process of this node may have been the one that asked.
+        self._restored = False
+        self.telemetry.complain("restored from a backup: a witness has seen no more of the log, the node goes on")
+
     async def _fetch(self) -> None:
         """Ask every owner for the tables it made for us. A table is due long before it expires."""
+        if self._restored:
+            return
         world = publish.ReceivingWorld(
             state=self.settings.state,
             peers=self.peers,
@@ -361,9 +395,8 @@ class Node:
                         # No table for us: no agreement, or none made yet. Asked again on the next tick.
                         continue
 
-    async def _collect(self) -> None:
-        """Ask every peer to cosign our newest checkpoint."""
-        world = CollectingWorld(
+    def _collecting(self) -> CollectingWorld:
+        return CollectingWorld(
             log=self.reader,
             log_keys=self.view(),
             peers=self.peers,
@@ -371,6 +404,12 @@ class Node:
             state=self.settings.state,
             timeout_s=self.settings.peers.cosign_timeout_ms / 1000,
         )
+
+    async def _collect(self) -> None:
+        """Ask every peer to cosign our newest checkpoint."""
+        if self._restored:
+            return
+        world = self._collecting()
         results = await asyncio.gather(
             *(witness.collect(peer, world) for peer in self.others()), return_exceptions=True
         )

@@ -158,6 +158,44 @@ async def collect(witness: PeerId, world: CollectingWorld) -> bool:
     return True
 
 
+async def known(witness: PeerId, world: CollectingWorld) -> int:
+    """How much of our log a peer has seen, if nothing but what we have: a restored log asks before it goes on.
+
+    The peer is asked to cosign our newest checkpoint once more. It says so if it has seen another or a longer log.
+
+    Raises:
+        NotFoundOrNotPermitted: there is no checkpoint to ask with.
+        PeerUnreachable: it did not answer; another may.
+        VerificationFailed: step `restored`: it has seen entries that we do not have. We must not go on.
+    """
+    held = world.log.last_checkpoint()
+    if held is None:
+        raise NotFoundOrNotPermitted("no checkpoint was ever published")
+    opened = note.open_note(held[0], [note.Verifier.parse(world.log_keys.log_vkey(world.state))])
+    head = checkpoints.parse(opened.text)
+    seen = head.size
+    try:
+        try:
+            line = await world.peers.add_checkpoint(witness, seen, [], held[0], timeout_s=world.timeout_s)
+        except VerificationFailed as refusal:
+            if refusal.step != witnessing.OLD_SIZE or refusal.position is None or refusal.position >= head.size:
+                raise
+            # It stands before our checkpoint: a cosignature was lost, or was never asked for.
+            seen = refusal.position
+            proof = world.log.consistency(seen, head.size) if seen else []
+            line = await world.peers.add_checkpoint(witness, seen, proof, held[0], timeout_s=world.timeout_s)
+    except VerificationFailed as refusal:
+        theirs = f"{refusal.position} entries" if refusal.position is not None else "other entries"
+        raise VerificationFailed(
+            "restored",
+            f"{witness} has seen {theirs} of this log and the backup has {head.size}: going on would fork it. "
+            "Restore the newest backup, or begin a new log under a new origin",
+            position=refusal.position,
+        ) from None
+    note.verify_cosignature(opened.text, line, note.Verifier.parse(world.log_keys.witness_vkey(witness)))
+    return seen
+
+
 async def _asked(witness: PeerId, old_size: int, size: int, noted: bytes, world: CollectingWorld) -> bytes:
     """The witness's line. Where it is ahead of our notes (a cosignature was lost on the way), prove from where it
     stands, once: a log that was restored and has grown again since fails there."""
@@ -172,4 +210,4 @@ async def _asked(witness: PeerId, old_size: int, size: int, noted: bytes, world:
     return await world.peers.add_checkpoint(witness, known, proof, noted, timeout_s=world.timeout_s)
 
 
-__all__ = ["CollectingWorld", "LogKeys", "OwnLog", "WitnessStore", "WitnessWorld", "collect", "cosign"]
+__all__ = ["CollectingWorld", "LogKeys", "OwnLog", "WitnessStore", "WitnessWorld", "collect", "cosign", "known"]

@@ -83,6 +83,14 @@ class WriterClient:
         noted: bytes = await self._call("publish_checkpoint", None, timeout_s=timeout_s)
         return noted
 
+    async def confirm(self, their_size: int) -> None:
+        """Tell a restored log that a witness has seen `their_size` entries of it, and no others than it has."""
+        await self._call("confirm", their_size)
+
+    async def end(self, why: str) -> None:
+        """Tell a restored log that a witness has seen more of it: it has ended."""
+        await self._call("end", why)
+
     async def close(self) -> None:
         """Drop the connection."""
         await self._channel.close()

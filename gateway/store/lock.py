@@ -3,6 +3,10 @@
 A checkpoint is signed only after its head replaced the previous one here by compare-and-swap. A store that was restored
 from an older copy, or a second writer, therefore finds a head here that it cannot extend, and signs nothing: a log that
 forks by mistake would look to every witness like a log that lies.
+
+A restored log has a mark beside its head (`RESTORED`). While it stands nothing is written or signed: a witness must say
+first how much of the log it has seen (`flows.witness.known`). Where one has seen more than the backup has, the mark
+says so for good, and the log has ended.
 """
 
 from __future__ import annotations
@@ -17,6 +21,10 @@ from gateway.audit.checkpoint import Checkpoint
 from gateway.errors import ConfigRefused, Malformed, VerificationFailed
 
 HEAD: Final = "head"
+RESTORED: Final = "restored"
+"""The mark of a restored log: one line, the backup's digest or, where the log has ended, `ENDED` and why."""
+
+ENDED: Final = "ended: "
 _GUARD: Final = "writer"
 
 
@@ -47,6 +55,19 @@ class LockRecord:
         except (Malformed, OSError) as cause:
             raise ConfigRefused(f"the lock record in {self._folder} cannot be read: {cause}") from cause
 
+    @property
+    def restored(self) -> str:
+        """What the mark of a restored log says; empty where there is none. Raises ConfigRefused."""
+        return restored(self._folder)
+
+    def mark(self, line: str) -> None:
+        """Set the mark durably, or with an empty line take it away."""
+        if line:
+            self._put(RESTORED, f"{line}\n".encode())
+        else:
+            (self._folder / RESTORED).unlink(missing_ok=True)
+            self._sync()
+
     def swap(self, old: Checkpoint | None, new: Checkpoint) -> None:
         """Replace `old` by `new` durably, or do nothing.
 
@@ -55,14 +76,35 @@ class LockRecord:
         """
         if self.read() != old:
             raise VerificationFailed("lock", "the lock record was changed by somebody else")
-        part = self._folder / f"{HEAD}.part"
+        self._put(HEAD, new.encode())
+
+    def _put(self, name: str, data: bytes) -> None:
+        part = self._folder / f"{name}.part"
         with part.open("wb") as file:
-            file.write(new.encode())
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(self._folder / HEAD)
+        part.replace(self._folder / name)
+        self._sync()
+
+    def _sync(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def restored(folder: Path) -> str:
+    """The mark in a folder, which anybody may read without holding the record. Raises ConfigRefused."""
+    try:
+        return (folder / RESTORED).read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as cause:
+        raise ConfigRefused(f"the mark in {folder} cannot be read: {cause}") from cause
+
+
+def is_restored(folder: Path) -> bool:
+    """Whether the log whose lock record is in `folder` waits for a witness."""
+    return (folder / RESTORED).exists()

@@ -41,7 +41,7 @@ from gateway.ipc.server import error_parts
 from gateway.ports import Clock
 from gateway.store import db as database
 from gateway.store.changes import CHANGES
-from gateway.store.lock import LockRecord
+from gateway.store.lock import ENDED, LockRecord
 from gateway.store.reader import read_hashes
 
 BATCH_MAX: Final = 1024
@@ -274,6 +274,9 @@ class Log:
     def _judge_lock(self, size: int) -> None:
         head = self._lock.read()
         folder = self._config.lock_dir
+        self.restored = self._lock.restored
+        if self.restored.startswith(ENDED):
+            raise VerificationFailed("lock", self.restored.removeprefix(ENDED))
         if head is None:
             raise VerificationFailed(
                 "lock", f"the lock record in {folder} is gone: nothing says where this log stood; restore it"
@@ -546,7 +549,20 @@ class Log:
             "checkpoint_size": self.head.size,
             "commits": self.commits,
             "time_ns": self._last_ns,
+            "restored": self.restored,
         }
+
+    def confirm(self, their_size: int) -> None:
+        """A witness has seen no more of a restored log than there is: go on. The log says so first."""
+        digest = bytes.fromhex(self.restored)
+        entry = _plain("node.restored", {"digest": digest, "size": self.head.size, "their_size": their_size})
+        self.commit([Unit([entry], ())])
+        self._lock.mark("")
+        self.restored = ""
+
+    def end(self, why: str) -> None:
+        """A witness has seen more of a restored log than there is: never go on, after a restart neither."""
+        self._lock.mark(ENDED + " ".join(why.split()))
 
     def close(self) -> None:
         """Close database and lock record."""
@@ -680,6 +696,10 @@ class Writer:
         self._log.close()
 
     async def _handle(self, operation: str, argument: Any) -> Any:
+        if operation == "status":
+            return {**self._log.status(), "fault": self.last_fault}
+        if self._log.restored:
+            return await self._confirm(operation, argument)
         if operation == "commit":
             return await self._enqueue([_unit(packed) for packed in argument])
         if operation == "witness":
@@ -691,9 +711,17 @@ class Writer:
             return None
         if operation == "publish_checkpoint":
             return await self._next_checkpoint()
-        if operation == "status":
-            return {**self._log.status(), "fault": self.last_fault}
         raise NotFoundOrNotPermitted("no such operation")
+
+    async def _confirm(self, operation: str, argument: Any) -> None:
+        """All that a restored log takes: what a witness has seen of it. No entry, no answer."""
+        if operation == "confirm":
+            async with self._turn:
+                self._log.confirm(int(argument))
+        elif operation == "end":
+            self._log.end(str(argument))
+        else:
+            raise AuditUnavailable("the log was restored: it takes nothing before a witness has said what it has seen")
 
     async def _enqueue(self, units: list[Unit]) -> list[tuple[str | None, Any]]:
         if not units:
@@ -763,6 +791,8 @@ class Writer:
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
             due = max(due + self._config.checkpoint_every_s, loop.time())
+            if self._log.restored:
+                continue
             try:
                 async with self._turn:
                     head = self._log.agree()
@@ -786,6 +816,8 @@ class Writer:
     async def _housekeeping(self) -> None:
         while True:
             await asyncio.sleep(self._config.erase_every_s)
+            if self._log.restored:
+                continue
             try:
                 async with self._turn:
                     self._log.forget()

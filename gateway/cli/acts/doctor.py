@@ -35,6 +35,7 @@ from gateway.opa import bundle
 from gateway.primitives import group, secret, sodium
 from gateway.primitives.group import GROUP
 from gateway.store import db as database
+from gateway.store import lock
 from gateway.store.reader import Reader
 from gateway.terms.exchange import Description
 from gateway.terms.ids import PeerId
@@ -409,6 +410,16 @@ def _store(patient: Patient) -> Iterator[Finding]:
         reader.close()
     told = "no checkpoint yet" if held is None else f"last checkpoint {held[1].hex()[:16]}..."
     yield Finding("store", "ok", f"{origin}, {told}")
+    mark = lock.restored(patient.settings.paths.lock)
+    if mark.startswith(lock.ENDED):
+        yield Finding("log", "fail", mark.removeprefix(lock.ENDED), "the node does not start with this log")
+    elif mark:
+        yield Finding(
+            "log",
+            "warn",
+            "was restored: nothing is signed before a peer has said what it has seen of it",
+            "start the node where a peer can be reached; it goes on by itself",
+        )
     free = patient.machine.free_bytes(folder)
     if free < FULL_BYTES:
         yield Finding(
