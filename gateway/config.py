@@ -168,6 +168,10 @@ def _address(value: object) -> Address:
     return Address(found["six"] or found["host"], int(found["port"]))
 
 
+def _optional_address(value: object) -> Address | None:
+    return _address(value) if value != "" else None
+
+
 def _path(value: object) -> Path:
     text = _text(value)
     if not text or "\0" in text:
@@ -182,6 +186,8 @@ def _optional_path(value: object) -> Path | None:
 _server = _pattern(
     r"(?:unix:///[^\0]+|https://[A-Za-z0-9.-]+:[0-9]{1,5})?", "unix:///path/of/socket or https://host:port"
 )
+_webhook = _pattern(r"(?:https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/%-]*)?)?", "https://host:port/path")
+_mailbox = _pattern(r"(?:[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?", "a mail address such as desk@example.org")
 _state = _pattern(r"[A-Z]{3}", "the state's three capital letters, such as PAN")
 _agency = _pattern(r"[A-Z][A-Z0-9]{1,11}", "an agency's code of 2 to 12 capital letters and digits, such as SNM")
 _public_key = _pattern(r"[0-9a-f]{64}", "a public key as 64 lower-case hexadecimal digits")
@@ -282,6 +288,20 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Notices:
+    """How a desk is told that a case waits. A notice carries the case's number and its due time, and nothing else."""
+
+    webhook: str = _setting("", _webhook, "where a notice is posted: https://host:port/path")
+    webhook_ca: Path | None = _setting(None, _optional_path, "its private CA, PEM; empty for the system's")
+    mail_server: Address | None = _setting(None, _optional_address, "a mail server with STARTTLS, host:port")
+    mail_ca: Path | None = _setting(None, _optional_path, "its private CA, PEM; empty for the system's")
+    mail_from: str = _setting("", _mailbox, "whom a notice comes from")
+    mail_to: str = _setting("", _mailbox, "the desk's mailbox")
+    every_s: int = _setting(60, _whole(1, 3600, "seconds"), "how often waiting cases are looked for")
+    timeout_ms: int = _setting(5000, _whole(50, 60000, "milliseconds"), "how long one attempt may take")
+
+
+@dataclass(frozen=True, slots=True)
 class Epochs:
     """The life of the pseudonym keys."""
 
@@ -336,6 +356,7 @@ class Config:
     recipients: Recipients = _section(Recipients)
     register: Register = _section(Register)
     policy: Policy = _section(Policy)
+    notices: Notices = _section(Notices)
     epochs: Epochs = _section(Epochs)
     serve: Serving = _section(Serving)
     clock: ClockSettings = _section(ClockSettings)
@@ -571,6 +592,8 @@ def _judge_whole(file: Path, config: Config, environ: Mapping[str, str]) -> None
         raise ConfigRefused(
             f"{file}: policy.server: https needs policy.server_ca, policy.server_certificate and policy.server_key"
         )
+    if config.notices.mail_server is not None and not (config.notices.mail_from and config.notices.mail_to):
+        raise ConfigRefused(f"{file}: notices.mail_server: mail needs notices.mail_from and notices.mail_to")
     if config.production:
         _judge_production(file, config, environ)
 

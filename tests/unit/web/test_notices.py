@@ -1,0 +1,284 @@
+"""A notice leaves as exactly these bytes, over TLS, to exactly one place; whatever goes wrong stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway import config
+from gateway.app.notices import Notices, ways_of
+from gateway.errors import ConfigRefused
+from gateway.federation import certificates
+from gateway.terms import PeerId
+from gateway.web.notices import Mail, Notice, NotTaken, Webhook
+
+pytestmark = pytest.mark.asyncio
+
+DUE_NS = 1_790_000_000 * 10**9
+NOTICE = Notice("case_" + "0a" * 16, DUE_NS)
+DOCUMENT = b'{"case":"case_' + b"0a" * 16 + b'","due":"2026-09-21T14:13:20Z"}'
+MAIL = (
+    b"From: limen@border.example\r\nTo: desk@border.example\r\nSubject: A case is due\r\n\r\n"
+    b"case_" + b"0a" * 16 + b"\r\nDue 2026-09-21T14:13:20Z\r\n"
+)
+
+
+@dataclass
+class Sink:
+    """A server that keeps what it was sent, byte for byte."""
+
+    port: int = 0
+    connections: int = 0
+    got: list[bytes] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private CA and a server's certificate by it."""
+    folder = tmp_path_factory.mktemp("pki")
+    anchor = certificates.make_anchor(PeerId("UTO"), time.time_ns())
+    leaf = certificates.issue_leaf(anchor, PeerId("UTO"), "home", time.time_ns())
+    other = certificates.make_anchor(PeerId("PAN"), time.time_ns())
+    (folder / "ca.pem").write_bytes(anchor.certificate_pem)
+    (folder / "other.pem").write_bytes(other.certificate_pem)
+    (folder / "server.pem").write_bytes(leaf.certificate_pem)
+    (folder / "server.key").write_bytes(leaf.key_pem)
+    return folder
+
+
+def server_tls(pki: Path) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(pki / "server.pem", pki / "server.key")
+    return made
+
+
+@asynccontextmanager
+async def listening(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object], sink: Sink, tls: ssl.SSLContext | None
+) -> AsyncIterator[Sink]:
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sink.connections += 1
+        try:
+            await serve(reader, writer)  # type: ignore[misc]
+        except (OSError, EOFError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=tls)
+    sink.port = server.sockets[0].getsockname()[1]
+    try:
+        yield sink
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def https(pki: Path, answer: bytes = b"HTTP/1.1 204 No Content\r\n\r\n") -> AsyncIterator[Sink]:
+    sink = Sink()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = next(int(line[16:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length: "))
+        sink.got.append(head + await reader.readexactly(size))
+        writer.write(answer)
+        await writer.drain()
+
+    async with listening(serve, sink, server_tls(pki)):
+        yield sink
+
+
+@asynccontextmanager
+async def smtp(pki: Path, *, offers_tls: bool = True) -> AsyncIterator[Sink]:
+    """A submission server's smallest part (RFC 5321, RFC 3207). `got` holds every line, and messages whole."""
+    sink = Sink()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 sink\r\n")
+        while line := await reader.readline():
+            sink.got.append(line)
+            word = line.strip().upper()
+            if word.startswith(b"EHLO"):
+                writer.write(b"250-sink\r\n250 STARTTLS\r\n" if offers_tls else b"250 sink\r\n")
+            elif word == b"STARTTLS":
+                writer.write(b"220 go\r\n")
+                await writer.drain()
+                await writer.start_tls(server_tls(pki))
+            elif word == b"DATA":
+                writer.write(b"354 go\r\n")
+                await writer.drain()
+                sink.got.append((await reader.readuntil(b"\r\n.\r\n"))[:-3])
+                writer.write(b"250 taken\r\n")
+            elif word == b"QUIT":
+                writer.write(b"221 bye\r\n")
+                return
+            else:
+                writer.write(b"250 ok\r\n")
+            await writer.drain()
+
+    async with listening(serve, sink, None):
+        yield sink
+
+
+def mail(pki: Path, port: int) -> Mail:
+    return Mail.of("127.0.0.1", port, "limen@border.example", "desk@border.example", pki / "ca.pem", 5.0)
+
+
+async def test_the_webhook_gets_number_and_due_time_and_nothing_else(pki: Path) -> None:
+    async with https(pki) as sink:
+        await Webhook.of(f"https://127.0.0.1:{sink.port}/desk", pki / "ca.pem", 5.0).send(NOTICE)
+    assert sink.got == [
+        b"POST /desk HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+        b"Connection: close\r\n\r\n" % (sink.port, len(DOCUMENT)) + DOCUMENT
+    ]
+    assert json.loads(DOCUMENT).keys() == {"case", "due"}
+    assert sink.connections == 1
+
+
+async def test_the_mail_says_number_and_due_time_and_nothing_else(pki: Path) -> None:
+    async with smtp(pki) as sink:
+        await mail(pki, sink.port).send(NOTICE)
+    assert sink.got == [
+        b"ehlo limen\r\n",
+        b"STARTTLS\r\n",
+        b"ehlo limen\r\n",
+        b"mail FROM:<limen@border.example>\r\n",
+        b"rcpt TO:<desk@border.example>\r\n",
+        b"data\r\n",
+        MAIL,
+        b"QUIT\r\n",
+    ]
+
+
+async def test_a_mail_server_without_starttls_gets_no_notice(pki: Path) -> None:
+    async with smtp(pki, offers_tls=False) as sink:
+        with pytest.raises(NotTaken):
+            await mail(pki, sink.port).send(NOTICE)
+    assert all(b"case_" not in line and b"@" not in line for line in sink.got)
+
+
+async def test_a_server_of_another_ca_gets_no_notice(pki: Path) -> None:
+    async with https(pki) as sink:
+        with pytest.raises(NotTaken):
+            await Webhook.of(f"https://127.0.0.1:{sink.port}/", pki / "other.pem", 5.0).send(NOTICE)
+    assert sink.got == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 500 No\r\n\r\n",
+        b"HTTP/1.1 302 There\r\nLocation: https://example.org/\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"",
+        b"x" * 20_000,
+    ],
+)
+async def test_whatever_is_not_taken_is_an_error_without_the_case(pki: Path, answer: bytes) -> None:
+    async with https(pki, answer) as sink:
+        with pytest.raises(NotTaken) as failed:
+            await Webhook.of(f"https://127.0.0.1:{sink.port}/", pki / "ca.pem", 5.0).send(NOTICE)
+    assert "case_" not in str(failed.value)
+    assert sink.connections == 1
+
+
+async def test_a_silent_server_is_waited_for_until_the_deadline(pki: Path) -> None:
+    sink = Sink()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(serve, sink, server_tls(pki)):
+        started = time.monotonic()
+        with pytest.raises(NotTaken):
+            await Webhook.of(f"https://127.0.0.1:{sink.port}/", pki / "ca.pem", 0.2).send(NOTICE)
+        assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h/", "https://h:0/", "https://h:99999/", "https://u:p@h/", "https://h/\r\nX: y", "https://h/?q=1"]
+)
+async def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(ConfigRefused):
+        Webhook.of(url, None, 1.0)
+
+
+# -- The queue --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Way:
+    """Takes notices after `refusals` attempts."""
+
+    refusals: int = 0
+    attempts: list[Notice] = field(default_factory=list)
+
+    async def send(self, notice: Notice) -> None:
+        self.attempts.append(notice)
+        if len(self.attempts) <= self.refusals:
+            raise NotTaken("no")
+
+
+def settings(folder: Path, more: str = "") -> config.Config:
+    (folder / "run").mkdir(exist_ok=True)
+    (folder / "limen.toml").write_text('state = "PAN"\nagencies = ["SNM"]\n' + more)
+    return config.load(folder, environ={})
+
+
+def notices(folder: Path, way: Way, waiting: list[Notice], said: list[str] | None = None) -> Notices:
+    return Notices(settings(folder), (way,), lambda: waiting, (said if said is not None else []).append)
+
+
+async def test_each_case_is_told_once_for_each_due_time(tmp_path: Path) -> None:
+    way, waiting = Way(), [NOTICE]
+    told = notices(tmp_path, way, waiting)
+    await told.tick()
+    await told.tick()
+    assert way.attempts == [NOTICE]
+    waiting[:] = [NOTICE, Notice(NOTICE.case, DUE_NS + 10**9)]
+    await told.tick()
+    assert way.attempts == [NOTICE, waiting[1]]
+
+
+@pytest.mark.parametrize(("refusals", "attempts"), [(0, 1), (1, 2), (2, 2), (9, 2)])
+async def test_one_retry_and_then_no_more(tmp_path: Path, refusals: int, attempts: int) -> None:
+    way, said = Way(refusals), list[str]()
+    told = notices(tmp_path, way, [NOTICE], said)
+    for _ in range(4):
+        await told.tick()
+    assert len(way.attempts) == attempts
+    assert len(said) == min(refusals, 2) and all("case_" not in line for line in said)
+
+
+async def test_of_several_processes_one_tells(tmp_path: Path) -> None:
+    way = Way()
+    first, second = (notices(tmp_path, way, [NOTICE]) for _ in range(2))
+    with first._mine() as mine:
+        assert mine
+        await second.tick()
+    assert way.attempts == []
+    await second.tick()
+    assert way.attempts == [NOTICE]
+
+
+async def test_the_settings_make_the_ways(tmp_path: Path, pki: Path) -> None:
+    assert ways_of(settings(tmp_path)) == ()
+    table = (
+        '[notices]\nwebhook = "https://desk.example/limen"\nmail_server = "mail.example:587"\n'
+        f'mail_from = "a@example.org"\nmail_to = "b@example.org"\nwebhook_ca = "{pki}/ca.pem"\n'
+    )
+    hook, post = ways_of(settings(tmp_path, table))
+    assert isinstance(hook, Webhook) and (hook.host, hook.port, hook.path) == ("desk.example", 443, "/limen")
+    assert isinstance(post, Mail) and (post.host, post.port, post.to) == ("mail.example", 587, "b@example.org")
+    with pytest.raises(ConfigRefused):
+        settings(tmp_path, '[notices]\nmail_server = "mail.example:587"\n')
+    with pytest.raises(ConfigRefused):
+        ways_of(settings(tmp_path, f'[notices]\nwebhook = "https://h/"\nwebhook_ca = "{pki}/server.key"\n'))
