@@ -21,6 +21,7 @@ from gateway.terms.exchange import (
     SignedMessage,
 )
 from gateway.terms.ids import OfficerId
+from gateway.terms.words import MatchClass, RecordKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,92 @@ class ListDoor(Protocol):
 
     async def load(self, load: ListFile, call: HomeCall) -> LoadReport:
         """Verify both persons, then enter the file (`flows.listing`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseQuery:
+    """Which cases: only the officer's own, only those with an act due here, only in these states (none for all)."""
+
+    mine: bool = False
+    due: bool = False
+    states: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseLine:
+    """One case as it stands in a list. `state` is a word of the table of states (`disclosure.case`); times are UTC ns,
+    0 where nothing is due or the case does not end by itself; `assigned` and `offered_to` are officers' numbers."""
+
+    case_id: bytes
+    side: str
+    peer: PeerId
+    purpose: str
+    kind: RecordKind
+    match: MatchClass
+    state: str
+    version: int
+    due_ns: int = 0
+    expires_ns: int = 0
+    urgency: str = ""
+    assigned: str = ""
+    offered_to: str = ""
+    screening_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaseStep:
+    """One thing that happened. `officer` is empty for the other side's doing and the gateway's own."""
+
+    event: str
+    at_ns: int
+    officer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """A case as far as one officer may see it. `disclosed` is empty but for the one who has it and the qualified."""
+
+    line: CaseLine
+    legal_basis: str
+    fields: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    refusal: str = ""
+    outcome: str = ""
+    record_version: int = 0
+    conditions: tuple[str, ...] = ()
+    subject_category: str = ""
+    basis: str = ""
+    reliability: str = ""
+    as_of: str = ""
+    disclosed: tuple[tuple[str, Hidden[tuple[str, ...]]], ...] = ()
+    history: tuple[CaseStep, ...] = ()
+    acts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseAct:
+    """One act in a case at the version the officer saw. `arguments` are codes and numbers, never personal data; `words`
+    are the officer's own."""
+
+    case_id: bytes
+    version: int
+    act: str
+    arguments: Mapping[str, tuple[str, ...]]
+    words: Hidden[str]
+    signatures: tuple[PersonalSignature, ...] = ()
+
+
+class CaseDoor(Protocol):
+    """The desk's side of cases at the home listener. A node without one answers CAPABILITY_MISSING."""
+
+    async def cases(self, query: CaseQuery, call: HomeCall) -> tuple[Sequence[CaseLine], bool]:
+        """The cases this officer's roles may follow, soonest due first, and whether there are more."""
+
+    async def case(self, case_id: bytes, call: HomeCall) -> CaseView:
+        """One case. Raises NotFoundOrNotPermitted."""
+
+    async def act(self, act: CaseAct, call: HomeCall) -> CaseLine:
+        """Do it and return the case after it. Raises NotFoundOrNotPermitted, PolicyDenied, VersionMoved."""
 
 
 # -- Auditors ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from gateway.flows.check import CheckAnswer, Inquiry
 from gateway.rpc import status, tls
 from gateway.rpc.convert import audit as audit_convert
 from gateway.rpc.convert import home as convert
-from gateway.rpc.doors import ListFile, LoadReport, NodeStatus
+from gateway.rpc.convert import home_cases as cases_convert
+from gateway.rpc.doors import CaseAct, CaseLine, CaseQuery, CaseView, ListFile, LoadReport, NodeStatus
 from gateway.terms.ids import OfficerId
 
 T = TypeVar("T")
@@ -105,6 +106,31 @@ class HomeClient(_Client):
     async def load(self, load: ListFile, token: str | None = None, *, timeout_s: float = LOAD_TIMEOUT_S) -> LoadReport:
         """Enter a file of entries into one of our own lists."""
         return await self._ask(convert.LOAD_LIST, convert.encode_load(load), convert.report, timeout_s, token)
+
+    async def cases(
+        self, query: CaseQuery, token: str, *, timeout_s: float = TIMEOUT_S
+    ) -> tuple[Sequence[CaseLine], bool]:
+        """The cases this officer may follow, and whether there are more than the answer holds."""
+        return await self._ask(
+            cases_convert.LIST_CASES, cases_convert.encode_query(query), cases_convert.lines, timeout_s, token
+        )
+
+    async def case(self, case_id: bytes, token: str, *, timeout_s: float = TIMEOUT_S) -> CaseView:
+        """One case as far as this officer may see it. Raises NotFoundOrNotPermitted."""
+        return await self._ask(
+            cases_convert.GET_CASE, cases_convert.encode_which(case_id), cases_convert.view, timeout_s, token
+        )
+
+    async def act(self, act: CaseAct, token: str, *, timeout_s: float = CHECK_TIMEOUT_S) -> CaseLine:
+        """Do one act and return the case after it.
+
+        Raises:
+            NotFoundOrNotPermitted, PolicyDenied, VerificationFailed, VersionMoved, AuditUnavailable: as the contract
+                says.
+        """
+        return await self._ask(
+            cases_convert.ACT_ON_CASE, cases_convert.encode_act(act), cases_convert.line, timeout_s, token
+        )
 
     async def status(self, *, timeout_s: float = TIMEOUT_S) -> NodeStatus:
         """How the node is."""

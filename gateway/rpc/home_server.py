@@ -14,7 +14,8 @@ from gateway.ports import Clock
 from gateway.rpc import interceptors, tls
 from gateway.rpc.convert import audit as audit_convert
 from gateway.rpc.convert import home as convert
-from gateway.rpc.doors import AuditCall, AuditDoor, HomeCall, HomeDoor, ListDoor
+from gateway.rpc.convert import home_cases as cases_convert
+from gateway.rpc.doors import AuditCall, AuditDoor, CaseDoor, HomeCall, HomeDoor, ListDoor
 from gateway.rpc.interceptors import Context
 from gateway.rpc.limits import Limits
 from gateway.rpc.server import Listener, Observe, Seen
@@ -29,6 +30,9 @@ HOME_METHODS: Final[Mapping[str, int]] = {
     convert.CHECK_TRAVELLERS: convert.CHECK_BYTES_MAX,
     convert.LOAD_LIST: convert.LOAD_BYTES_MAX,
     convert.GET_STATUS: convert.SMALL_BYTES_MAX,
+    cases_convert.LIST_CASES: cases_convert.SMALL_BYTES_MAX,
+    cases_convert.GET_CASE: cases_convert.SMALL_BYTES_MAX,
+    cases_convert.ACT_ON_CASE: cases_convert.ACT_BYTES_MAX,
 }
 """Every method of the contract for home systems, with the most bytes it takes."""
 
@@ -100,6 +104,7 @@ class HomeServer(_OwnListener):
         clock: Clock,
         observe: Observe,
         lists: ListDoor | None = None,
+        cases: CaseDoor | None = None,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         ready: Callable[[], bool] = lambda: True,
         share_port: bool = False,
@@ -107,12 +112,16 @@ class HomeServer(_OwnListener):
         """`anchor_pem` is the state's own anchor: who it did not certify as a workstation gets no answer."""
         self._door = door
         self._lists = lists
+        self._cases = cases
         self._flows: Mapping[str, Callable[[bytes, HomeCall, Seen], Awaitable[bytes]]] = {
             convert.GET_LOGIN_CHALLENGE: self._challenge,
             convert.LOGIN: self._login,
             convert.CHECK_TRAVELLERS: self._check,
             convert.LOAD_LIST: self._load,
             convert.GET_STATUS: self._status,
+            cases_convert.LIST_CASES: self._list_cases,
+            cases_convert.GET_CASE: self._get_case,
+            cases_convert.ACT_ON_CASE: self._act_on_case,
         }
         super().__init__(
             "home",
@@ -162,6 +171,26 @@ class HomeServer(_OwnListener):
         load = convert.load(body)
         seen.served = True
         return convert.encode_report(await self._lists.load(load, call))
+
+    def _desk(self) -> CaseDoor:
+        if self._cases is None:
+            raise CapabilityMissing("cases are not served at this door")
+        return self._cases
+
+    async def _list_cases(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, query = self._desk(), cases_convert.query(body)
+        seen.served = True
+        return cases_convert.encode_lines(*await desk.cases(query, call))
+
+    async def _get_case(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, case_id = self._desk(), cases_convert.which(body)
+        seen.served = True
+        return cases_convert.encode_view(await desk.case(case_id, call))
+
+    async def _act_on_case(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, act = self._desk(), cases_convert.act(body)
+        seen.served = True
+        return cases_convert.encode_line(await desk.act(act, call))
 
     async def _status(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
         convert.status_request(body)

@@ -118,7 +118,7 @@ def encode_inquiry(inquiry: Inquiry) -> bytes:
         if inquiry.protection_declared
         else vocabulary_pb2.PROTECTION_DECLARATION_NONE
     )
-    return _padded(
+    return shape.padded(
         home_pb2.CheckTravellersRequest(
             request_id=inquiry.request_id.value,
             purpose=inquiry.purpose,
@@ -163,7 +163,7 @@ def inquiry(body: bytes, digest: bytes, on: date) -> Inquiry:
 def encode_answer(answer: CheckAnswer) -> bytes:
     """A reply's body."""
     kinds = home_pb2.CheckTravellersResponse
-    return _padded(
+    return shape.padded(
         kinds(
             request_id=answer.request_id.value,
             outcome=words.OUTCOME_OUT[answer.outcome],
@@ -185,18 +185,6 @@ def encode_answer(answer: CheckAnswer) -> bytes:
             ],
         )
     )
-
-
-PADDED_BYTES: Final = 2_048
-"""A question and its answer are multiples of this on the wire between booth and gateway."""
-
-
-def _padded(message: home_pb2.CheckTravellersRequest | home_pb2.CheckTravellersResponse) -> bytes:
-    """The body, filled with zeros: field 15 has a key of one byte and, at these sizes, a length of two."""
-    short = len(message.SerializeToString()) + 3
-    wanted = -(-(short + 128) // PADDED_BYTES) * PADDED_BYTES
-    message.padding = bytes(wanted - short)
-    return message.SerializeToString()
 
 
 def answer(body: bytes, request_id: RequestId) -> CheckAnswer:
@@ -383,7 +371,7 @@ def encode_load(load: ListFile) -> bytes:
             legal_basis=load.origin.legal_basis,
         ),
         file=load.file.open(),
-        signatures=[_signature_out(one) for one in load.signatures],
+        signatures=[signature_out(one) for one in load.signatures],
     ).SerializeToString()
 
 
@@ -405,7 +393,7 @@ def load(body: bytes) -> ListFile:
             legal_basis=_words("default_origin.legal_basis", origin.legal_basis, 128),
         ),
         file=Hidden(shape.sized("file", wire.file, 1, FILE_BYTES_MAX)),
-        signatures=tuple(_signature(one) for one in wire.signatures),
+        signatures=tuple(signature(one) for one in wire.signatures),
     )
 
 
@@ -443,7 +431,8 @@ def report(body: bytes) -> LoadReport:
     )
 
 
-def _signature_out(signed: PersonalSignature) -> vocabulary_pb2.PersonalSignature:
+def signature_out(signed: PersonalSignature) -> vocabulary_pb2.PersonalSignature:
+    """A personal signature as it travels."""
     return vocabulary_pb2.PersonalSignature(
         key_thumbprint=signed.key_thumbprint,
         role=words.ROLE_OUT[signed.role],
@@ -453,7 +442,8 @@ def _signature_out(signed: PersonalSignature) -> vocabulary_pb2.PersonalSignatur
     )
 
 
-def _signature(wire: vocabulary_pb2.PersonalSignature) -> PersonalSignature:
+def signature(wire: vocabulary_pb2.PersonalSignature) -> PersonalSignature:
+    """Raises Malformed."""
     return PersonalSignature(
         key_thumbprint=shape.fixed("signatures.key_thumbprint", wire.key_thumbprint, 32),
         role=shape.word("signatures.role", wire.role, words.ROLE_IN),

@@ -17,6 +17,9 @@ W = TypeVar("W", bound=Enum)
 
 BASIS_CHARACTERS_MAX: Final = 128
 
+PADDED_BYTES: Final = 2_048
+"""A question and its answer are multiples of this on the wire between booth or desk and gateway."""
+
 PURPOSE = re.compile(r"[A-Z0-9][A-Z0-9._]{0,31}\Z")
 AGENCY = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,31}\Z")
 EPOCH = re.compile(r"[a-z0-9][a-z0-9-]{0,39}\Z")
@@ -131,3 +134,14 @@ def states(field: str, values: Sequence[str], most: int) -> tuple[PeerId, ...]:
     if len(set(found)) != len(found):
         raise Malformed(field, "the same state twice")
     return found
+
+
+def padded(message: Message) -> bytes:
+    """The body, filled with zeros up to a multiple of PADDED_BYTES.
+
+    The message's field 15 is `padding`: at these sizes it has a key of one byte and a length of two.
+    """
+    short = len(message.SerializeToString()) + 3
+    wanted = -(-(short + 128) // PADDED_BYTES) * PADDED_BYTES
+    setattr(message, "padding", bytes(wanted - short))  # noqa: B010 (only some messages have it)
+    return message.SerializeToString()
