@@ -9,6 +9,7 @@ token                      the token of whoever logged in last
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, VirtualClock
 from gateway.config import Address
 from gateway.errors import ConfigRefused, Malformed, NotIdentified
 from gateway.federation import certificates, statement
@@ -38,6 +39,13 @@ class Booth:
     home: Address
     client: KeyPair
     anchor_pem: bytes = field(repr=False)
+    clock_file: Path | None = None
+    """The virtual clock's file, where the node of a demonstration goes by one."""
+
+    def now_ns(self) -> int:
+        """The workstation's time, UTC ns: what a person's signature says of when it was made."""
+        clock = SystemClock() if self.clock_file is None else VirtualClock(self.clock_file)
+        return clock.now_ns()
 
     @property
     def token_file(self) -> Path:
@@ -92,6 +100,8 @@ def read(folder: Path) -> Booth:
         host, _, port = table.pop("home").rpartition(":")
         address = Address(host.strip("[]"), int(port))
         port_file = table.pop("port_file", "")
+        clock_file = table.pop("clock_file", None)
+        shifted = folder / clock_file if clock_file is not None else None
     except (ValueError, KeyError, AttributeError, TypeError):
         raise ConfigRefused(f'{file}: write state = "AAA" and home = "host:port"') from None
     if table:
@@ -102,7 +112,7 @@ def read(folder: Path) -> Booth:
         except (OSError, ValueError):
             raise ConfigRefused(f"{file}: the node's port is any free one and the node does not run") from None
     client = KeyPair(_bytes(folder / "client.key"), _bytes(folder / "client.crt"))
-    return Booth(folder, state, address, client, _bytes(folder / "anchor.crt"))
+    return Booth(folder, state, address, client, _bytes(folder / "anchor.crt"), shifted)
 
 
 async def login(booth: Booth, key: PersonalKey) -> tuple[str, int]:
@@ -122,8 +132,8 @@ async def login(booth: Booth, key: PersonalKey) -> tuple[str, int]:
         return await client.login(key.officer, challenge, statement.sign_login(said, key.seed.open()))
 
 
-def settings(state: PeerId, home: str) -> str:
-    """The text of `booth.toml` for a node made here."""
+def settings(state: PeerId, home: str, clock_file: Path | None = None) -> str:
+    """The text of `booth.toml` for a node made here; `clock_file` where the node goes by a virtual clock."""
     lines = [
         "# How this workstation reaches its state's node.",
         f'state = "{state}"',
@@ -131,6 +141,8 @@ def settings(state: PeerId, home: str) -> str:
     ]
     if home.endswith(":0"):
         lines.append('port_file = "../run/home.port"')
+    if clock_file is not None:
+        lines.append(f"clock_file = {json.dumps(str(clock_file))}")
     return "\n".join(lines) + "\n"
 
 

@@ -169,7 +169,8 @@ def _fill(plan: Plan, root: Path) -> Made:
     auditor = certificates.issue_leaf(anchor, plan.state, "auditor", wall_ns, server=False)
     _keep(root / "handover", "auditor-client", auditor)
     home = plan.listeners.get("home") or str(LISTENERS["home"])
-    files.write_new(root / "booth" / booth.FILE_NAME, booth.settings(plan.state, home).encode("utf-8"))
+    shifted = plan.clock_file.resolve() if plan.clock_file is not None else None
+    files.write_new(root / "booth" / booth.FILE_NAME, booth.settings(plan.state, home, shifted).encode("utf-8"))
     for place in ("tls", "booth", "handover"):
         files.write_new(root / place / "anchor.crt", anchor.certificate_pem)
 

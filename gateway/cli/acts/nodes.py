@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from typing import Any
 from gateway import config
 from gateway.app import due
 from gateway.cli import main as cli
+from gateway.cli.case import SIGNED
 from gateway.clock import VirtualClock, set_shift
 from gateway.config import Config
 from gateway.federation import statement
@@ -31,6 +33,18 @@ from gateway.keyring import personal
 from gateway.terms import Hidden, ListId, Role
 
 PASSPHRASE = "demonstration only"
+TOKEN_S = 400.0
+"""Tokens last 600 s."""
+
+DESK: Mapping[str, Sequence[Role]] = {
+    "desk-1": (Role.DESK_NATIONAL,),
+    "desk-2": (Role.DESK_NATIONAL,),
+    "approver-1": (Role.SUPERVISOR,),
+    "protection-1": (Role.PROTECTION_OFFICER,),
+    "child-1": (Role.CHILD_PROTECTION,),
+}
+"""Who follows a hit in a state of a demonstration."""
+
 BASIS = "bilateral agreement"
 LISTING_BASIS = "national immigration act"
 START_S = 30.0
@@ -167,6 +181,7 @@ class Nodes:
             for state, agency in agencies.items()
         }
         self._keys: dict[Path, personal.PersonalKey] = {}
+        self._at_desk: dict[Path, float] = {}
 
     def __getitem__(self, state: str) -> Node:
         return self.nodes[state]
@@ -348,6 +363,41 @@ class Nodes:
         """Ask at the state's booth, with `--json`."""
         return limen("--json", "check", "--booth", str(self[state].booth), "--purpose", purpose, "--basis", BASIS,
                      "--case", case, *more, stdin=traveller)  # fmt: skip
+
+    # -- Cases --------------------------------------------------------------------------------------------------------
+
+    def staff(self, *states: str) -> None:
+        """Enrol the people who follow hits (`DESK`), in all states by default."""
+        for state in states or tuple(self.nodes):
+            for name, roles in DESK.items():
+                if name not in self[state].officers:
+                    self.enrol(state, name, roles)
+
+    def desk(self, state: str, name: str) -> Path:
+        """The officer's own workstation, with a token that still holds for a while."""
+        node = self[state]
+        folder = self.root / f"{state}-{name}.booth"
+        if not folder.exists():
+            shutil.copytree(node.booth, folder)
+        if time.monotonic() > self._at_desk.get(folder, 0.0):
+            must("officer", "login", "--booth", str(folder), "--key", str(node.officers[name]), "--passphrase-file",
+                 str(self.passphrase_file))  # fmt: skip
+            self._at_desk[folder] = time.monotonic() + TOKEN_S
+        return folder
+
+    def case(self, state: str, name: str, verb: str, *more: str, words: str = "") -> Ran:
+        """`limen case VERB ... --json` as that officer; signed where the verb wants it. `words` by standard input."""
+        signed = ["--key", str(self[state].officers[name]), "--passphrase-file", str(self.passphrase_file)]
+        reasons = ["--words", "-"] if words else []
+        return limen("--json", "case", verb, *more, "--booth", str(self.desk(state, name)),
+                     *(signed if verb in SIGNED else ()), *reasons, stdin=words.encode())  # fmt: skip
+
+    def cases(self, state: str, name: str, *more: str) -> list[Any]:
+        """The officer's inbox."""
+        ran = self.case(state, name, "list", *more)
+        if ran.code != 0:
+            raise RuntimeError(f"limen case list: exit {ran.code}: {ran.err.strip()}")
+        return list(ran.json["cases"])
 
     def wait_tables(self, *, within_s: float = 60.0) -> None:
         """Until every node holds every other's newest tables and every log has a cosigned checkpoint."""
