@@ -41,6 +41,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "status": ("gateway.cli.status", "is the node up, what is in force, which peers, which tables"),
     "check": ("gateway.cli.check", "ask other states about a traveller, many, or a flight"),
     "document": ("gateway.cli.document", "the machine readable zone of a document, as fields"),
+    "case": ("gateway.cli.case", "the follow-up of a hit: inbox, confirm, request, approve, refuse"),
     "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, count"),
     "policy": ("gateway.cli.policy", "the rules, in words and in files"),
     "peer": ("gateway.cli.peer", "other states: invite, accept, test, list, copies, suspend"),

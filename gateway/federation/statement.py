@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import sha256, sha512
 from typing import Any, Final
 
 from gateway.errors import Malformed, NotIdentified, VerificationFailed
@@ -24,6 +24,12 @@ DOMAIN: Final = b"limen/personal/1\x00"
 LISTING: Final = "limen/listing/1"
 ACTIVATION: Final = "limen/activation/1"
 LOGIN: Final = "limen/login/1"
+
+CASE_ACTS: Final[Mapping[str, str]] = {
+    act: f"limen/case/{act}/1"
+    for act in ("confirm", "dismiss", "request", "prepare", "approve", "refuse", "outcome", "withdraw", "screen")
+}
+"""What a person signs in a case, by the act's word."""
 
 STATEMENT_BYTES_MAX: Final = 4096
 
@@ -90,6 +96,43 @@ def listing(
 def activation(*, state: PeerId, layer: str, digest: bytes, sequence: int) -> dict[str, Any]:
     """The facts of putting a policy bundle in force: which layer, the SHA-256 of the bundle and its number."""
     return {"state": state, "layer": layer, "digest": digest, "sequence": sequence}
+
+
+def case(
+    *,
+    case_id: bytes,
+    state: PeerId,
+    peer: PeerId,
+    purpose: str,
+    legal_basis: str,
+    fields: Sequence[str] = (),
+    withheld: Sequence[str] = (),
+    recipient: bytes = b"",
+    record_version: int = 0,
+    code: str = "",
+    words: str = "",
+) -> dict[str, Any]:
+    """The facts of an act in a case (T7): case, fields, recipient and record version, all in the open words that both
+    sides can build.
+
+    `state` is the signer's and `peer` the other; `fields` are those asked for or released, in order, and `withheld` the
+    rest of what was asked; `recipient` is the SHA-256 of the public key a release is sealed to; `code` the measure, the
+    urgency, the reason or the result; of the signer's own words only the SHA-512 is signed, empty where there are none.
+    What an act does not rest on is empty.
+    """
+    return {
+        "case": case_id,
+        "state": state,
+        "peer": peer,
+        "purpose": purpose,
+        "legal_basis": legal_basis,
+        "fields": list(fields),
+        "withheld": list(withheld),
+        "recipient": recipient,
+        "record_version": record_version,
+        "code": code,
+        "words": sha512(words.encode("utf-8")).digest() if words else b"",
+    }
 
 
 def make(act: str, facts: Mapping[str, Any], *, role: Role, signed_ns: int, seed: bytes) -> PersonalSignature:

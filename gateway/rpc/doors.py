@@ -222,12 +222,18 @@ class CaseStep:
 
 @dataclass(frozen=True, slots=True)
 class CaseView:
-    """A case as far as one officer may see it. `disclosed` is empty but for the one who has it and the qualified."""
+    """A case as far as one officer may see it. `disclosed` is empty but for the one who has it and the qualified.
+
+    `released` are the names of the fields prepared for release or released, `recipient` the SHA-256 of the public key
+    that a release is sealed to.
+    """
 
     line: CaseLine
     legal_basis: str
     fields: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    recipient: bytes = field(default=b"", repr=False)
     refusal: str = ""
     outcome: str = ""
     record_version: int = 0

@@ -260,6 +260,8 @@ class GetCaseResponse(_message.Message):
     HISTORY_FIELD_NUMBER: _builtins.int
     PADDING_FIELD_NUMBER: _builtins.int
     ACTS_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
     legal_basis: _builtins.str
     """The legal basis, at most 128 characters. Required."""
     refusal: _builtins.str
@@ -278,6 +280,8 @@ class GetCaseResponse(_message.Message):
     """The day the facts were last known to hold, ISO 8601, or empty."""
     padding: _builtins.bytes
     """Zeros that fill the message to a multiple of 2,048 bytes. At most 2,304 bytes."""
+    recipient: _builtins.bytes
+    """SHA-256 of the public key that a release is sealed to. 32 bytes, or empty where there is none yet."""
     @_builtins.property
     def line(self) -> Global___CaseLine:
         """As in a list. Required."""
@@ -306,6 +310,10 @@ class GetCaseResponse(_message.Message):
     def acts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Acts that are possible now for this officer's roles, at most 32 of at most 64 ASCII characters."""
 
+    @_builtins.property
+    def released(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the fields prepared for release or released, at most 32 of at most 64 ASCII characters."""
+
     def __init__(
         self,
         *,
@@ -325,10 +333,12 @@ class GetCaseResponse(_message.Message):
         history: _abc.Iterable[Global___GetCaseResponse.CaseStep] | None = ...,
         padding: _builtins.bytes = ...,
         acts: _abc.Iterable[_builtins.str] | None = ...,
+        released: _abc.Iterable[_builtins.str] | None = ...,
+        recipient: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "as_of", b"as_of", "basis", b"basis", "conditions", b"conditions", "disclosed", b"disclosed", "fields", b"fields", "history", b"history", "legal_basis", b"legal_basis", "line", b"line", "outcome", b"outcome", "padding", b"padding", "record_version", b"record_version", "refusal", b"refusal", "reliability", b"reliability", "subject_category", b"subject_category", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "as_of", b"as_of", "basis", b"basis", "conditions", b"conditions", "disclosed", b"disclosed", "fields", b"fields", "history", b"history", "legal_basis", b"legal_basis", "line", b"line", "outcome", b"outcome", "padding", b"padding", "recipient", b"recipient", "record_version", b"record_version", "refusal", b"refusal", "released", b"released", "reliability", b"reliability", "subject_category", b"subject_category", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,74 @@
+"""`limen case`: the follow-up of a hit, by people on both sides. What counts is signed by the person's own key (T7)."""
+
+from __future__ import annotations
+
+import argparse
+
+from gateway.cli import node, passphrase
+
+SIGNED = {
+    "confirm": "the hit is this person's: a qualified officer's word",
+    "dismiss": "the hit is not this person's, or is not followed",
+    "request": "ask the owner for fields",
+    "prepare": "prepare a release: which fields, which are withheld",
+    "approve": "approve a prepared release: another person than the one who prepared it",
+    "refuse": "refuse, with a code",
+    "outcome": "report what came of it",
+    "withdraw": "end our own case",
+    "screen": "a protection officer's screening, where the owner may be a state the person fled from",
+}
+"""Acts that a person signs, with one line of help."""
+
+PLAIN = {
+    "deliver": "send the decision now instead of at the next try",
+    "assign": "give the case to an officer of this desk",
+    "hand-over": "offer the case to another officer, who takes it",
+    "take": "take a case that was handed over",
+}
+"""Acts that the officer's token alone is enough for."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`list`, `show`, and a verb for each act."""
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    listing = verbs.add_parser("list", help="the inbox, soonest due first", description="The inbox.")
+    listing.add_argument("--mine", action="store_true", help="only what is assigned or offered to me")
+    listing.add_argument("--due", action="store_true", help="only what waits for this desk")
+    listing.add_argument("--state", action="append", default=[], metavar="WORD", help="only cases in this state")
+    node.add_booth(listing)
+
+    show = verbs.add_parser("show", help="one case", description="One case; the reading is logged.")
+    _add_case(show)
+
+    made = {}
+    for verb, told in {**SIGNED, **PLAIN}.items():
+        made[verb] = verbs.add_parser(verb, help=told, description=f"{told[0].upper()}{told[1:]}.")
+        _add_case(made[verb])
+    for verb in SIGNED:
+        passphrase.add_key(made[verb], told="the person's key file")
+        made[verb].add_argument("--role", metavar="ROLE", help="in which role (default: the act's usual one)")
+        made[verb].add_argument(
+            "--words", metavar="FILE", help="reasons in your words, from a file or - for standard input"
+        )
+
+    made["confirm"].add_argument("--measure", dest="code", metavar="CODE", help="the offence or measure this is about")
+    made["request"].add_argument("--urgency", dest="code", metavar="CODE", help="why it cannot wait, such as CUSTODY")
+    made["request"].add_argument("--field", action="append", default=[], metavar="NAME", help="default: all there are")
+    made["prepare"].add_argument("--field", action="append", default=[], metavar="NAME", help="default: all asked for")
+    for verb, codes in (("dismiss", False), ("refuse", True), ("outcome", True), ("screen", True)):
+        made[verb].add_argument("--code", required=codes, metavar="CODE", help="the reason's or the result's code")
+    for verb in ("assign", "hand-over"):
+        made[verb].add_argument("--to", required=True, metavar="NUMBER", help="the officer's personnel number")
+
+
+def _add_case(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("case", metavar="CASE", help="its number: case_ and 32 hexadecimal digits")
+    node.add_booth(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it. What it needs is imported only now: help answers at once."""
+    from gateway.cli.acts import case
+
+    return case.run(args)
