@@ -250,13 +250,22 @@ class _Probe:
         try:
             self.said = asyncio.run(self.describe())
         except PeerUnreachable as cause:
-            raise Failed(
-                str(cause),
-                f"it does not know us: {self.peer} must have this list in force (limen federation show on both sides)",
-            ) from None
+            raise Failed(str(cause), self._why_not_taken(str(cause))) from None
         except GatewayError as cause:
             raise Failed(str(cause), "see `limen doctor`", cause.row.exit_code) from None
         return "our request was taken and its reply is signed with the listed key", ""
+
+    def _why_not_taken(self, told: str) -> str:
+        """What to do about a message that was not taken, by the reason that came back."""
+        # A peer says no more to a caller it does not take: the two reasons there are look alike from outside.
+        if "NOT_IDENTIFIED" in told or "VERIFICATION_FAILED" in told:
+            return (
+                "compare the clocks first (date -u on both machines, at most 30 s apart), then the lists of members "
+                "(limen federation show on both sides)"
+            )
+        if "AUDIT_UNAVAILABLE" in told or "KEYS_UNAVAILABLE" in told:
+            return f"{self.peer}'s gateway runs and cannot answer: its operator runs limen doctor"
+        return f"ask {self.peer} what its log says of us, and run limen doctor on both sides"
 
     async def describe(self) -> Description:
         """The peer's description; the skew of its clock and our own rules' decision are kept on the way."""
@@ -407,18 +416,27 @@ def negotiated_group(host: str, port: int, *, timeout_s: float = TIMEOUT_S) -> i
     with socket.create_connection((host, port), timeout_s) as line:
         line.sendall(_client_hello())
         kind, body = _record(line)
-    if kind != 22 or len(body) < 44 or body[0] != 2:
+    return group_in(kind, body)
+
+
+def group_in(kind: int, body: bytes) -> int:
+    """The key exchange group that a first record names. Raises ValueError for anything but a ServerHello with one."""
+    if kind != 22 or body[:1] != b"\x02":
         raise ValueError("no ServerHello")
-    # Handshake head (4), version (2), random (32), session id, cipher suite (2), compression (1), extensions.
-    at = 4 + 2 + 32
-    at += 1 + body[at] + 2 + 1
-    end = at + 2 + int.from_bytes(body[at : at + 2], "big")
-    at += 2
-    while at + 4 <= min(end, len(body)):
-        kind, size = struct.unpack_from(">HH", body, at)
-        if kind == 51 and size >= 2:
-            return int.from_bytes(body[at + 4 : at + 6], "big")
-        at += 4 + size
+    try:
+        # Handshake head (4), version (2), random (32), session id, cipher suite (2), compression (1), extensions.
+        at = 4 + 2 + 32
+        at += 1 + body[at] + 2 + 1
+        end = at + 2 + int.from_bytes(body[at : at + 2], "big")
+        at += 2
+        while at + 4 <= min(end, len(body)):
+            number, size = struct.unpack_from(">HH", body, at)
+            if number == 51:
+                (group,) = struct.unpack_from(">H", body, at + 4)
+                return int(group)
+            at += 4 + size
+    except (IndexError, struct.error):
+        raise ValueError("a ServerHello that ends too early") from None
     raise ValueError("no key exchange group")
 
 
@@ -463,4 +481,4 @@ def _ms(started: float) -> float:
     return round((time.monotonic() - started) * 1000, 1)
 
 
-__all__ = ["Failed", "Step", "described", "negotiated_group", "not_shared", "run"]
+__all__ = ["Failed", "Step", "described", "group_in", "negotiated_group", "not_shared", "run"]
