@@ -26,17 +26,19 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.acts.nodes import free_ports
+from gateway.store.reader import Reader
 from tests.extras import ROOT
 
 UIDS = {"PAN": 64_101, "HND": 64_102}
-TRAVEL = (".invitation", ".answer", ".list")
+TRAVEL = (".invitation", ".answer", ".list", ".agreement")
 LISTENERS = ("peers", "home", "auditors", "metrics")
 PAGE = (ROOT / "README.md").read_text("utf-8")
+HOUR = (ROOT / "docs" / "first-hour.md").read_text("utf-8")
 
 
-def lines() -> list[tuple[str, list[str]]]:
-    """(who, what) of each line of the README's block."""
-    block = re.search(r"<!-- two-states:begin -->\n```text\n(.*?)```\n<!-- two-states:end -->", PAGE, re.DOTALL)
+def lines(name: str = "two-states", page: str = PAGE) -> list[tuple[str, list[str]]]:
+    """(who, what) of each line of a block of a page."""
+    block = re.search(rf"<!-- {name}:begin -->\n```text\n(.*?)```\n<!-- {name}:end -->", page, re.DOTALL)
     assert block is not None
     return [(line[:3], line.removeprefix(f"{line[:3]}$ ").split()) for line in block[1].splitlines()]
 
@@ -93,6 +95,10 @@ class Operator:
         }
         return {**environment(), **own, "HOME": str(self.home)}
 
+    def expanded(self, word: str) -> list[str]:
+        """As a shell would."""
+        return sorted(str(path.relative_to(self.home)) for path in self.home.glob(word)) if "*" in word else [word]
+
     def start(self, command: list[str], **streams: object) -> subprocess.Popen[bytes]:
         assert command[0] == "limen"
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
@@ -138,11 +144,12 @@ class Operator:
                 one.wait()
 
 
-def connect(operators: dict[str, Operator]) -> dict[str, str]:
-    """Every line of the README; returns what the last command of each side said."""
+def follow(operators: dict[str, Operator], typed: list[tuple[str, list[str]]]) -> dict[str, str]:
+    """Every line in order; returns what the last command of each side said."""
     said: dict[str, str] = {}
-    for who, command in lines():
+    for who, command in typed:
         operator = operators[who]
+        command = [path for word in command for path in operator.expanded(word)]
         other = next(one for state, one in operators.items() if state != who)
         if command[-1] == "&":
             operator.serve(command[:-1])
@@ -198,7 +205,7 @@ def operators() -> Iterator[dict[str, Operator]]:
 
 @pytest.fixture(scope="module")
 def said(operators: dict[str, Operator]) -> dict[str, str]:
-    return connect(operators)
+    return follow(operators, lines())
 
 
 def test_the_readme_has_at_most_four_commands_a_side() -> None:
@@ -228,7 +235,7 @@ def test_both_logs_know_of_the_dry_run(operators: dict[str, Operator], said: dic
             [operator.python, "-c", KINDS, str(database.parent)], env=operator.environment, cwd="/", text=True,
             capture_output=True, check=True, **operator.as_user,
         )  # type: ignore[call-overload]  # fmt: skip
-        assert json.loads(kinds.stdout).count("policy.dry_run") == 2
+        assert json.loads(kinds.stdout).count("policy.dry_run") >= 2
 
 
 KINDS = """
@@ -255,6 +262,56 @@ def test_neither_side_can_read_the_others_files(operators: dict[str, Operator], 
             assert done.returncode != 0 and b"ermission denied" in done.stderr, path
         # And every file is its own user's.
         assert {path.stat().st_uid for path in (theirs / other.lower()).rglob("*")} == {UIDS[other]}
+
+
+def test_the_first_hours_agreement_lets_both_sides_rules_say_yes(
+    operators: dict[str, Operator], said: dict[str, str]
+) -> None:
+    assert said
+    *first, pan, hnd = lines("agreement", HOUR)
+    follow(operators, first)
+    until = time.monotonic() + 20
+    while True:
+        # A running node follows a new bundle within a second or two.
+        try:
+            told = follow(operators, [pan, hnd])
+            break
+        except AssertionError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+    for state, other in (("PAN", "HND"), ("HND", "PAN")):
+        assert "would ask SEC.WATCH under AGR-HND-PAN" in told[state]
+        assert "would answer SEC.WATCH under AGR-HND-PAN" in told[state]
+        assert told[state].rstrip().endswith(f"{other} and {state} are connected.")
+
+
+def test_the_first_hours_backup_comes_back(operators: dict[str, Operator], said: dict[str, str]) -> None:
+    assert said
+    pan = operators["PAN"]
+    file = pan.home / "passphrase"
+    file.write_text("correct horse battery\n")
+    if "user" in pan.as_user:
+        os.chown(file, UIDS["PAN"], UIDS["PAN"])
+    until = time.monotonic() + 30
+    doctor, form, backup, restore = lines("backup", HOUR)
+    # The log must have been signed once: the first checkpoint leaves after ten seconds.
+    while not _is_signed(pan) and time.monotonic() < until:
+        time.sleep(0.2)
+    told = follow(operators, [doctor, form])
+    assert told["PAN"].startswith("Firewall form of the gateway of PAN")
+    follow(operators, [backup, restore])
+    again = pan.home / "again"
+    assert (again / "keys" / "log.key").read_bytes() == (pan.home / "pan" / "keys" / "log.key").read_bytes()
+    assert not list((again / "keys" / "seeds").iterdir())
+
+
+def _is_signed(operator: Operator) -> bool:
+    reader = Reader(operator.home / operator.state.lower() / "store")
+    try:
+        return reader.last_digest() is not None
+    finally:
+        reader.close()
 
 
 def test_peer_test_names_the_step_that_fails_when_the_other_side_is_gone(
