@@ -1,0 +1,121 @@
+"""What a disclosure may hold: the fields of each kind of record, their classes, the conditions, and the codes.
+
+The template is the purpose's (reference practice: only what the asker needs to act), never the whole record. A field
+that is not in it cannot be asked for, prepared or approved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.errors import InputRefused
+from gateway.terms.words import RecordKind
+
+PERSON_FIELDS: Final = ("names", "birth_date", "sex", "nationality", "document", "action", "contact")
+DOCUMENT_FIELDS: Final = ("document", "status", "valid_until", "contact")
+
+CLASS_OF: Final[Mapping[str, str]] = {
+    "names": "IDENTITY",
+    "birth_date": "IDENTITY",
+    "sex": "IDENTITY",
+    "nationality": "NATIONALITY",
+    "document": "DOCUMENT",
+    "status": "DOCUMENT",
+    "valid_until": "VALIDITY",
+    "action": "ACTION",
+    "contact": "CONTACT",
+}
+"""What a partial release names where a field was withheld."""
+
+_DOCUMENT_KINDS: Final = frozenset({RecordKind.LOST_STOLEN, RecordKind.REVOKED})
+
+SUBJECT_CATEGORY: Final[Mapping[RecordKind, str]] = {
+    RecordKind.WANTED_ARREST: "SUSPECT_OR_CONVICTED",
+    RecordKind.REFUSE_ENTRY: "SUBJECT_OF_DECISION",
+    RecordKind.SMUGGLER_SUSPECT: "SUSPECT",
+    RecordKind.MISSING_CHILD: "MISSING_PERSON",
+    RecordKind.LOST_STOLEN: "DOCUMENT_ONLY",
+    RecordKind.REVOKED: "DOCUMENT_ONLY",
+}
+"""Which of the categories of persons a record is about, in every transmission (LED Art 6)."""
+
+BASIS: Final[Mapping[RecordKind, str]] = {
+    kind: "ASSESSMENT" if kind is RecordKind.SMUGGLER_SUSPECT else "FACT" for kind in RecordKind
+}
+"""Whether the record rests on facts or on a personal assessment (LED Art 7)."""
+
+RELIABILITY: Final[Mapping[RecordKind, str]] = {
+    kind: "UNCONFIRMED" if kind is RecordKind.SMUGGLER_SUSPECT else "CONFIRMED" for kind in RecordKind
+}
+
+PURPOSE_ONLY: Final = "PURPOSE_ONLY"
+NO_ONWARD_TRANSFER: Final = "NO_ONWARD_TRANSFER"
+DELETE_AT_END: Final = "DELETE_WITH_THE_RECORD"
+NOT_FOR_IMMIGRATION: Final = "NOT_FOR_IMMIGRATION_CONTROL"
+
+REFUSALS: Final = ("R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "R09", "R10", "R11")
+"""Why a request is refused. No free text goes with them."""
+
+OUTSIDE: Final[Mapping[str, str]] = {"R09": "R06"}
+"""How a code is shown outside its own state: a ground of fundamental rights says what nobody abroad may read."""
+
+OUTCOMES: Final = (
+    "SAME_PERSON",
+    "DIFFERENT_PERSON",
+    "DOCUMENT_ONLY",
+    "NOT_FOUND",
+    "ACTION_TAKEN",
+    "ACTION_IMPOSSIBLE",
+)
+"""What came of a hit."""
+
+SCREENINGS: Final = ("CLEAR", "PROTECTED")
+"""What a protection officer finds before a case may go to a candidate origin."""
+
+URGENCIES: Final = ("", "LIFE", "CHILD", "TERRORISM", "CUSTODY", "DEPARTURE")
+"""Coded reasons why a request cannot wait."""
+
+HOUR_NS: Final = 3600 * 10**9
+CANDIDATE_NS: Final = 24 * HOUR_NS
+"""A hit that nobody confirms ends with its token (T12)."""
+DUE_NS: Final = 12 * HOUR_NS
+URGENT_NS: Final = 8 * HOUR_NS
+EXPIRES_NS: Final = 24 * HOUR_NS
+"""From the opening: due after 12 h (8 h urgent), which shows as overdue; after 24 h silence is a refusal, never a
+release."""
+
+
+def fields_of(kind: RecordKind) -> tuple[str, ...]:
+    """The fields that a disclosure about a record of this kind may hold, in their order."""
+    return DOCUMENT_FIELDS if kind in _DOCUMENT_KINDS else PERSON_FIELDS
+
+
+def chosen(kind: RecordKind, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """The wanted fields in the template's order.
+
+    Raises:
+        InputRefused: none, one twice, or one that the template does not have.
+    """
+    allowed = fields_of(kind)
+    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(allowed):
+        raise InputRefused(f"write some of {', '.join(allowed)}", field="fields", code="FIELDS")
+    return tuple(name for name in allowed if name in wanted)
+
+
+def classes(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes of some fields, each once."""
+    return tuple(dict.fromkeys(CLASS_OF[name] for name in names))
+
+
+def conditions(kind: RecordKind) -> tuple[str, ...]:
+    """What binds whoever gets the fields."""
+    more = (NOT_FOR_IMMIGRATION,) if kind is RecordKind.SMUGGLER_SUSPECT else ()
+    return (PURPOSE_ONLY, NO_ONWARD_TRANSFER, DELETE_AT_END, *more)
+
+
+def code(value: str, allowed: tuple[str, ...], name: str) -> str:
+    """A code of a closed table. Raises InputRefused."""
+    if value not in allowed:
+        raise InputRefused(f"write one of {', '.join(one for one in allowed if one)}", field=name, code="CODE")
+    return value
