@@ -359,8 +359,10 @@ class Node:
                 try:
                     seen.append(await witness.known(peer, world))
                 except VerificationFailed as fault:
-                    await self.uow.end(str(fault))
-                    raise
+                    if fault.step == witness.RESTORED:
+                        await self.uow.end(str(fault))
+                        raise
+                    self.telemetry.complain(f"restored from a backup, {peer} gave no answer to be trusted: {fault}")
                 except PeerUnreachable as silence:
                     self.telemetry.complain(f"restored from a backup, waiting for a witness: {silence}")
             if not seen:

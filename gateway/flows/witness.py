@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway import ports
 from gateway.audit import checkpoint as checkpoints
@@ -14,6 +14,9 @@ from gateway.audit.entry import Entry, Phase
 from gateway.errors import NotFoundOrNotPermitted, VerificationFailed
 from gateway.terms.exchange import CheckpointRequest
 from gateway.terms.ids import PeerId
+
+RESTORED: Final = "restored"
+"""A witness has seen more of a restored log, or another."""
 
 
 class LogKeys(Protocol):
@@ -166,7 +169,8 @@ async def known(witness: PeerId, world: CollectingWorld) -> int:
     Raises:
         NotFoundOrNotPermitted: there is no checkpoint to ask with.
         PeerUnreachable: it did not answer; another may.
-        VerificationFailed: step `restored`: it has seen entries that we do not have. We must not go on.
+        VerificationFailed: step `RESTORED`: it has seen entries that we do not have. We must not go on. Any other
+            step: what came back is no answer to be trusted.
     """
     held = world.log.last_checkpoint()
     if held is None:
@@ -185,9 +189,11 @@ async def known(witness: PeerId, world: CollectingWorld) -> int:
             proof = world.log.consistency(seen, head.size) if seen else []
             line = await world.peers.add_checkpoint(witness, seen, proof, held[0], timeout_s=world.timeout_s)
     except VerificationFailed as refusal:
+        if refusal.step not in (witnessing.OLD_SIZE, witnessing.PROOF):
+            raise
         theirs = f"{refusal.position} entries" if refusal.position is not None else "other entries"
         raise VerificationFailed(
-            "restored",
+            RESTORED,
             f"{witness} has seen {theirs} of this log and the backup has {head.size}: going on would fork it. "
             "Restore the newest backup, or begin a new log under a new origin",
             position=refusal.position,

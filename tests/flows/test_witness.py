@@ -10,7 +10,7 @@ import pytest
 
 from gateway.audit import checkpoint, note
 from gateway.audit.entry import Entry, Phase
-from gateway.errors import AuditUnavailable, NotFoundOrNotPermitted, PeerUnreachable, VerificationFailed
+from gateway.errors import AuditUnavailable, Malformed, NotFoundOrNotPermitted, PeerUnreachable, VerificationFailed
 from gateway.federation import names
 from gateway.flows import witness
 from gateway.primitives import ed25519
@@ -247,6 +247,69 @@ async def test_a_witness_that_says_it_saw_more_than_there_is_lies_or_we_forgot()
     with pytest.raises(VerificationFailed):
         await witness.collect(HND, around)
     assert world[PAN].logged("witness.disputed")[0].public["their_size"] == 900
+
+
+# -- After a backup ---------------------------------------------------------------------------------------------------
+
+
+async def known(world: World, by: PeerId = HND) -> int:
+    return await witness.known(by, world[PAN].collecting())
+
+
+async def test_a_witness_that_has_seen_all_of_a_restored_log_says_so() -> None:
+    world = await region()
+    await collect(world)
+    assert await known(world) == 3
+    assert held(world).size == 3
+
+
+async def test_a_witness_that_has_seen_less_is_given_the_proof_and_says_so() -> None:
+    world = await region()
+    assert await known(world, UTO) == 0
+    await collect(world)
+    await grow(world[PAN], 5)
+    assert await known(world) == 3
+    assert held(world).size == 8
+
+
+async def test_a_log_that_was_put_back_learns_it_and_nothing_is_cosigned() -> None:
+    world = await region()
+    await grow(world[PAN], 4)
+    await collect(world)
+    for word, count, their_size in (("0", 3, 7), ("after", 9, None), ("after", 7, 7)):
+        await restored(world, word, count)
+        with pytest.raises(VerificationFailed, match="going on would fork it") as refused:
+            await known(world)
+        assert (refused.value.step, refused.value.position) == (witness.RESTORED, their_size)
+    assert held(world).size == 7
+
+
+async def test_without_a_checkpoint_or_an_answer_nothing_is_known() -> None:
+    world = await World.of(PAN, HND)
+    with pytest.raises(NotFoundOrNotPermitted):
+        await known(world)
+    await grow(world[PAN])
+    world.line(PAN, HND).down = True
+    with pytest.raises(PeerUnreachable):
+        await known(world)
+
+
+async def test_an_answer_that_cannot_be_trusted_is_no_word_about_the_log() -> None:
+    world = await region()
+
+    class Bent(Wire):
+        async def add_checkpoint(self, *given: Any, **more: Any) -> bytes:
+            line = await super().add_checkpoint(*given, **more)
+            return line[:-10] + b"AAAAAAAA=\n"
+
+    class Deaf(Wire):
+        async def add_checkpoint(self, *_: Any, **__: Any) -> bytes:
+            raise VerificationFailed("signature", "so the other side says")
+
+    for wire in (Bent, Deaf):
+        with pytest.raises((VerificationFailed, Malformed)) as refused:
+            await witness.known(HND, replace(world[PAN].collecting(), peers=wire(world[PAN])))
+        assert getattr(refused.value, "step", "") != witness.RESTORED
 
 
 # -- Whose log, whose line -------------------------------------------------------------------------------------------

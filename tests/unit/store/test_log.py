@@ -26,10 +26,11 @@ from gateway.errors import (
     Malformed,
     NotFoundOrNotPermitted,
     RequestReused,
+    VerificationFailed,
 )
 from gateway.ipc import Channel
+from gateway.store import backup, lock, writer
 from gateway.store import db as database
-from gateway.store import writer
 from gateway.store.client import WriterClient
 from gateway.store.folder import DirectoryFolder, write_export
 from gateway.store.reader import Reader
@@ -351,3 +352,86 @@ def test_a_writer_that_is_told_to_stop_answers_everybody_first(config: WriterCon
         assert {n for n, kind in enumerate(kinds) if kind == "check.ask"} == set(answered)
 
     asyncio.run(run())
+
+
+# A restored log
+
+
+def test_a_restored_log_takes_and_signs_nothing_until_it_is_confirmed(config: WriterConfig, clock: Clock) -> None:
+    signed: list[bytes] = []
+
+    async def sign(text: bytes) -> bytes:
+        signed.append(text)
+        return note.sign(text, LOG_KEY, LOG.sign)
+
+    async def run() -> None:
+        (config.lock_dir / lock.RESTORED).write_text("00" * 32 + "\n")
+        log = Log(config, clock)
+        process = writer.Writer(log, config, clock, sign)
+        await process.start()
+        client = WriterClient(config.run_dir / writer.SOCKET, recipients())
+        for refused in (client.commit([ask(1, Phase.INTENT)]), client.witness("o", 0, 1, bytes(32), b"n")):
+            with pytest.raises(AuditUnavailable, match="restored"):
+                await refused
+        await asyncio.sleep(3 * config.checkpoint_every_s)
+        assert signed == []
+        assert (await client.status())["restored"] == "00" * 32
+        await client.confirm(0)
+        assert (await client.commit([ask(1, Phase.INTENT)])).pair_seqs == (1,)
+        await client.publish_checkpoint()
+        assert signed and not lock.is_restored(config.lock_dir)
+        # Once it goes on there is nothing left to confirm or to end.
+        with pytest.raises(NotFoundOrNotPermitted):
+            await client.end("it has seen more")
+        await client.close()
+        await process.stop()
+
+    asyncio.run(run())
+    reader = Reader(config.store_dir)
+    kinds = [Leaf.parse(data).kind for data in reader.leaves(0, 3)]
+    reader.close()
+    assert kinds[:2] == ["node.started", "node.restored"]
+
+
+def test_a_log_that_has_ended_does_not_open_again(config: WriterConfig, clock: Clock) -> None:
+    (config.lock_dir / lock.RESTORED).write_text("00" * 32 + "\n")
+    log = Log(config, clock)
+    log.end("HND has seen\n900 entries")
+    log.close()
+    with pytest.raises(VerificationFailed, match="HND has seen 900 entries"):
+        Log(config, clock)
+    held = lock.LockRecord(config.lock_dir)
+    assert held.restored == "ended: HND has seen 900 entries"
+    held.close()
+
+
+def test_a_copy_is_one_snapshot_and_is_revived_once(
+    log: Log, config: WriterConfig, clock: Clock, tmp_path: Path
+) -> None:
+    put(log, Unit([prepared(1)], [("epoch.put", {"peer": "HND", "epoch": "20260101-00000000", "expires_ns": 1 << 60})]))
+    (tmp_path / "early").mkdir()
+    with pytest.raises(ConfigRefused, match="no checkpoint yet"):
+        backup.copy(config.store_dir, tmp_path / "early")
+    head = publish(log)
+    (tmp_path / "copy").mkdir()
+    copied = backup.copy(config.store_dir, tmp_path / "copy")
+    assert copied.head == head and copied.origin == ORIGIN
+    put(log, Unit([prepared(2)], ()))
+
+    revived = backup.revive(tmp_path / "copy" / database.FILE, tmp_path / "lock2", bytes(32))
+    assert revived.head == head and lock.is_restored(tmp_path / "lock2")
+    again = dataclasses.replace(config, store_dir=tmp_path / "copy", lock_dir=tmp_path / "lock2")
+    opened = Log(again, clock)
+    assert opened.head == head and opened.restored == "00" * 32
+    opened.close()
+    reader = Reader(again.store_dir)
+    assert [expires for _, _, expires in reader.epochs()] == [0]
+    reader.close()
+    # A lock record of a log that goes on is not overwritten.
+    with pytest.raises(ConfigRefused, match="a log goes on there"):
+        backup.revive(tmp_path / "copy" / database.FILE, tmp_path / "lock2", bytes(32))
+
+
+def test_what_is_no_store_is_not_copied(tmp_path: Path) -> None:
+    with pytest.raises(ConfigRefused, match="nothing to back up"):
+        backup.copy(tmp_path, tmp_path)
