@@ -174,6 +174,26 @@ class Keys(Protocol):
         """The public halves by purpose: `message`, `log`, `token`, `witness`, Ed25519, 32 bytes each."""
 
 
+class CaseKeys(Protocol):
+    """The key process towards cases: what is sealed to the state's case key (X25519) is opened there alone."""
+
+    async def open_case(self, sealed: Sequence[bytes]) -> list[bytes]:
+        """Open sealed boxes (libsodium crypto_box_seal) that were made for our case key.
+
+        Raises:
+            VerificationFailed: step `sealed`: one was not made for this key, or was changed.
+            KeysUnavailable: the key process did not answer.
+        """
+
+    async def seal_case(self, recipient: bytes, plain: Sequence[bytes]) -> list[bytes]:
+        """Seal each to a case key (X25519, 32 bytes). 48 bytes longer than the plain one.
+
+        Raises:
+            Malformed: not a key.
+            KeysUnavailable: the key process did not answer.
+        """
+
+
 class Peers(Protocol):
     """The client side towards other gateways. Implemented by `rpc.peers`; replies come back verified."""
 

@@ -165,11 +165,10 @@ class Signature:
 class Case:
     """One side's record of a case.
 
-    `case_id` is 16 random bytes of the asker's; `role` and `agency` are those of the check; `list_id` and `epoch` find
-    the entry again. `ticket` is what opens the case at the owner (asker, until it is open), `sealed` the slots that came
-    with the decision (asker), `entry_id` and `record_version` the record (owner). `prepared` are the fields that a
-    person prepared, `fields` those asked for, `released` those that were or are to be released. Times are UTC ns, 0
-    where there is none.
+    `case_id` is 16 random bytes of the asker's; `role` and `agency` are those of the check. `ticket` opens the case at
+    the owner (asker, until it is open), `sealed` are the slots that came with the decision (asker), `entry_id` and
+    `record_version` name the record (owner). `fields` are those asked for, `released` those that were prepared or
+    released. Times are UTC ns, 0 where there is none.
     """
 
     case_id: bytes

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase, Scalar
+from gateway.disclosure import profiles
+from gateway.disclosure.case import Case, Event, Side, State, Step
+from gateway.disclosure.ticket import Ticket
 from gateway.errors import (
     BaselineOutdated,
     CapabilityMissing,
@@ -42,7 +45,7 @@ from gateway.primitives.kdf import expand
 from gateway.primitives.lp import lp
 from gateway.pseudonym import batch as batches
 from gateway.pseudonym import label as labels
-from gateway.pseudonym import matchkeys
+from gateway.pseudonym import matchkeys, schedule
 from gateway.pseudonym.key import MatchKey
 from gateway.terms import BATCH_CLASSES, Hidden, KeyType, ListId, MatchClass, Outcome, PeerId, Purpose, RequestId
 from gateway.terms.exchange import CheckRequest, Manifest
@@ -107,7 +110,8 @@ class Inquiry:
 class Hit:
     """One entry of one owner's that a traveller's key met. A question for a human, never a finding.
 
-    `reference` is the asker's own name for it; `traveller` its position in the question, from 0;
+    `reference` is the asker's own name for it, `case_id` its case's number (b"" where cases are not kept); `traveller`
+    its position in the question, from 0;
     `screening_required` says that the owner is a candidate origin of the person: no case before a protection officer
     has recorded a screening (T2).
     """
@@ -120,6 +124,7 @@ class Hit:
     contact: int
     traveller: int
     screening_required: bool
+    case_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,8 @@ class AskingWorld:
     travellers_per_day: int = 20_000
     suspended: Sequence[PeerId] = ()
     """Members that we or the federation have suspended: refused aloud, for it depends on the request alone."""
+    encode_check: Callable[[CheckRequest], bytes] | None = None
+    """The exact bytes of a batch, which a hit's ticket holds. Without it no hit begins a case."""
 
 
 @dataclass(slots=True)
@@ -194,6 +201,8 @@ class _Leg:
     pair_seq: int = 0
     intent_seq: int = 0
     hits: list[Hit] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    """A candidate for each hit."""
     spoiled: list[str] = field(default_factory=list)
     """`<traveller>:unreadable` of each row that a key met and whose label does not open: sealed."""
     request_hashes: list[bytes] = field(default_factory=list)
@@ -272,7 +281,8 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
                     "sealed": _sealed(inquiry, answer),
                     "expires_ns": now + HOME_REPLY_KEPT_NS,
                 },
-            )
+            ),
+            *(put(case) for leg in legs for case in leg.cases),
         ],
     )
     await _tick(arrived_ns, world)
@@ -467,12 +477,14 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
         leg.failure = "no_table"
         return
     found: dict[tuple[int, bytes], tuple[MatchClass, labels.Label]] = {}
+    tickets: dict[tuple[int, bytes], bytes] = {}
     try:
         async with asyncio.timeout(world.timeout_s * len(leg.seeds)):
             for batch, seed in enumerate(leg.seeds):
                 part = leg.keys[batch * leg.class_size : (batch + 1) * leg.class_size]
-                outputs = await _one_batch(leg, batch, [key for _, key in part], seed, inquiry, officer, world)
-                for (number, key), y in zip(part, outputs, strict=True):
+                keys = [key for _, key in part]
+                request, outputs = await _one_batch(leg, batch, keys, seed, inquiry, officer, world)
+                for index, ((number, key), y) in enumerate(zip(part, outputs, strict=True)):
                     hit = _look_up(leg, number, key, y, world)
                     if hit is None:
                         continue
@@ -480,6 +492,7 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
                     match = MatchClass.of(key.key_type)
                     if place not in found or _strength(match) > _strength(found[place][0]):
                         found[place] = (match, hit)
+                        tickets[place] = _ticket(leg, request, keys, seed, index, y, hit.handle, world)
     except (PolicyDenied, PeerSuspended, QuotaExhausted, BaselineOutdated) as refusal:
         leg.refusal = getattr(refusal, "reasons", None) or (refusal.row.reason.lower(),)
         return
@@ -508,10 +521,90 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
             contact=label.contact,
             traveller=number,
             screening_required=origins[number].includes(leg.owner),
+            case_id=world.chance.token(16) if tickets[number, handle] else b"",
         )
         for (number, handle), (match, label) in sorted(found.items(), key=lambda item: item[0])
         if label.expiry_day >= now_day
     ]
+    now = world.clock.now_ns()
+    leg.cases = [
+        _candidate(
+            leg, hit, tickets[hit.traveller, bytes.fromhex(hit.reference.rpartition("-")[2])], inquiry, officer, now
+        )
+        for hit in leg.hits
+        if hit.case_id
+    ]
+
+
+def _ticket(
+    leg: _Leg,
+    request: CheckRequest,
+    keys: Sequence[MatchKey],
+    seed: bytes,
+    index: int,
+    y: bytes,
+    handle: bytes,
+    world: AskingWorld,
+) -> bytes:
+    """What opens the case of a hit at its owner (T12), or b"" where cases are not kept."""
+    if world.encode_check is None:
+        return b""
+    slot, blind = batches.opening([key.input.open() for key in keys], seed, leg.class_size, index)
+    request_hash = leg.request_hashes[-1]
+    token = schedule.hit_token(schedule.token_key(y), world.state, leg.owner, leg.leg_id, request_hash)
+    return Ticket(
+        leg_id=leg.leg_id.value,
+        batch=request.batch,
+        request=world.encode_check(request),
+        request_hash=request_hash,
+        slot=slot,
+        blind=blind,
+        tag=schedule.tag(y),
+        token=token,
+        handle=handle,
+    ).encode()
+
+
+def _candidate(leg: _Leg, hit: Hit, ticket: bytes, inquiry: Inquiry, officer: Officer, now: int) -> Case:
+    """The case that a hit begins: nobody abroad knows of it before a person confirms it."""
+    expires_ns = now + profiles.CANDIDATE_NS
+    return Case(
+        case_id=hit.case_id,
+        side=Side.ASKER,
+        peer=leg.owner,
+        purpose=inquiry.purpose,
+        legal_basis=inquiry.legal_basis,
+        agency=officer.agency,
+        role=leg.role.value,
+        list_id=leg.list_id.value,
+        kind=hit.kind,
+        match=hit.match,
+        state=State.CANDIDATE,
+        version=1,
+        made_ns=now,
+        due_ns=expires_ns,
+        expires_ns=expires_ns,
+        screening_required=hit.screening_required,
+        ticket=ticket,
+        history=(Step(Event.HIT, now, officer.officer),),
+    )
+
+
+def put(case: Case) -> ports.Change:
+    """The change that keeps a case as it now is."""
+    return ports.Change(
+        "case.put",
+        {
+            "case_id": case.case_id,
+            "peer": case.peer,
+            "version": case.version,
+            "open": case.is_open,
+            "outbound": case.outbound.value,
+            "due_ns": case.due_ns,
+            "expires_ns": case.expires_ns,
+            "body": case.encode(),
+        },
+    )
 
 
 def _strength(match: MatchClass) -> int:
@@ -526,8 +619,8 @@ async def _one_batch(
     inquiry: Inquiry,
     officer: Officer,
     world: AskingWorld,
-) -> list[bytes]:
-    """Blind, send, verify, unblind: the 64-byte outputs of the real keys, in their order."""
+) -> tuple[CheckRequest, list[bytes]]:
+    """Blind, send, verify, unblind: what was asked, and the 64-byte outputs of the real keys, in their order."""
     assert leg.manifest is not None
     heavy = leg.class_size > BATCH_CLASSES[0]
     inputs = [key.input.open() for key in part]
@@ -558,7 +651,7 @@ async def _one_batch(
     leg.request_hashes.append(reply.request_hash)
     if reply.epoch != request.epoch:
         raise PeerUnreachable(f"{leg.owner}: answered for another epoch")
-    return await world.compute.run(
+    outputs = await world.compute.run(
         batches.outputs,
         inputs,
         seed,
@@ -569,6 +662,7 @@ async def _one_batch(
         leg.manifest.public_key,
         heavy=heavy,
     )
+    return request, outputs
 
 
 def _look_up(leg: _Leg, number: int, key: MatchKey, y: bytes, world: AskingWorld) -> labels.Label | None:
@@ -675,6 +769,7 @@ def _sealed(inquiry: Inquiry, answer: CheckAnswer) -> bytes:
                     h.contact,
                     h.traveller,
                     h.screening_required,
+                    h.case_id,
                 ]
                 for h in answer.hits
             ],
@@ -702,8 +797,8 @@ def _stored(inquiry: Inquiry, stored: tuple[bytes, bytes]) -> CheckAnswer:
     return CheckAnswer(
         request_id=inquiry.request_id,
         hits=tuple(
-            Hit(ref, PeerId(owner), MatchClass(match), RecordKind(kind), Action(action), contact, number, screening)
-            for ref, owner, match, kind, action, contact, number, screening in body["hits"]
+            Hit(ref, PeerId(owner), MatchClass(match), RecordKind(kind), Action(action), *others)
+            for ref, owner, match, kind, action, *others in body["hits"]
         ),
         unreachable=tuple(PeerId(name) for name in body["unreachable"]),
         refused=tuple((PeerId(owner), tuple(reasons)) for owner, reasons in body["refused"]),

@@ -68,6 +68,14 @@ class KeysClient:
         """As ports.Keys."""
         return str(await self._call("sign_token", dict(claims)))
 
+    async def open_case(self, sealed: Sequence[bytes]) -> list[bytes]:
+        """As ports.CaseKeys."""
+        return list(await self._call("open_case", list(sealed)))
+
+    async def seal_case(self, recipient: bytes, plain: Sequence[bytes]) -> list[bytes]:
+        """As ports.CaseKeys."""
+        return list(await self._call("seal_case", [recipient, list(plain)]))
+
     async def public_keys(self) -> Mapping[str, bytes]:
         """As ports.Keys."""
         return dict(await self._call("public_keys", None))

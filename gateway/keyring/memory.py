@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gateway.keyring.files import x25519_public
 from gateway.keyring.operations import LockedSigner, Operations, Secrets
 from gateway.ports import ReplyFrame
 from gateway.primitives.secret import Locked
@@ -47,8 +48,11 @@ class MemoryKeys:
             token=LockedSigner(Locked(draw(32))),
             witness=LockedSigner(Locked(draw(32))),
             handle=Locked(draw(32)),
+            case=Locked(draw(32)),
         )
         self._operations = Operations(state, made, SeedsInMemory(draw))
+        self.case_key = x25519_public(made.case.copy())
+        """The public half that others seal to."""
 
     async def evaluate_and_sign(self, scope: KeyScope, blinded: bytes, frame: ReplyFrame) -> SignedMessage:
         """As ports.Keys."""
@@ -93,3 +97,11 @@ class MemoryKeys:
     async def public_keys(self) -> Mapping[str, bytes]:
         """As ports.Keys."""
         return self._operations.public_keys()
+
+    async def open_case(self, sealed: Sequence[bytes]) -> list[bytes]:
+        """As ports.CaseKeys."""
+        return self._operations.open_case(sealed)
+
+    async def seal_case(self, recipient: bytes, plain: Sequence[bytes]) -> list[bytes]:
+        """As ports.CaseKeys."""
+        return self._operations.seal_case(recipient, plain)

@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol, final
 
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+
 from gateway.audit import checkpoint as checkpoints
 from gateway.audit import cosign, note
 from gateway.errors import EpochRefused, Malformed, VerificationFailed
@@ -80,6 +83,7 @@ class Secrets:
     token: LockedSigner
     witness: LockedSigner
     handle: Locked
+    case: Locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,22 @@ class Operations:
             raise Malformed("token", "is not of this state and for it")
         data = tokens.signing_input(claims, self._token_key_id)
         return tokens.compact(data, self._keys.token.sign(data))
+
+    def open_case(self, sealed: Sequence[bytes]) -> list[bytes]:
+        """Open sealed boxes made for the case key. Raises VerificationFailed."""
+        key = PrivateKey(self._keys.case.copy())
+        try:
+            return [SealedBox(key).decrypt(one) for one in sealed]
+        except (CryptoError, TypeError, ValueError):
+            raise VerificationFailed("sealed", "was not made for this state's case key") from None
+
+    def seal_case(self, recipient: bytes, plain: Sequence[bytes]) -> list[bytes]:
+        """Seal to another state's case key, or our own. Raises Malformed."""
+        try:
+            box = SealedBox(PublicKey(recipient))
+            return [box.encrypt(one) for one in plain]
+        except (CryptoError, TypeError, ValueError):
+            raise Malformed("case key", "is not an X25519 key") from None
 
     def public_keys(self) -> dict[str, bytes]:
         """The public halves by purpose."""

@@ -99,6 +99,7 @@ def load(config: KeyringConfig) -> Operations:
         token=signer("token"),
         witness=signer("witness"),
         handle=files.read_secret(files.key_path(config.folder, "handle"), "handle"),
+        case=files.read_secret(files.key_path(config.folder, "case"), "case"),
     )
     return Operations(config.state, keys, files.SeedFiles(config.folder / "seeds"))
 
@@ -139,6 +140,10 @@ def _answer(operations: Operations, operation: str, argument: Any, points: Point
             return operations.destroy(PeerId(peer))
         case "sign_token", dict() as claims:
             return operations.sign_token(claims)
+        case "open_case", list() as sealed:
+            return operations.open_case(sealed)
+        case "seal_case", [bytes(recipient), list() as plain]:
+            return operations.seal_case(recipient, plain)
         case "public_keys", None:
             return operations.public_keys()
         case "status", None:

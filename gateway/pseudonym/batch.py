@@ -120,6 +120,13 @@ def outputs(
     return [found[place] for place in slots.places]
 
 
+def opening(inputs: Sequence[bytes], seed: bytes, class_size: int, key: int) -> tuple[int, bytes]:
+    """Where the declared key number `key` (from 0) stood in the batch, and its slot's blind (32 bytes, a scalar): what
+    shows the owner that a hit is of this logged batch. Raises ValueError as `blinded_elements`."""
+    slots = _slots(inputs, seed, class_size)
+    return slots.places[key], slots.blinds[slots.places[key]]
+
+
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
     """One batch of a leg, from its keys to their outputs."""
@@ -165,6 +172,7 @@ __all__ = [
     "blinded_elements",
     "class_for",
     "cover",
+    "opening",
     "outputs",
     "recompute",
     "seed_commitment",

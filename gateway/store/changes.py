@@ -258,6 +258,53 @@ def _federation_put(db: sqlite3.Connection, a: Args) -> None:
     db.execute("INSERT INTO federation VALUES (?, ?)", (a["version"], a["body"]))
 
 
+def _case_put(db: sqlite3.Connection, a: Args) -> None:
+    """{case_id, peer, version, open, outbound, due_ns, expires_ns, body}: the case after a move.
+
+    Version 1 begins a case whose number is not taken; every other version follows the one held. The same case again
+    changes nothing.
+    """
+    row = db.execute("SELECT version, body FROM case_file WHERE case_id = ?", (a["case_id"],)).fetchone()
+    if row is not None and (row[0], row[1]) == (a["version"], a["body"]):
+        return
+    if (0 if row is None else row[0]) != a["version"] - 1:
+        raise VersionMoved("the case went on meanwhile")
+    db.execute(
+        "INSERT OR REPLACE INTO case_file VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            a["case_id"],
+            a["peer"],
+            a["version"],
+            int(a["open"]),
+            a["outbound"],
+            a["due_ns"],
+            a["expires_ns"],
+            a["body"],
+        ),
+    )
+
+
+def _case_token(db: sqlite3.Connection, a: Args) -> None:
+    """{peer, request_id, entry_id, case_id}: use a hit token. Refused where it was used for another case (T12)."""
+    key = (a["peer"], a["request_id"], a["entry_id"])
+    row = db.execute(
+        "SELECT case_id FROM case_token WHERE peer = ? AND request_id = ? AND entry_id = ?", key
+    ).fetchone()
+    if row is not None and row[0] != a["case_id"]:
+        raise NotFoundOrNotPermitted("the token was used")
+    db.execute("INSERT OR IGNORE INTO case_token VALUES (?, ?, ?, ?)", (*key, a["case_id"]))
+
+
+def _entry_expect(db: sqlite3.Connection, a: Args) -> None:
+    """{list, entry_id, body}: the live entry is still exactly this one (T5)."""
+    row = db.execute(
+        "SELECT body FROM list_entry WHERE list = ? AND entry_id = ? AND withdrawn_ns IS NULL",
+        (a["list"], a["entry_id"]),
+    ).fetchone()
+    if row is None or row[0] != a["body"]:
+        raise VersionMoved("the record changed meanwhile")
+
+
 CHANGES: Final[Mapping[str, Apply]] = {
     "quota.charge": _quota_charge,
     "reply.put": _reply_put,
@@ -275,5 +322,8 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "cosignature.put": _cosignature_put,
     "expect": _expect,
     "federation.put": _federation_put,
+    "case.put": _case_put,
+    "case.token": _case_token,
+    "entry.expect": _entry_expect,
 }
 """Every change there is. A name outside this table is refused."""

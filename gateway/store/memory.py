@@ -49,6 +49,8 @@ class _Tables:
     suspended: dict[str, bool] = field(default_factory=dict)
     officers: dict[str, StoredOfficer] = field(default_factory=dict)
     witnessed: dict[str, tuple[witness.Seen, bytes]] = field(default_factory=dict)
+    cases: dict[bytes, Args] = field(default_factory=dict)
+    case_tokens: dict[tuple[str, bytes, str], bytes] = field(default_factory=dict)
     cosignatures: dict[tuple[int, str], tuple[str, bytes]] = field(default_factory=dict)
     federation: tuple[int, bytes] | None = None
 
@@ -189,6 +191,23 @@ class MemoryStore:
         if self._tables.listed.pop((a["list"], a["entry_id"]), None) is None:
             raise NotFoundOrNotPermitted("no live entry of this id")
 
+    def _case_put(self, a: Args) -> None:
+        held = self._tables.cases.get(a["case_id"])
+        if held is not None and (held["version"], held["body"]) == (a["version"], a["body"]):
+            return
+        if (0 if held is None else held["version"]) != a["version"] - 1:
+            raise VersionMoved("the case went on meanwhile")
+        self._tables.cases[a["case_id"]] = dict(a)
+
+    def _case_token(self, a: Args) -> None:
+        key = (a["peer"], a["request_id"], a["entry_id"])
+        if self._tables.case_tokens.setdefault(key, a["case_id"]) != a["case_id"]:
+            raise NotFoundOrNotPermitted("the token was used")
+
+    def _entry_expect(self, a: Args) -> None:
+        if self._tables.listed.get((a["list"], a["entry_id"])) != a["body"]:
+            raise VersionMoved("the record changed meanwhile")
+
     def _manifest_put(self, a: Args) -> None:
         _rising(self._tables.manifests, a["peer"], a)
 
@@ -277,6 +296,14 @@ class MemoryStore:
 
     def entry(self, list_id: ListId, entry_id: str) -> bytes | None:
         return self._tables.listed.get((list_id.value, entry_id))
+
+    def case(self, case_id: bytes) -> bytes | None:
+        held = self._tables.cases.get(case_id)
+        return None if held is None else held["body"]
+
+    def cases(self, only_open: bool = False) -> list[bytes]:
+        found = sorted(self._tables.cases.values(), key=lambda a: (a["due_ns"] or 1 << 62, a["case_id"]))
+        return [a["body"] for a in found if a["open"] or not only_open]
 
     def manifests(self) -> list[StoredManifest]:
         return [held for _, held in sorted(self._tables.manifests.items())]
@@ -402,4 +429,7 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "cosignature.put": MemoryStore._cosignature_put,
     "expect": MemoryStore._expect,
     "federation.put": MemoryStore._federation_put,
+    "case.put": MemoryStore._case_put,
+    "case.token": MemoryStore._case_token,
+    "entry.expect": MemoryStore._entry_expect,
 }

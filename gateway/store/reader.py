@@ -152,6 +152,20 @@ class Reader:
             for row in rows
         ]
 
+    # Cases
+
+    def case(self, case_id: bytes) -> bytes | None:
+        """A case's body, or None."""
+        row = self._one("SELECT body FROM case_file WHERE case_id = ?", (case_id,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def cases(self, only_open: bool = False) -> list[bytes]:
+        """Bodies of all cases, or of the open ones; soonest due first, those without a due time last."""
+        rows = self._one(
+            "SELECT body FROM case_file WHERE open >= ? ORDER BY due_ns = 0, due_ns, case_id", (int(only_open),)
+        )
+        return [bytes(row[0]) for row in rows]
+
     # What is in force
 
     def policy_sequence(self, layer: str) -> tuple[int, bytes] | None:

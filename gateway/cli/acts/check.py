@@ -130,6 +130,7 @@ def document(answer: CheckAnswer) -> dict[str, Any]:
                 "contact": hit.contact,
                 "traveller": hit.traveller,
                 "screening_required": hit.screening_required,
+                "case": f"case_{hit.case_id.hex()}" if hit.case_id else None,
             }
             for hit in answer.hits
         ],
@@ -154,6 +155,8 @@ def _hit(hit: Hit) -> Iterator[str]:
     yield f"  {MATCH_WORDS[hit.match]}"
     yield f"  {ACTION_WORDS[hit.action]}; {hit.owner}, desk {hit.contact}"
     yield "  A question for a human, never a finding."
+    if hit.case_id:
+        yield f"  What follows: limen case show case_{hit.case_id.hex()}"
     if hit.screening_required:
         yield "  The owner may be a state the person fled from: a protection officer screens before any case."
 

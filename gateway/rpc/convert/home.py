@@ -180,6 +180,7 @@ def encode_answer(answer: CheckAnswer) -> bytes:
                     contact=hit.contact,
                     traveller=hit.traveller,
                     screening_required=hit.screening_required,
+                    case_id=hit.case_id,
                 )
                 for hit in answer.hits
             ],
@@ -208,6 +209,7 @@ def answer(body: bytes, request_id: RequestId) -> CheckAnswer:
                 contact=shape.whole("hits.contact", hit.contact, 0, 65_535),
                 traveller=shape.whole("hits.traveller", hit.traveller, 0, TRAVELLERS_MAX - 1),
                 screening_required=hit.screening_required,
+                case_id=shape.fixed("hits.case_id", hit.case_id, 16) if hit.case_id else b"",
             )
             for hit in wire.hits
         ),

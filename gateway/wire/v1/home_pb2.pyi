@@ -433,6 +433,7 @@ class CheckTravellersResponse(_message.Message):
         CONTACT_FIELD_NUMBER: _builtins.int
         TRAVELLER_FIELD_NUMBER: _builtins.int
         SCREENING_REQUIRED_FIELD_NUMBER: _builtins.int
+        CASE_ID_FIELD_NUMBER: _builtins.int
         reference: _builtins.str
         """The gateway's own name for the hit, at most 64 characters. Required."""
         owner: _builtins.str
@@ -449,6 +450,8 @@ class CheckTravellersResponse(_message.Message):
         """Which traveller, from 0, in the request's order."""
         screening_required: _builtins.bool
         """The owner is a candidate origin of this person: no case before a protection officer has recorded a screening (T2)."""
+        case_id: _builtins.bytes
+        """The number of the case that the hit began. 16 bytes, or empty where this gateway keeps no cases."""
         def __init__(
             self,
             *,
@@ -460,10 +463,11 @@ class CheckTravellersResponse(_message.Message):
             contact: _builtins.int = ...,
             traveller: _builtins.int = ...,
             screening_required: _builtins.bool = ...,
+            case_id: _builtins.bytes = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "contact", b"contact", "kind", b"kind", "match", b"match", "owner", b"owner", "reference", b"reference", "screening_required", b"screening_required", "traveller", b"traveller"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "case_id", b"case_id", "contact", b"contact", "kind", b"kind", "match", b"match", "owner", b"owner", "reference", b"reference", "screening_required", b"screening_required", "traveller", b"traveller"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

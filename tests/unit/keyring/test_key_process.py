@@ -138,7 +138,7 @@ async def test_the_socket_is_its_users_only() -> None:
 
 async def test_the_oldest_derived_keys_make_room_and_come_back_the_same() -> None:
     one, two, three, four = (LockedSigner(Locked(bytes([n]) * 32)) for n in range(1, 5))
-    made = Secrets(one, two, three, four, Locked(bytes(32)))
+    made = Secrets(one, two, three, four, Locked(bytes(32)), Locked(bytes(32)))
     operations = Operations(PAN, made, SeedsInMemory(), scopes_kept=2)
     operations.open_epoch(HND, EPOCH)
     scopes = [KeyScope(PAN, ListId.PERSONS, PurposeGroup(f"G{n}"), EPOCH, HND) for n in range(4)]
