@@ -57,7 +57,7 @@ NOUNS: dict[str, tuple[str, str]] = {
 
 START: Final = (
     ("officer", "limen officer login", "log in, then `limen check --help`"),
-    ("operator", "limen init --state AAA DIR", "make a node, then `limen serve` and `limen doctor`"),
+    ("operator", "limen init --state AAA DIR", "make a node, then `limen peer invite` and `limen doctor`"),
     ("auditor", "limen audit verify PATH", "check an export offline, with public keys only"),
     ("developer", "limen demo", "two states and a third on this machine, every step narrated"),
     ("lawyer", "limen policy --help", "the rules in words and in files"),

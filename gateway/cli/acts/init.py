@@ -63,7 +63,8 @@ MOVE_AWAY: Final = {
     "booth": "what a workstation needs to reach the node: copy it there",
 }
 
-BACK_UP: Final = ("limen.toml", "tls", "policy", "federation", "officers", "store", "lock", "keys without keys/seeds")
+BACK_UP: Final = ("limen.toml", "tls", "policy", "federation", "officers", "store", "keys without keys/seeds")
+"""What `limen node backup` puts into its file."""
 
 _AGENCY = re.compile(r"[A-Z][A-Z0-9]{1,11}\Z")
 _HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]{0,252}\Z")
@@ -273,8 +274,8 @@ def _told(plan: Plan, folder: Path, made: Made) -> list[str]:
         "Move these off this machine:",
         *(f"  {name:<{width}}  {why}" for name, why in MOVE_AWAY.items()),
         "",
-        "Back up: " + ", ".join(BACK_UP) + ".",
-        "Never back up keys/seeds: a restored node opens new epochs.",
+        "Back up with `limen node backup`: " + ", ".join(BACK_UP) + ".",
+        "Never back up keys/seeds or lock: a restored node opens new epochs and asks its witnesses about its log.",
         "",
         f"Next: `limen peer invite AAA --config {folder}`, or `limen peer accept FILE` with the invitation that came.",
     ]
