@@ -182,7 +182,10 @@ def test_the_log_of_a_restored_node_verifies_to_its_beginning(lost: Lost, tmp_pa
 def test_a_copy_that_is_too_old_ends_the_log_instead_of_forking_it(lost: Lost) -> None:
     states = lost.states
     states.nodes.stop("PAN")
-    seen = lost.checkpoint_size()
+    with states.reading("HND") as reader:
+        held = reader.witness("limen/PAN/log")
+    assert held is not None
+    seen = held.size
     lost.erase()
     lost.restore(states.root / "running.backup")
     states.nodes.start("PAN")
