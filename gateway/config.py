@@ -229,6 +229,7 @@ class Ticks:
     fetch_s: int = _setting(900, _whole(1, 86400, "seconds"), "how often peers' tables are fetched")
     publish_s: int = _setting(900, _whole(1, 86400, "seconds"), "how often own tables are made")
     checkpoint_s: int = _setting(10, _whole(1, 3600, "seconds"), "how often a checkpoint of the log is signed")
+    case_s: int = _setting(5, _whole(1, 3600, "seconds"), "how often what waits in cases is sent, and time is kept")
     cosign_s: int = _setting(10, _whole(1, 3600, "seconds"), "how often peers are asked to cosign it")
 
 
@@ -238,6 +239,7 @@ class PeerCalls:
 
     check_timeout_ms: int = _setting(2000, _whole(50, 60000, "milliseconds"), "a batch of a check")
     table_timeout_ms: int = _setting(30000, _whole(100, 600000, "milliseconds"), "a manifest or a chunk of a table")
+    case_timeout_ms: int = _setting(5000, _whole(50, 60000, "milliseconds"), "a message of a case")
     cosign_timeout_ms: int = _setting(5000, _whole(50, 60000, "milliseconds"), "a cosignature")
 
 

@@ -18,6 +18,7 @@ from gateway.federation.officers import Register
 from gateway.flows import check, login
 from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer
 from gateway.flows.login import Challenges, LoginWorld
+from gateway.rpc.convert import peers as convert
 from gateway.rpc.doors import AuditCall, HomeCall, NodeStatus, PeerState
 from gateway.store.reader import Reader
 from gateway.terms.ids import OfficerId, PeerId
@@ -72,6 +73,25 @@ class Node(Protocol):
     def is_ready(self) -> bool: ...
 
 
+def officer_of(node: Node, call: HomeCall) -> Officer:
+    """The token's officer, who must still be in force in the register at this moment.
+
+    Raises:
+        NotIdentified: no token, not ours, expired, or the person was retired meanwhile.
+    """
+    if call.token is None:
+        raise NotIdentified("this needs a token; `limen officer login` gets one")
+    read = token.verify(
+        call.token.open(),
+        keys={document.key_id(node.token_key): node.token_key},
+        state=node.settings.state,
+        now_ns=call.now_ns,
+        certificate=call.certificate,
+    )
+    person = node.register().officer(read.officer, call.now_ns)
+    return Officer(read.officer, read.agency, tuple(role for role in read.roles if role in person.roles))
+
+
 ENTRIES_MAX = 256
 """Entries one call of an auditor's gets: a bundle's worth."""
 
@@ -111,26 +131,7 @@ class HomeDesk:
 
     async def check(self, inquiry: Inquiry, call: HomeCall) -> CheckAnswer:
         """Who asks, then the flow."""
-        return await check.ask(inquiry, self._officer(call), self._asking_world())
-
-    def _officer(self, call: HomeCall) -> Officer:
-        """The token's officer, who must still be in force in the register at this moment.
-
-        Raises:
-            NotIdentified: no token, not ours, expired, or the person was retired meanwhile.
-        """
-        if call.token is None:
-            raise NotIdentified("a check needs a token; `limen officer login` gets one")
-        node = self.node
-        read = token.verify(
-            call.token.open(),
-            keys={document.key_id(node.token_key): node.token_key},
-            state=node.settings.state,
-            now_ns=call.now_ns,
-            certificate=call.certificate,
-        )
-        person = node.register().officer(read.officer, call.now_ns)
-        return Officer(read.officer, read.agency, tuple(role for role in read.roles if role in person.roles))
+        return await check.ask(inquiry, officer_of(self.node, call), self._asking_world())
 
     def _asking_world(self) -> AskingWorld:
         node = self.node
@@ -151,6 +152,7 @@ class HomeDesk:
             checks_per_day=settings.quotas.officer_checks_per_day,
             travellers_per_day=settings.quotas.officer_travellers_per_day,
             suspended=node.suspended(),
+            encode_check=convert.encode_check_request,
         )
 
     async def status(self, call: HomeCall) -> NodeStatus:

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable
 from gateway import ports
 from gateway.app import federation, parts, units
 from gateway.app.bundles import open_bundle
+from gateway.app.cases import CaseDesk
 from gateway.app.door import Door
 from gateway.app.engines import Engine, engine_of, patiently
 from gateway.app.home import AuditDesk, HomeDesk
+from gateway.app.notices import Notices, ways_of
 from gateway.app.refusals import Refusals
 from gateway.app.restored import ReplyKeys
 from gateway.app.watch import Watched
@@ -250,6 +252,8 @@ class Node:
         )
         share = settings.serve.processes > 1
         door = Door(self.answering, self.witnessing, self.published, self.clock)
+        self.cases = CaseDesk(self, self.keys, self.peers)
+        self.notices = Notices(settings, ways_of(settings), self.cases.waiting, self.telemetry.complain)
         self.peer_server = PeerServer(
             state=settings.state,
             view=self.view,
@@ -266,6 +270,7 @@ class Node:
         self.home_server = HomeServer(
             state=settings.state,
             door=HomeDesk(self, Challenges()),
+            cases=self.cases,
             anchor_pem=anchor,
             leaf=lambda: self.leaf("home"),
             clock=self.clock,

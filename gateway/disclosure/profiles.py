@@ -7,6 +7,7 @@ that is not in it cannot be asked for, prepared or approved.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from gateway.errors import InputRefused
@@ -119,3 +120,8 @@ def code(value: str, allowed: tuple[str, ...], name: str) -> str:
     if value not in allowed:
         raise InputRefused(f"write one of {', '.join(one for one in allowed if one)}", field=name, code="CODE")
     return value
+
+
+def day(now_ns: int) -> str:
+    """A time's day, UTC, ISO 8601."""
+    return datetime.fromtimestamp(now_ns // 10**9, UTC).date().isoformat()

@@ -131,8 +131,32 @@ def case(
         "recipient": recipient,
         "record_version": record_version,
         "code": code,
-        "words": sha512(words.encode("utf-8")).digest() if words else b"",
+        "words": words_digest(words),
     }
+
+
+def words_digest(words: str) -> bytes:
+    """What a statement says of a signer's own words."""
+    return sha512(words.encode("utf-8")).digest() if words else b""
+
+
+def says(signed: PersonalSignature, act: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What another state's person signed, held against what we know of it; returns the whole statement.
+
+    Only the other state's register can tell whose key it is: its own log holds the person, ours the statement, and an
+    auditor compares. `facts` are those that must agree; others may stand in the statement.
+
+    Raises:
+        Malformed: the statement has the wrong shape.
+        VerificationFailed: step `statement`: another act, or other facts.
+    """
+    said = _read(signed.statement)
+    if (said["key"], said["role"], said["signed_ns"]) != (signed.key_thumbprint, signed.role.value, signed.signed_ns):
+        raise VerificationFailed("statement", "signer, role or time differ from the signed ones")
+    known = {name: said.get(name) for name in facts}
+    if said["act"] != act or cbor.encode(known) != cbor.encode(facts):
+        raise VerificationFailed("statement", "is about another act or other facts")
+    return said
 
 
 def make(act: str, facts: Mapping[str, Any], *, role: Role, signed_ns: int, seed: bytes) -> PersonalSignature:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from gateway.federation import envelope
 from gateway.federation.certificates import Identity
 from gateway.federation.statement import PersonalSignature
+from gateway.flows.casework import Closing, Decision, OpenCase
 from gateway.flows.check import CheckAnswer, Inquiry
 from gateway.ports import PolicyVersions, SignedManifest
 from gateway.terms import Hidden, ListId, PeerId, RequestId
@@ -69,6 +70,20 @@ class PeerDoor(Protocol):
     async def add_checkpoint(self, request: CheckpointRequest, call: CallContext) -> bytes:
         """Cosignature lines (`flows.witness.cosign`). VerificationFailed with step `old_size` and the size known as its
         position becomes a signed reply; others are refusals."""
+
+
+class PeerCaseDoor(Protocol):
+    """The other side's half of cases (`flows.deliver`). Each returns our entry's number in the pair's sequence, and
+    raises NotFoundOrNotPermitted for whatever does not hold."""
+
+    async def open_case(self, message: OpenCase, call: CallContext) -> int:
+        """A peer asks for the facts behind a hit."""
+
+    async def deliver(self, message: Decision, call: CallContext) -> int:
+        """A peer's people decided."""
+
+    async def close_case(self, message: Closing, call: CallContext) -> int:
+        """A peer tells what came of a case."""
 
 
 # -- Home -------------------------------------------------------------------------------------------------------------

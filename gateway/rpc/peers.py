@@ -33,8 +33,10 @@ from gateway.errors import (
 from gateway.federation import envelope
 from gateway.federation.certificates import KeyPair
 from gateway.federation.members import FederationView, MemberKeys
+from gateway.flows.casework import Closing, Decision, OpenCase
 from gateway.ports import Chance, Clock, Keys, SignedManifest
 from gateway.rpc import status, tls
+from gateway.rpc.convert import cases as cases_convert
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.peers import Sender
 from gateway.terms.call import CallSeen
@@ -169,6 +171,32 @@ class PeersClient:
         if isinstance(result, int):
             raise VerificationFailed("old_size", f"{peer} knows another size", position=result)
         return result
+
+    async def open_case(self, peer: PeerId, message: OpenCase, *, timeout_s: float) -> None:
+        """See `flows.casework.CasePeers`."""
+
+        def read(body: bytes, header: envelope.Header) -> None:
+            if cases_convert.opened(body) != message.case_id:
+                raise Malformed("case_id", "another case's")
+
+        await self._ask(peer, cases_convert.OPEN_CASE, cases_convert.encode_open(message), read, timeout_s)
+
+    async def deliver(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
+        """See `flows.casework.CasePeers`."""
+
+        def read(body: bytes, header: envelope.Header) -> None:
+            cases_convert.receipt(body)
+
+        body = cases_convert.encode_decision(message)
+        await self._ask(peer, cases_convert.DELIVER_DECISION, body, read, timeout_s)
+
+    async def close_case(self, peer: PeerId, message: Closing, *, timeout_s: float) -> None:
+        """See `flows.casework.CasePeers`."""
+
+        def read(body: bytes, header: envelope.Header) -> None:
+            cases_convert.closed(body)
+
+        await self._ask(peer, cases_convert.CLOSE_CASE, cases_convert.encode_close(message), read, timeout_s)
 
     async def describe(self, peer: PeerId, *, timeout_s: float, dry_run: DryRun | None = None) -> Description:
         """What the peer says of itself, and what its rules would say to `dry_run`.

@@ -32,12 +32,14 @@ from gateway.errors import (
 from gateway.federation import certificates, envelope
 from gateway.federation.certificates import Identity
 from gateway.federation.members import FederationView
+from gateway.flows.casework import Closing, Decision, OpenCase
 from gateway.ports import Clock, Keys
 from gateway.rpc import interceptors, status, tls
+from gateway.rpc.convert import cases as cases_convert
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert import shape
 from gateway.rpc.convert.peers import Sender
-from gateway.rpc.doors import CallContext, PeerDoor
+from gateway.rpc.doors import CallContext, PeerCaseDoor, PeerDoor
 from gateway.rpc.interceptors import Context, Leaves
 from gateway.rpc.limits import Limits, Meters
 from gateway.terms.call import CallSeen
@@ -296,6 +298,12 @@ def _chunk_agrees(request: ChunkRequest, peer: PeerId, us: PeerId, now_ns: int) 
         raise NotFoundOrNotPermitted(f"{peer} asked for another peer's table")
 
 
+def _case_agrees(request: OpenCase | Decision | Closing, peer: PeerId, us: PeerId, now_ns: int) -> None:
+    ahead_ns = request.permit_expires_ns - now_ns
+    if not -envelope.SKEW_NS <= ahead_ns <= PERMIT_NS_MAX + envelope.SKEW_NS:
+        raise Malformed("permit_expires_ns", "has passed, or is more than 15 minutes ahead")
+
+
 def _any(request: object, peer: PeerId, us: PeerId, now_ns: int) -> None:
     return None
 
@@ -310,8 +318,9 @@ PEER_METHODS: Final[Mapping[str, _PeerMethod]] = {
     convert.GET_TABLE_CHUNK: _PeerMethod(convert.SMALL_BYTES_MAX, convert.chunk_request, _chunk_agrees),
     convert.DESCRIBE: _PeerMethod(convert.SMALL_BYTES_MAX, convert.describe_request, _any),
     convert.ADD_CHECKPOINT: _PeerMethod(convert.CHECKPOINT_BYTES_MAX, convert.checkpoint_request, _any),
-    convert.OPEN_CASE: _PeerMethod(convert.CHECK_BYTES_MAX, _not_served, _any),
-    convert.DELIVER_DECISION: _PeerMethod(convert.CHECK_BYTES_MAX, _not_served, _any),
+    cases_convert.OPEN_CASE: _PeerMethod(cases_convert.OPEN_BYTES_MAX, cases_convert.open_case, _case_agrees),
+    cases_convert.DELIVER_DECISION: _PeerMethod(cases_convert.DECISION_BYTES_MAX, cases_convert.decision, _case_agrees),
+    cases_convert.CLOSE_CASE: _PeerMethod(cases_convert.CLOSE_BYTES_MAX, cases_convert.close, _case_agrees),
 }
 """Every method of the contract for peers. One that has no handler is answered CAPABILITY_MISSING."""
 
@@ -447,8 +456,11 @@ class PeerServer(Listener):
         return reply.body
 
 
-def peer_handlers(door: PeerDoor, *, sender: Sender, keys: Keys, clock: Clock) -> dict[str, PeerHandler]:
-    """The whole table for `PeerServer` out of a door that speaks in terms: encodes and signs what the door gives."""
+def peer_handlers(
+    door: PeerDoor, *, sender: Sender, keys: Keys, clock: Clock, cases: PeerCaseDoor | None = None
+) -> dict[str, PeerHandler]:
+    """The whole table for `PeerServer` out of doors that speak in terms: encodes and signs what they give. Without
+    `cases` their methods are answered CAPABILITY_MISSING."""
 
     async def signed(body: bytes, call: CallContext) -> SignedMessage:
         return await keys.sign(sender.reply(call.method, call.peer, clock.now_ns(), call.request_hash), body)
@@ -481,12 +493,34 @@ def peer_handlers(door: PeerDoor, *, sender: Sender, keys: Keys, clock: Clock) -
             result = refused.position
         return await signed(convert.encode_checkpoint_reply(result), call)
 
-    return {
+    table: dict[str, PeerHandler] = {
         convert.CHECK: check,
         convert.GET_MANIFEST: manifest,
         convert.GET_TABLE_CHUNK: chunk,
         convert.DESCRIBE: describe,
         convert.ADD_CHECKPOINT: add_checkpoint,
+    }
+    if cases is None:
+        return table
+    desk = cases
+
+    async def open_case(body: bytes, call: CallContext) -> SignedMessage:
+        request: OpenCase = call.request
+        return await signed(cases_convert.encode_opened(request.case_id, await desk.open_case(request, call)), call)
+
+    async def deliver(body: bytes, call: CallContext) -> SignedMessage:
+        request: Decision = call.request
+        return await signed(cases_convert.encode_receipt(await desk.deliver(request, call)), call)
+
+    async def close_case(body: bytes, call: CallContext) -> SignedMessage:
+        request: Closing = call.request
+        return await signed(cases_convert.encode_closed(await desk.close_case(request, call)), call)
+
+    return {
+        **table,
+        cases_convert.OPEN_CASE: open_case,
+        cases_convert.DELIVER_DECISION: deliver,
+        cases_convert.CLOSE_CASE: close_case,
     }
 
 

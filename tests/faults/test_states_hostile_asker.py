@@ -11,6 +11,7 @@ import pytest
 from gateway.federation import envelope
 from gateway.primitives import ed25519
 from gateway.pseudonym import oprf
+from gateway.rpc.convert import cases
 from gateway.rpc.convert import peers as convert
 from gateway.terms import ListId, PeerId
 from gateway.terms.exchange import SignedMessage
@@ -109,9 +110,9 @@ UNREAD: dict[str, tuple[Sends, str]] = {
     "has no element": (lambda a: _wire(a, blinded=b""), "MALFORMED"),
     "has nine elements": (lambda a: _wire(a, blinded=a.request().blinded + bytes(32)), "MALFORMED"),
     "has half an element": (lambda a: _wire(a, blinded=a.request().blinded[:-16]), "MALFORMED"),
-    "goes to a method that is not served": (
-        lambda a: a.send(a.sign(a.body(), method=convert.OPEN_CASE), method=convert.OPEN_CASE),
-        "CAPABILITY_MISSING",
+    "goes to a method of another shape": (
+        lambda a: a.send(a.sign(a.body(), method=cases.OPEN_CASE), method=cases.OPEN_CASE),
+        "MALFORMED",
     ),
     "goes to a method that is none": (lambda a: a.send(a.sign(a.body()), method="/x.Y/Z"), "METHOD_UNKNOWN"),
 }

@@ -462,8 +462,6 @@ GET_MANIFEST: Final = "/gateway.wire.v1.WatchlistService/GetManifest"
 GET_TABLE_CHUNK: Final = "/gateway.wire.v1.WatchlistService/GetTableChunk"
 DESCRIBE: Final = "/gateway.wire.v1.DescribeService/Describe"
 ADD_CHECKPOINT: Final = "/gateway.wire.v1.WitnessService/AddCheckpoint"
-OPEN_CASE: Final = "/gateway.wire.v1.CaseService/OpenCase"
-DELIVER_DECISION: Final = "/gateway.wire.v1.CaseService/DeliverDecision"
 
 
 # -- Parts ------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gateway.wire.v1 import vocabulary_pb2 as gateway_dot_wire_dot_v1_dot_vocabulary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgateway/wire/v1/cases.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"Q\n\x0bSlotOpening\x12\x14\n\x0crequest_hash\x18\x01 \x01(\x0c\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12\x0c\n\x04slot\x18\x03 \x01(\r\x12\r\n\x05\x62lind\x18\x04 \x01(\x0c\"\xfd\x02\n\x0fOpenCaseRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x18\n\x10\x63heck_request_id\x18\x02 \x01(\x0c\x12\x0b\n\x03tag\x18\x03 \x01(\x0c\x12\r\n\x05token\x18\x04 \x01(\x0c\x12-\n\x07opening\x18\x05 \x01(\x0b\x32\x1c.gateway.wire.v1.SlotOpening\x12\x0f\n\x07purpose\x18\x06 \x01(\t\x12\x13\n\x0blegal_basis\x18\x07 \x01(\t\x12\x0e\n\x06\x66ields\x18\x08 \x03(\t\x12\x11\n\treply_key\x18\t \x01(\x0c\x12\x0e\n\x06sealed\x18\n \x01(\x0c\x12\x36\n\nsignatures\x18\x0b \x03(\x0b\x32\".gateway.wire.v1.PersonalSignature\x12\x15\n\rpair_sequence\x18\x0c \x01(\x04\x12.\n\x06policy\x18\r \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x19\n\x11permit_expires_ns\x18\x0e \x01(\x03\":\n\x10OpenCaseResponse\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\x0c\x12\x15\n\rpair_sequence\x18\x02 \x01(\x04\"\xbf\x02\n\x16\x44\x65liverDecisionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\x0c\x12\x16\n\x0erecord_version\x18\x03 \x01(\x04\x12\x10\n\x08refusals\x18\x04 \x03(\t\x12,\n\x06origin\x18\x05 \x01(\x0b\x32\x1c.gateway.wire.v1.EntryOrigin\x12\x0e\n\x06sealed\x18\x06 \x03(\x0c\x12\x36\n\nsignatures\x18\x07 \x03(\x0b\x32\".gateway.wire.v1.PersonalSignature\x12\x15\n\rpair_sequence\x18\x08 \x01(\x04\x12.\n\x06policy\x18\t \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x19\n\x11permit_expires_ns\x18\n \x01(\x03\"0\n\x17\x44\x65liverDecisionResponse\x12\x15\n\rpair_sequence\x18\x01 \x01(\x04\x32\xc4\x01\n\x0b\x43\x61seService\x12O\n\x08OpenCase\x12 .gateway.wire.v1.OpenCaseRequest\x1a!.gateway.wire.v1.OpenCaseResponse\x12\x64\n\x0f\x44\x65liverDecision\x12\'.gateway.wire.v1.DeliverDecisionRequest\x1a(.gateway.wire.v1.DeliverDecisionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgateway/wire/v1/cases.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"Q\n\x0bSlotOpening\x12\x14\n\x0crequest_hash\x18\x01 \x01(\x0c\x12\x0f\n\x07request\x18\x02 \x01(\x0c\x12\x0c\n\x04slot\x18\x03 \x01(\r\x12\r\n\x05\x62lind\x18\x04 \x01(\x0c\"\x9c\x03\n\x0fOpenCaseRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x18\n\x10\x63heck_request_id\x18\x02 \x01(\x0c\x12\x0b\n\x03tag\x18\x03 \x01(\x0c\x12\r\n\x05token\x18\x04 \x01(\x0c\x12-\n\x07opening\x18\x05 \x01(\x0b\x32\x1c.gateway.wire.v1.SlotOpening\x12\x0f\n\x07purpose\x18\x06 \x01(\t\x12\x13\n\x0blegal_basis\x18\x07 \x01(\t\x12\x0e\n\x06\x66ields\x18\x08 \x03(\t\x12\x11\n\treply_key\x18\t \x01(\x0c\x12\x0e\n\x06sealed\x18\n \x01(\x0c\x12\x36\n\nsignatures\x18\x0b \x03(\x0b\x32\".gateway.wire.v1.PersonalSignature\x12\x15\n\rpair_sequence\x18\x0c \x01(\x04\x12.\n\x06policy\x18\r \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x19\n\x11permit_expires_ns\x18\x0e \x01(\x03\x12\x0e\n\x06handle\x18\x0f \x01(\x0c\x12\r\n\x05\x62\x61tch\x18\x10 \x01(\r\":\n\x10OpenCaseResponse\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\x0c\x12\x15\n\rpair_sequence\x18\x02 \x01(\x04\"\xbf\x02\n\x16\x44\x65liverDecisionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\x0c\x12\x16\n\x0erecord_version\x18\x03 \x01(\x04\x12\x10\n\x08refusals\x18\x04 \x03(\t\x12,\n\x06origin\x18\x05 \x01(\x0b\x32\x1c.gateway.wire.v1.EntryOrigin\x12\x0e\n\x06sealed\x18\x06 \x03(\x0c\x12\x36\n\nsignatures\x18\x07 \x03(\x0b\x32\".gateway.wire.v1.PersonalSignature\x12\x15\n\rpair_sequence\x18\x08 \x01(\x04\x12.\n\x06policy\x18\t \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x19\n\x11permit_expires_ns\x18\n \x01(\x03\"\xcb\x01\n\x10\x43loseCaseRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x36\n\nsignatures\x18\x03 \x03(\x0b\x32\".gateway.wire.v1.PersonalSignature\x12\x15\n\rpair_sequence\x18\x04 \x01(\x04\x12.\n\x06policy\x18\x05 \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x19\n\x11permit_expires_ns\x18\x06 \x01(\x03\"*\n\x11\x43loseCaseResponse\x12\x15\n\rpair_sequence\x18\x01 \x01(\x04\"0\n\x17\x44\x65liverDecisionResponse\x12\x15\n\rpair_sequence\x18\x01 \x01(\x04\x32\x98\x02\n\x0b\x43\x61seService\x12O\n\x08OpenCase\x12 .gateway.wire.v1.OpenCaseRequest\x1a!.gateway.wire.v1.OpenCaseResponse\x12\x64\n\x0f\x44\x65liverDecision\x12\'.gateway.wire.v1.DeliverDecisionRequest\x1a(.gateway.wire.v1.DeliverDecisionResponse\x12R\n\tCloseCase\x12!.gateway.wire.v1.CloseCaseRequest\x1a\".gateway.wire.v1.CloseCaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SLOTOPENING']._serialized_start=82
   _globals['_SLOTOPENING']._serialized_end=163
   _globals['_OPENCASEREQUEST']._serialized_start=166
-  _globals['_OPENCASEREQUEST']._serialized_end=547
-  _globals['_OPENCASERESPONSE']._serialized_start=549
-  _globals['_OPENCASERESPONSE']._serialized_end=607
-  _globals['_DELIVERDECISIONREQUEST']._serialized_start=610
-  _globals['_DELIVERDECISIONREQUEST']._serialized_end=929
-  _globals['_DELIVERDECISIONRESPONSE']._serialized_start=931
-  _globals['_DELIVERDECISIONRESPONSE']._serialized_end=979
-  _globals['_CASESERVICE']._serialized_start=982
-  _globals['_CASESERVICE']._serialized_end=1178
+  _globals['_OPENCASEREQUEST']._serialized_end=578
+  _globals['_OPENCASERESPONSE']._serialized_start=580
+  _globals['_OPENCASERESPONSE']._serialized_end=638
+  _globals['_DELIVERDECISIONREQUEST']._serialized_start=641
+  _globals['_DELIVERDECISIONREQUEST']._serialized_end=960
+  _globals['_CLOSECASEREQUEST']._serialized_start=963
+  _globals['_CLOSECASEREQUEST']._serialized_end=1166
+  _globals['_CLOSECASERESPONSE']._serialized_start=1168
+  _globals['_CLOSECASERESPONSE']._serialized_end=1210
+  _globals['_DELIVERDECISIONRESPONSE']._serialized_start=1212
+  _globals['_DELIVERDECISIONRESPONSE']._serialized_end=1260
+  _globals['_CASESERVICE']._serialized_start=1263
+  _globals['_CASESERVICE']._serialized_end=1543
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,9 @@
 isort:skip_file
 What follows a hit: people on both sides, one case.
 
-Audience: peers. The messages are fixed here because their parts, personal signatures and the openings of logged
-checks, bind what the first release writes into its log. A gateway that does not serve the service answers
-FAILED_PRECONDITION CAPABILITY_MISSING, and Describe does not name its methods.
+Audience: peers. Both sides know a case by one number, which the asker chose; a message that comes again changes
+nothing. A gateway that does not serve the service answers FAILED_PRECONDITION CAPABILITY_MISSING, and Describe does
+not name its methods.
 """
 
 from collections import abc as _abc
@@ -80,8 +80,10 @@ class OpenCaseRequest(_message.Message):
     PAIR_SEQUENCE_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     PERMIT_EXPIRES_NS_FIELD_NUMBER: _builtins.int
+    HANDLE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
-    """Random. 16 bytes. Required."""
+    """The case's number, random. 16 bytes. Required."""
     check_request_id: _builtins.bytes
     """The check's request_id, for which the token was made. 16 bytes. Required."""
     tag: _builtins.bytes
@@ -100,6 +102,10 @@ class OpenCaseRequest(_message.Message):
     """Number of this message in the sender's sequence towards the receiver, from 1. Required."""
     permit_expires_ns: _builtins.int
     """When the sender's permit ends, UTC nanoseconds since 1970. Required."""
+    handle: _builtins.bytes
+    """The entry's handle in the label that was opened. 8 bytes. Required."""
+    batch: _builtins.int
+    """Which batch of the check the opening is of, from 0."""
     @_builtins.property
     def opening(self) -> Global___SlotOpening:
         """Binds the hit to the logged check. Required."""
@@ -133,10 +139,12 @@ class OpenCaseRequest(_message.Message):
         pair_sequence: _builtins.int = ...,
         policy: _vocabulary_pb2.BundleDigests | None = ...,
         permit_expires_ns: _builtins.int = ...,
+        handle: _builtins.bytes = ...,
+        batch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["opening", b"opening", "policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_request_id", b"check_request_id", "fields", b"fields", "legal_basis", b"legal_basis", "opening", b"opening", "pair_sequence", b"pair_sequence", "permit_expires_ns", b"permit_expires_ns", "policy", b"policy", "purpose", b"purpose", "reply_key", b"reply_key", "request_id", b"request_id", "sealed", b"sealed", "signatures", b"signatures", "tag", b"tag", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "check_request_id", b"check_request_id", "fields", b"fields", "handle", b"handle", "legal_basis", b"legal_basis", "opening", b"opening", "pair_sequence", b"pair_sequence", "permit_expires_ns", b"permit_expires_ns", "policy", b"policy", "purpose", b"purpose", "reply_key", b"reply_key", "request_id", b"request_id", "sealed", b"sealed", "signatures", b"signatures", "tag", b"tag", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -151,7 +159,7 @@ class OpenCaseResponse(_message.Message):
     CASE_ID_FIELD_NUMBER: _builtins.int
     PAIR_SEQUENCE_FIELD_NUMBER: _builtins.int
     case_id: _builtins.bytes
-    """The owner's name for the case, towards this peer only. 16 bytes. Required."""
+    """The case's number. 16 bytes. Required."""
     pair_sequence: _builtins.int
     """Number of the owner's entry in its sequence with this peer, from 1. Required."""
     def __init__(
@@ -185,9 +193,9 @@ class DeliverDecisionRequest(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     PERMIT_EXPIRES_NS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
-    """Random. 16 bytes. Required."""
+    """The case's number: the same decision sent again is the same request. 16 bytes. Required."""
     case_id: _builtins.bytes
-    """The owner's name for the case. 16 bytes. Required."""
+    """The case's number. 16 bytes. Required."""
     record_version: _builtins.int
     """The version of the record that was decided about, from 1. Required."""
     pair_sequence: _builtins.int
@@ -196,7 +204,7 @@ class DeliverDecisionRequest(_message.Message):
     """When the sender's permit ends, UTC nanoseconds since 1970. Required."""
     @_builtins.property
     def refusals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Refused fields' reason codes, or none. At most 32 of at most 64 ASCII characters."""
+        """The code of a refusal (`R06`), or none. At most 1 of at most 64 ASCII characters."""
 
     @_builtins.property
     def origin(self) -> _vocabulary_pb2.EntryOrigin:
@@ -204,8 +212,9 @@ class DeliverDecisionRequest(_message.Message):
 
     @_builtins.property
     def sealed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """The disclosed fields, one sealed slot for each field asked, in that order and of equal size, so that what was withheld
-        does not show by length. Each at most 65,536 bytes, at most 32.
+        """One sealed slot for each field asked, in that order, and a last one for category, basis, reliability, day and
+        conditions; all of equal size, so that what was withheld or refused does not show by length. Each at most 65,536
+        bytes, 2 to 33.
         """
 
     @_builtins.property
@@ -237,6 +246,74 @@ class DeliverDecisionRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeliverDecisionRequest: _TypeAlias = DeliverDecisionRequest  # noqa: Y015
+
+@_typing.final
+class CloseCaseRequest(_message.Message):
+    """What came of the case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
+    PAIR_SEQUENCE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    PERMIT_EXPIRES_NS_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.bytes
+    """The case's number. 16 bytes. Required."""
+    code: _builtins.str
+    """The outcome's code, or `WITHDRAWN`; 1 to 64 ASCII characters. Required."""
+    pair_sequence: _builtins.int
+    """Number of this message in the sender's sequence towards the receiver, from 1. Required."""
+    permit_expires_ns: _builtins.int
+    """When the sender's permit ends, UTC nanoseconds since 1970. Required."""
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_vocabulary_pb2.PersonalSignature]:
+        """The person whose word it is. Exactly 1."""
+
+    @_builtins.property
+    def policy(self) -> _vocabulary_pb2.BundleDigests:
+        """The sender's policy. Required."""
+
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.bytes = ...,
+        code: _builtins.str = ...,
+        signatures: _abc.Iterable[_vocabulary_pb2.PersonalSignature] | None = ...,
+        pair_sequence: _builtins.int = ...,
+        policy: _vocabulary_pb2.BundleDigests | None = ...,
+        permit_expires_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "code", b"code", "pair_sequence", b"pair_sequence", "permit_expires_ns", b"permit_expires_ns", "policy", b"policy", "signatures", b"signatures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseCaseRequest: _TypeAlias = CloseCaseRequest  # noqa: Y015
+
+@_typing.final
+class CloseCaseResponse(_message.Message):
+    """The owner has it and has logged it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAIR_SEQUENCE_FIELD_NUMBER: _builtins.int
+    pair_sequence: _builtins.int
+    """Number of the owner's entry in its sequence with this peer, from 1. Required."""
+    def __init__(
+        self,
+        *,
+        pair_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pair_sequence", b"pair_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseCaseResponse: _TypeAlias = CloseCaseResponse  # noqa: Y015
 
 @_typing.final
 class DeliverDecisionResponse(_message.Message):

@@ -17,6 +17,7 @@ from gateway.federation import certificates, envelope
 from gateway.federation.certificates import KeyPair
 from gateway.federation.document import Status as MemberStatus
 from gateway.rpc import status
+from gateway.rpc.convert import cases
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.limits import Limits
 from gateway.rpc.server import HEALTH, PEER_METHODS, PeerServer, peer_handlers
@@ -221,8 +222,8 @@ async def test_a_path_that_is_not_exactly_in_the_table_is_refused(path: str) -> 
         assert node.last().method == "unknown"
 
 
-@pytest.mark.parametrize("path", [convert.OPEN_CASE, convert.DELIVER_DECISION])
-async def test_what_this_release_does_not_serve_is_a_typed_refusal(path: str) -> None:
+@pytest.mark.parametrize("path", [cases.OPEN_CASE, cases.DELIVER_DECISION, cases.CLOSE_CASE])
+async def test_what_a_gateway_does_not_serve_is_a_typed_refusal(path: str) -> None:
     async with a_node() as node:
         assert await refused(node, method=path) == (grpc.StatusCode.FAILED_PRECONDITION, "CAPABILITY_MISSING")
 

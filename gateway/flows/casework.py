@@ -1,0 +1,260 @@
+"""What every step of a case shares: its surroundings, the decision that comes first, and the entry that comes before
+anything is told (rule 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, Protocol
+
+from gateway import ports
+from gateway.audit.entry import Entry, Phase, Scalar
+from gateway.disclosure.case import Case, Outbound, Signature, decode
+from gateway.errors import NotFoundOrNotPermitted, PolicyDenied
+from gateway.federation.officers import Register
+from gateway.federation.statement import PersonalSignature
+from gateway.flows.check import put
+from gateway.policy import catalogue, floors
+from gateway.policy.decision import Deny, Permit
+from gateway.policy.question import Question, Stage
+from gateway.primitives import cbor
+from gateway.terms.exchange import CheckRequest
+from gateway.terms.ids import AgencyId, PeerId, Purpose, RequestId
+from gateway.terms.words import BATCH_CLASSES, ListId, Role
+from gateway.watchlist import entry as entries
+from gateway.watchlist.entry import ListEntry
+from gateway.watchlist.publish import may_tell
+
+WORDS_SEALED_BYTES: Final = 4096
+"""Room for an act's words in the log's sealed part: 2,048 characters, most of two bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """Asks the owner to open a case. `ticket` is the hit's, `reply_key` the asker's case key (X25519),
+    `sealed` the officer's reasons sealed to the owner's, b"" for none."""
+
+    case_id: bytes
+    ticket: bytes
+    purpose: Purpose
+    legal_basis: str
+    fields: tuple[str, ...]
+    reply_key: bytes
+    sealed: bytes
+    signatures: tuple[PersonalSignature, ...]
+    pair_seq: int
+    baseline: bytes
+    national: bytes
+    permit_expires_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a disclosed record comes from, in every transmission."""
+
+    originator: str
+    provenance: str
+    decision: str
+    legal_basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the owner's people decided. `refusal` is a code or ""; `sealed` one slot for each field asked and a last one
+    for the marks, all of one size; `origin` None where nothing is disclosed."""
+
+    case_id: bytes
+    record_version: int
+    refusal: str
+    origin: Origin | None
+    sealed: tuple[bytes, ...]
+    signatures: tuple[PersonalSignature, ...]
+    pair_seq: int
+    baseline: bytes
+    national: bytes
+    permit_expires_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What came of the case, or that the asker has withdrawn (`WITHDRAWN`)."""
+
+    case_id: bytes
+    code: str
+    signatures: tuple[PersonalSignature, ...]
+    pair_seq: int
+    baseline: bytes
+    national: bytes
+    permit_expires_ns: int
+
+
+class CasePeers(Protocol):
+    """The other side of cases (`rpc.peers`). Each may be sent again: the receiver knows the case by its number.
+
+    Raises, all three:
+        NotFoundOrNotPermitted: the other side does not take it, whatever the cause.
+        PeerUnreachable: no answer that can be trusted.
+    """
+
+    async def open_case(self, peer: PeerId, message: OpenCase, *, timeout_s: float) -> None:
+        """The case is open there."""
+
+    async def deliver(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
+        """The decision is there and logged."""
+
+    async def close_case(self, peer: PeerId, message: Closing, *, timeout_s: float) -> None:
+        """The outcome is there and logged."""
+
+
+class CaseBook(Protocol):
+    """What cases need of the store."""
+
+    def case(self, case_id: bytes) -> bytes | None:
+        """A case's body, or None."""
+
+    def cases(self, only_open: bool = False) -> list[bytes]:
+        """Bodies, soonest due first."""
+
+    def all(self, list_id: ListId) -> Iterator[bytes]:
+        """Live entries of our own list."""
+
+    def entry(self, list_id: ListId, entry_id: str) -> bytes | None:
+        """One live entry, or None."""
+
+    def epoch(self, peer: PeerId) -> tuple[Any, int] | None:
+        """The peer's epoch in force and its expiry."""
+
+    def find(self, peer: PeerId, method: str, leg_id: RequestId, batch: int) -> ports.StoredReply | None:
+        """The reply we gave under this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseWorld:
+    """The surroundings of a case's steps. `case_key_of` gives a member's case key (X25519) by the federation document;
+    `read_check` decodes a check's exact bytes (Malformed), `check_method` is its path in the store of replies."""
+
+    state: PeerId
+    policy: ports.PolicyEngine
+    uow: ports.UnitOfWork
+    book: CaseBook
+    keys: ports.Keys
+    case_keys: ports.CaseKeys
+    peers: CasePeers
+    clock: ports.Clock
+    register: Callable[[], Register]
+    case_key_of: Callable[[PeerId], bytes]
+    read_check: Callable[[bytes], CheckRequest]
+    check_method: str
+    timeout_s: float = 5.0
+
+
+def held(case_id: bytes, world: CaseWorld) -> Case:
+    """The case of this number. Raises NotFoundOrNotPermitted."""
+    body = world.book.case(case_id)
+    if body is None:
+        raise NotFoundOrNotPermitted("no such case")
+    return decode(body)
+
+
+async def decide(case: Case, world: CaseWorld, now_ns: int, *, stage: Stage) -> Permit:
+    """The rules and the floors for this case's purpose between its two states, at this moment (T5).
+
+    Raises:
+        PolicyDenied: they say no, or the purpose's row does not disclose at all.
+    """
+    ours_asks = stage is Stage.ASK
+    question = Question(
+        stage=stage,
+        purpose=case.purpose,
+        operation=catalogue.check_operation(case.purpose),
+        legal_basis=case.legal_basis,
+        list_id=ListId(case.list_id),
+        key_types=catalogue.key_types_of(case.purpose),
+        class_size=BATCH_CLASSES[0],
+        asker=world.state if ours_asks else case.peer,
+        owner=case.peer if ours_asks else world.state,
+        agency=AgencyId(case.agency),
+        role=Role(case.role),
+        has_case=True,
+        signers=0,
+        time_ns=now_ns,
+    )
+    decision = await world.policy.decide(question)
+    if isinstance(decision, Permit):
+        decision = floors.hold(question, decision)
+    if isinstance(decision, Deny):
+        raise PolicyDenied(decision.reasons)
+    if catalogue.decision_of(case.purpose, "disclose") not in ("approval", "four_eyes"):
+        raise PolicyDenied(("operation",))
+    if case.kind.name not in decision.kinds:
+        raise PolicyDenied(("policy_answer",))
+    return decision
+
+
+def record(case: Case, permit: Permit, world: CaseWorld, now_ns: int) -> tuple[ListEntry, bytes]:
+    """The record behind an owner's case, as it stands, if it may still be told to this peer.
+
+    Raises:
+        NotFoundOrNotPermitted: it was withdrawn, has expired, or is withheld from this peer by now (tags, origins).
+    """
+    body = world.book.entry(ListId(case.list_id), case.entry_id)
+    if body is None:
+        raise NotFoundOrNotPermitted("the record is no longer on the list")
+    found = entries.decode(body)
+    if may_tell(found, case.peer, kinds=permit.kinds, owner=world.state, now_ns=now_ns) is not None:
+        raise NotFoundOrNotPermitted("the record may not be told to this peer")
+    return found, body
+
+
+def version_of(body: bytes) -> int:
+    """The version of a record: a number that changes whenever its bytes do (53 bits of SHA-256, never 0)."""
+    return int.from_bytes(sha256(body).digest()[:7], "big") >> 3 | 1
+
+
+def expect(permit: Permit, peer: PeerId) -> ports.Change:
+    """The rules and the peer are still what was decided about (T5)."""
+    return ports.Change("expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer})
+
+
+def entry(
+    kind: str,
+    case: Case,
+    *,
+    public: Mapping[str, Scalar],
+    secret: Mapping[str, Scalar | list[Scalar]] | None = None,
+) -> Entry:
+    """An entry about a case. Entries of one kind have one sealed size: it tells neither act nor result."""
+    return Entry(
+        kind,
+        Phase.EVENT,
+        case.peer,
+        public={"case": case.case_id, "side": case.side.value, "purpose": case.purpose, **public},
+        secret=secret or {},
+        sealed_bytes=WORDS_SEALED_BYTES,
+    )
+
+
+def personal(signature: Signature) -> PersonalSignature:
+    """A kept signature as it travels. It was decoded when it was taken, so it decodes again."""
+    return PersonalSignature.decode(cbor.encode({"statement": signature.statement, "signature": signature.signature}))
+
+
+__all__ = [
+    "CaseBook",
+    "CasePeers",
+    "CaseWorld",
+    "Closing",
+    "Decision",
+    "OpenCase",
+    "Origin",
+    "Outbound",
+    "decide",
+    "entry",
+    "expect",
+    "held",
+    "personal",
+    "put",
+    "record",
+    "version_of",
+]

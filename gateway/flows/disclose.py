@@ -1,0 +1,615 @@
+"""What a state's own people do in a case: see it, act in it, hand it over (docs/cases.md).
+
+Every reading and every act passes the role, then the log, then is answered. What counts is signed by the person's own
+key over case, fields, recipient and record version (T7); the gateway can make none of these signatures, and two acts of
+a release are of two persons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Final
+
+from gateway.audit.entry import Entry, Phase
+from gateway.disclosure import profiles, slots
+from gateway.disclosure.case import Case, Event, Outbound, Side, Signature, State, can, decode, move
+from gateway.errors import NotFoundOrNotPermitted, PolicyDenied, VerificationFailed, VersionMoved
+from gateway.federation import statement
+from gateway.federation.officers import Enrolled
+from gateway.federation.statement import PersonalSignature
+from gateway.flows.casework import CaseWorld, decide, entry, expect, held, put, record, version_of
+from gateway.flows.check import Officer
+from gateway.policy.question import Stage
+from gateway.terms.hidden import Hidden
+from gateway.terms.ids import OfficerId
+from gateway.terms.words import Handling, ListId, RecordKind, Role
+
+_DESK = frozenset({Role.DESK_NATIONAL, Role.BORDER_SECONDLINE, Role.CHILD_PROTECTION})
+
+ROLES: Final[Mapping[str, frozenset[Role]]] = {
+    "confirm": _DESK,
+    "dismiss": _DESK,
+    "request": _DESK,
+    "outcome": _DESK,
+    "withdraw": _DESK,
+    "screen": frozenset({Role.PROTECTION_OFFICER}),
+    "prepare": frozenset({Role.DESK_NATIONAL, Role.CHILD_PROTECTION}),
+    "approve": frozenset({Role.DESK_NATIONAL, Role.SUPERVISOR, Role.CHILD_PROTECTION}),
+    "refuse": frozenset({Role.DESK_NATIONAL, Role.SUPERVISOR, Role.CHILD_PROTECTION}),
+    "deliver": frozenset({Role.DESK_NATIONAL, Role.SUPERVISOR, Role.CHILD_PROTECTION}),
+    "assign": frozenset({Role.DESK_NATIONAL, Role.SUPERVISOR}),
+    "hand-over": _DESK,
+    "take": _DESK,
+}
+"""Who may do an act."""
+
+EVENTS: Final[Mapping[str, Event]] = {
+    "confirm": Event.CONFIRM,
+    "dismiss": Event.DISMISS,
+    "request": Event.REQUEST,
+    "outcome": Event.OUTCOME,
+    "withdraw": Event.WITHDRAW,
+    "screen": Event.SCREEN,
+    "prepare": Event.PREPARE,
+    "approve": Event.APPROVE,
+    "refuse": Event.REFUSE,
+    "deliver": Event.DELIVER,
+    "assign": Event.ASSIGN,
+    "hand-over": Event.HAND_OVER,
+    "take": Event.TAKE,
+}
+"""The move that an act is. Delivering is the gateway's own: the act only hurries it."""
+
+OUTCOME_NS: Final = 7 * 24 * profiles.HOUR_NS
+"""How long after a decision the outcome is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act as it was asked for. `fields`, `code` and `to` are empty where it has none."""
+
+    name: str
+    version: int
+    fields: tuple[str, ...] = ()
+    code: str = ""
+    to: str = ""
+    words: Hidden[str] = field(default_factory=lambda: Hidden(""))
+    signatures: tuple[PersonalSignature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A case as far as one officer may see it. `disclosed` is for whoever has the case or confirmed it."""
+
+    case: Case
+    acts: tuple[str, ...]
+    withheld: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
+    disclosed: tuple[tuple[str, Hidden[tuple[str, ...]]], ...] = ()
+
+
+# -- Seeing -----------------------------------------------------------------------------------------------------------
+
+
+def may_see(case: Case, roles: Sequence[Role]) -> bool:
+    """Whether these roles follow such a case at all."""
+    found = set(roles)
+    if case.kind is RecordKind.MISSING_CHILD and Role.CHILD_PROTECTION in found:
+        return True
+    if case.screening_required and case.side is Side.ASKER and Role.PROTECTION_OFFICER in found:
+        return True
+    if case.side is Side.ASKER and Role.BORDER_SECONDLINE in found:
+        return True
+    return bool(found & {Role.DESK_NATIONAL, Role.SUPERVISOR})
+
+
+async def inbox(
+    officer: Officer, world: CaseWorld, *, mine: bool = False, due: bool = False, states: Sequence[str] = ()
+) -> list[Case]:
+    """The cases that this officer's roles may follow, soonest due first. Logged before it is told.
+
+    Raises:
+        PolicyDenied: `role`: none of the officer's roles follows cases.
+        AuditUnavailable: nothing is told.
+    """
+    _judge_reader(officer)
+    await world.uow.commit([_read(officer, b"")])
+    found = [decode(body) for body in world.book.cases(only_open=due)]
+    return [
+        case
+        for case in found
+        if may_see(case, officer.roles)
+        and (not mine or officer.officer in (case.assigned, case.offered_to))
+        and (not due or (case.due_ns and case.outbound is Outbound.NONE and waits_here(case)))
+        and (not states or case.state.value in states)
+    ]
+
+
+def waits_here(case: Case) -> bool:
+    """Whether the next act in the case is one of our own people's."""
+    if case.side is Side.OWNER:
+        return case.state in (State.UNDER_REVIEW, State.AWAITING_SECOND_APPROVAL)
+    return case.state in (
+        State.CANDIDATE,
+        State.CONFIRMED,
+        State.GRANTED,
+        State.PARTLY_GRANTED,
+        State.REFUSED,
+    )
+
+
+async def show(case_id: bytes, officer: Officer, world: CaseWorld) -> View:
+    """One case. The reading is logged before anything is opened or told.
+
+    Raises:
+        NotFoundOrNotPermitted: no such case, or not for these roles.
+        AuditUnavailable: nothing is told.
+    """
+    case = _visible(case_id, officer, world)
+    has_it = officer.officer in {case.assigned, case.confirmed_by} - {""}
+    opens = bool(case.sealed) and case.side is Side.ASKER and has_it
+    await world.uow.commit([_read(officer, case.case_id, opens=opens)])
+    if case.side is Side.OWNER and case.entry_id and case.state in (State.UNDER_REVIEW, State.AWAITING_SECOND_APPROVAL):
+        body = world.book.entry(ListId(case.list_id), case.entry_id)
+        if body is not None:
+            case = replace(case, record_version=version_of(body))
+    acts = tuple(name for name in EVENTS if _possible(case, name, officer))
+    decided = case.state in (State.GRANTED, State.PARTLY_GRANTED, State.DELIVERED, State.OUTCOME_REPORTED, State.CLOSED)
+    part = bool(case.released) and (decided or case.side is Side.OWNER)
+    withheld = profiles.classes(tuple(name for name in case.fields if name not in case.released)) if part else ()
+    if not opens:
+        return View(case, acts, withheld)
+    opened = slots.read(case.fields, await world.case_keys.open_case(case.sealed))
+    marks = {name: ", ".join(values) for name, values in opened.marks.items() if name != "conditions"}
+    return View(case, acts, withheld, opened.marks.get("conditions", ()), marks, opened.fields)
+
+
+def fields_to_ask(case: Case) -> tuple[str, ...]:
+    """What may be asked for, where nothing was yet: the template of the record's kind."""
+    return profiles.fields_of(case.kind) if case.side is Side.ASKER and not case.fields else ()
+
+
+def recipient_of(case: Case) -> bytes:
+    """The SHA-256 of the key a release is sealed to, as the persons sign it; b"" where there is none."""
+    return sha256(case.recipient).digest() if case.recipient else b""
+
+
+def _judge_reader(officer: Officer) -> None:
+    followers = {*_DESK, Role.SUPERVISOR, Role.PROTECTION_OFFICER}
+    if not followers & set(officer.roles):
+        raise PolicyDenied(("role",))
+
+
+def _visible(case_id: bytes, officer: Officer, world: CaseWorld) -> Case:
+    case = held(case_id, world)
+    if not may_see(case, officer.roles):
+        raise NotFoundOrNotPermitted("this case is not for these roles")
+    return case
+
+
+def _read(officer: Officer, case_id: bytes, *, opens: bool = False) -> Entry:
+    return Entry(
+        "case.read",
+        Phase.EVENT,
+        public={"case": case_id, "what": "disclosed" if opens else "case" if case_id else "inbox"},
+        secret={"officer": officer.officer},
+    )
+
+
+def _possible(case: Case, name: str, officer: Officer) -> bool:
+    if not ROLES[name] & set(officer.roles):
+        return False
+    if name == "deliver":
+        return case.outbound is not Outbound.NONE
+    if name == "take":
+        return case.offered_to == officer.officer and can(case, Event.TAKE)
+    if name == "hand-over":
+        return case.assigned == officer.officer and can(case, Event.HAND_OVER)
+    if name == "screen":
+        return case.screening_required and not case.screened and can(case, Event.SCREEN)
+    if name == "confirm":
+        return can(case, Event.CONFIRM) and (case.screened or not case.screening_required)
+    if name == "approve":
+        return can(case, Event.APPROVE) and case.prepared_by != officer.officer
+    return can(case, EVENTS[name])
+
+
+# -- Acting -----------------------------------------------------------------------------------------------------------
+
+
+async def act(case_id: bytes, asked: Act, officer: Officer, world: CaseWorld) -> Case:
+    """Do one act and return the case after it. The entry and the move are one commit.
+
+    Raises:
+        NotFoundOrNotPermitted: no such case, or not for these roles.
+        PolicyDenied: the rules say no, the role may not do it (`role`), the state does not allow it (`case_state`), a
+            screening is missing (`screening`), or one person would do both parts of a release (`second_person`). In the
+            log.
+        VerificationFailed, NotIdentified: the signature is not the person's own over exactly this act.
+        InputRefused: a field or code that there is not.
+        VersionMoved: the case or the record went on meanwhile.
+        AuditUnavailable: nothing was done.
+    """
+    now = world.clock.now_ns()
+    case = _visible(case_id, officer, world)
+    try:
+        return await _act(case, asked, officer, world, now)
+    except PolicyDenied as denied:
+        await world.uow.commit(
+            [
+                entry(
+                    "case.denied",
+                    case,
+                    public={"act": asked.name, "reasons": ",".join(denied.reasons)},
+                    secret={"officer": officer.officer},
+                )
+            ]
+        )
+        raise
+
+
+async def _act(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int) -> Case:
+    # 1. Role, state and version.
+    if asked.name not in EVENTS or not ROLES[asked.name] & set(officer.roles):
+        raise PolicyDenied(("role",))
+    if case.expires_ns and now >= case.expires_ns and case.outbound is Outbound.NONE and can(case, Event.EXPIRE):
+        # Late is late, also where the clock's own move has not been made yet.
+        raise PolicyDenied(("case_state",))
+    if asked.version != case.version:
+        raise VersionMoved("the case went on meanwhile; look at it again")
+    # 2. The rules, at this moment.
+    stage = Stage.ASK if case.side is Side.ASKER else Stage.ANSWER
+    permit = await decide(case, world, now, stage=stage)
+    # 3. The act's own conditions, and the person's signature over its facts.
+    after, signed = _STEPS[asked.name](
+        case, asked, officer, world, now, _record_version(case, permit, asked, world, now)
+    )
+    # 4. Log and move in one.
+    entered = entry(
+        "case.act",
+        after,
+        public={
+            "act": asked.name,
+            "state": after.state.value,
+            "version": after.version,
+            "fields": ",".join(after.released if asked.name in ("prepare", "approve") else asked.fields),
+            "statement": signed.statement if signed else b"",
+            "signature": signed.signature if signed else b"",
+            "key": signed.key if signed else b"",
+            "baseline": permit.baseline,
+            "national": permit.national,
+        },
+        secret={
+            "officer": officer.officer,
+            "code": asked.code,
+            "words": asked.words.open(),
+            "to": asked.to,
+        },
+    )
+    changes = [expect(permit, case.peer), put(after)] if after is not case else [expect(permit, case.peer)]
+    await world.uow.commit([entered], changes)
+    return after
+
+
+def _record_version(case: Case, permit: object, asked: Act, world: CaseWorld, now: int) -> tuple[int, Handling | None]:
+    """The version and the handling of the record behind an owner's release; zero for all other acts."""
+    if case.side is Side.ASKER or asked.name not in ("prepare", "approve", "refuse"):
+        return 0, None
+    body = world.book.entry(ListId(case.list_id), case.entry_id)
+    if asked.name == "refuse":
+        return (version_of(body) if body is not None else case.record_version), None
+    found, body = record(case, permit, world, now)  # type: ignore[arg-type]
+    return version_of(body), found.handling
+
+
+Record = tuple[int, Handling | None]
+Step = Callable[[Case, Act, Officer, CaseWorld, int, Record], tuple[Case, Signature | None]]
+
+
+def _signed(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, **facts: object
+) -> tuple[Signature, Enrolled]:
+    """The officer's own signature over exactly this act. Raises NotIdentified, VerificationFailed."""
+    if len(asked.signatures) != 1:
+        raise VerificationFailed("persons", "this act takes the person's own signature")
+    (one,) = asked.signatures
+    word = statement.CASE_ACTS[asked.name]
+    told = statement.case(
+        case_id=case.case_id,
+        state=world.state,
+        peer=case.peer,
+        purpose=case.purpose,
+        legal_basis=case.legal_basis,
+        code=asked.code,
+        words=asked.words.open(),
+        **facts,  # type: ignore[arg-type]
+    )
+    person = statement.verify(one, word, told, register=world.register(), roles=ROLES[asked.name], now_ns=now)
+    if person.officer != officer.officer:
+        raise VerificationFailed("persons", "the signature is another person's than the token")
+    return Signature(word, one.statement, one.signature, person.public_key), person
+
+
+def _confirm(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    if case.screening_required and not case.screened:
+        raise PolicyDenied(("screening",))
+    signed, person = _signed(case, asked, officer, world, now)
+    after = move(
+        case,
+        Event.CONFIRM,
+        now,
+        officer.officer,
+        measure=asked.code,
+        confirmed_by=person.officer,
+        assigned=case.assigned or person.officer,
+        words=asked.words,
+        signatures=(*case.signatures, signed),
+    )
+    return after, signed
+
+
+def _screen(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    code = profiles.code(asked.code, profiles.SCREENINGS, "code")
+    signed, _ = _signed(case, asked, officer, world, now)
+    if code == "CLEAR":
+        return move(case, Event.SCREEN, now, officer.officer, screened=True), signed
+    return _ended(move(case, Event.DISMISS, now, officer.officer)), signed
+
+
+def _dismiss(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    signed, _ = _signed(case, asked, officer, world, now)
+    return _ended(move(case, Event.DISMISS, now, officer.officer, outcome=asked.code)), signed
+
+
+def _request(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    fields = profiles.chosen(case.kind, asked.fields or profiles.fields_of(case.kind))
+    urgency = profiles.code(asked.code, profiles.URGENCIES, "urgency")
+    if case.kind is RecordKind.MISSING_CHILD and Role.CHILD_PROTECTION not in officer.roles:
+        raise PolicyDenied(("role",))
+    signed, _ = _signed(case, asked, officer, world, now, fields=fields)
+    after = move(
+        case,
+        Event.REQUEST,
+        now,
+        officer.officer,
+        fields=fields,
+        urgency=urgency,
+        words=asked.words if asked.words.open() else case.words,
+        outbound=Outbound.OPEN,
+        due_ns=0,
+        expires_ns=now + profiles.EXPIRES_NS,
+        signatures=(*case.signatures, signed),
+    )
+    return after, signed
+
+
+def _prepare(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    version, _ = rec
+    fields = tuple(name for name in case.fields if name in asked.fields)
+    if not fields or len(fields) != len(asked.fields):
+        # Only what was asked for, and at least something: to release nothing is to refuse.
+        profiles.chosen(case.kind, ())
+    signed, person = _signed(case, asked, officer, world, now, **_release(case, fields, version))
+    after = move(
+        case,
+        Event.PREPARE,
+        now,
+        officer.officer,
+        released=fields,
+        record_version=version,
+        prepared_by=person.officer,
+        assigned=case.assigned or person.officer,
+        signatures=(*_others(case), signed),
+    )
+    return after, signed
+
+
+def _approve(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    version, handling = rec
+    if not can(case, Event.APPROVE):
+        raise PolicyDenied(("case_state",))
+    if version != case.record_version:
+        raise VersionMoved("the record changed after it was prepared; prepare again")
+    signed, person = _signed(case, asked, officer, world, now, **_release(case, case.released, version))
+    keys = {one.key for one in case.signatures if one.act == statement.CASE_ACTS["prepare"]}
+    if person.officer == case.prepared_by or person.public_key in keys:
+        raise PolicyDenied(("second_person",))
+    if handling is Handling.FOUR_EYES and asked.signatures[0].role is not Role.SUPERVISOR:
+        raise PolicyDenied(("second_person",))
+    event = Event.APPROVE if case.released == case.fields else Event.APPROVE_PART
+    after = move(
+        case,
+        event,
+        now,
+        officer.officer,
+        outbound=Outbound.DECISION,
+        due_ns=0,
+        signatures=(*case.signatures, signed),
+    )
+    return after, signed
+
+
+def _refuse(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    version, _ = rec
+    code = profiles.code(asked.code, profiles.REFUSALS, "code")
+    signed, _ = _signed(case, asked, officer, world, now, record_version=version)
+    after = move(
+        case,
+        Event.REFUSE,
+        now,
+        officer.officer,
+        refusal=code,
+        released=(),
+        record_version=version,
+        outbound=Outbound.DECISION,
+        due_ns=0,
+        signatures=(*_others(case), signed),
+    )
+    return after, signed
+
+
+def _outcome(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    code = profiles.code(asked.code, profiles.OUTCOMES, "code")
+    signed, _ = _signed(case, asked, officer, world, now)
+    after = move(
+        case,
+        Event.OUTCOME,
+        now,
+        officer.officer,
+        outcome=code,
+        outbound=Outbound.CLOSE,
+        due_ns=0,
+        signatures=(*case.signatures, signed),
+    )
+    if code == "DIFFERENT_PERSON":
+        # What came of a wrong match goes at once.
+        after = replace(after, sealed=(), released=(), words=Hidden(""))
+    return after, signed
+
+
+def _withdraw(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+) -> tuple[Case, Signature]:
+    signed, _ = _signed(case, asked, officer, world, now)
+    after = move(
+        case,
+        Event.WITHDRAW,
+        now,
+        officer.officer,
+        outcome="WITHDRAWN",
+        outbound=Outbound.CLOSE,
+        due_ns=0,
+        ticket=b"",
+        signatures=(*case.signatures, signed),
+    )
+    return after, signed
+
+
+def _assign(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record) -> tuple[Case, None]:
+    to = _colleague(case, asked, world, now)
+    return move(case, Event.ASSIGN, now, officer.officer, assigned=to, offered_to=""), None
+
+
+def _hand_over(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record) -> tuple[Case, None]:
+    if case.assigned != officer.officer:
+        raise PolicyDenied(("not_assigned",))
+    to = _colleague(case, asked, world, now)
+    return move(case, Event.HAND_OVER, now, officer.officer, offered_to=to), None
+
+
+def _take(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record) -> tuple[Case, None]:
+    if case.offered_to != officer.officer:
+        raise PolicyDenied(("not_assigned",))
+    return move(case, Event.TAKE, now, officer.officer, assigned=officer.officer, offered_to=""), None
+
+
+def _deliver(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record) -> tuple[Case, None]:
+    if case.outbound is Outbound.NONE:
+        raise PolicyDenied(("case_state",))
+    return case, None
+
+
+_STEPS: Final[Mapping[str, Step]] = {
+    "confirm": _confirm,
+    "dismiss": _dismiss,
+    "screen": _screen,
+    "request": _request,
+    "prepare": _prepare,
+    "approve": _approve,
+    "refuse": _refuse,
+    "outcome": _outcome,
+    "withdraw": _withdraw,
+    "assign": _assign,
+    "hand-over": _hand_over,
+    "take": _take,
+    "deliver": _deliver,
+}
+
+
+def _ended(case: Case) -> Case:
+    """A case nobody follows keeps nothing that was made of the traveller."""
+    return replace(case, ticket=b"", sealed=(), words=Hidden(""), due_ns=0, expires_ns=0, outbound=Outbound.NONE)
+
+
+def _release(case: Case, fields: tuple[str, ...], version: int) -> dict[str, object]:
+    """The facts both persons of a release sign: case, fields, recipient and record version (T7)."""
+    return {
+        "fields": fields,
+        "withheld": tuple(name for name in case.fields if name not in fields),
+        "recipient": recipient_of(case),
+        "record_version": version,
+    }
+
+
+def _others(case: Case) -> tuple[Signature, ...]:
+    """Signatures that a new preparation or a refusal leaves in force: the other side's."""
+    ours = {statement.CASE_ACTS[name] for name in ("prepare", "approve", "refuse")}
+    return tuple(one for one in case.signatures if one.act not in ours)
+
+
+def _colleague(case: Case, asked: Act, world: CaseWorld, now: int) -> OfficerId:
+    """The officer to whom a case goes: in force, with a role that follows it. Raises NotIdentified, PolicyDenied."""
+    person = world.register().officer(OfficerId(asked.to), now)
+    if not may_see(case, person.roles):
+        raise PolicyDenied(("role",))
+    return person.officer
+
+
+# -- Time -------------------------------------------------------------------------------------------------------------
+
+
+async def expire(world: CaseWorld) -> int:
+    """End what is past its time: a hit that nobody confirmed, a request without an answer. Silence never releases.
+
+    Returns how many cases ended.
+    """
+    now = world.clock.now_ns()
+    ended = 0
+    for body in world.book.cases(only_open=True):
+        case = decode(body)
+        if not case.expires_ns or now < case.expires_ns or not can(case, Event.EXPIRE):
+            continue
+        after = _ended(move(case, Event.EXPIRE, now))
+        try:
+            await world.uow.commit([entry("case.act", after, public=_silent("expire", after), secret={})], [put(after)])
+        except VersionMoved:
+            continue
+        ended += 1
+    return ended
+
+
+def _silent(name: str, after: Case) -> dict[str, str | int | bytes]:
+    """The public part of a move that no person made."""
+    return {
+        "act": name,
+        "state": after.state.value,
+        "version": after.version,
+        "fields": "",
+        "statement": b"",
+        "signature": b"",
+        "key": b"",
+        "baseline": b"",
+        "national": b"",
+    }
+
+
+__all__ = ["EVENTS", "ROLES", "Act", "View", "act", "expire", "inbox", "may_see", "show", "waits_here"]
