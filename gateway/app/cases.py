@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.app.home import Node, officer_of
 from gateway.disclosure.case import Case, Outbound, decode
-from gateway.errors import GatewayError, InputRefused, NotFoundOrNotPermitted
+from gateway.errors import GatewayError, InputRefused, NotFoundOrNotPermitted, PeerUnreachable
 from gateway.federation.officers import Register
 from gateway.flows import deliver, disclose
 from gateway.flows.casework import CasePeers, CaseWorld, Closing, Decision, OpenCase
@@ -33,6 +33,7 @@ class CaseDesk:
     node: Node
     case_keys: CaseKeys
     peers: CasePeers
+    complain: Callable[[str], None] = lambda sentence: None
     _later: dict[bytes, tuple[float, float]] = field(default_factory=dict)
     """When a case's message is tried next (loop time), and the pause after that. Lost at a restart: tried then."""
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
@@ -146,9 +147,9 @@ class CaseDesk:
             try:
                 await disclose.expire(self._world())
                 await self.send_waiting()
-            except GatewayError:
+            except GatewayError as cause:
                 # The log or the keys are away: everything waits in the records and is tried again.
-                pass
+                self.complain(f"cases: {cause}")
             try:
                 await asyncio.wait_for(self._hurry.wait(), every_s)
             except TimeoutError:
@@ -167,7 +168,9 @@ class CaseDesk:
             try:
                 await deliver.send(case.case_id, self._world())
                 self._later.pop(case.case_id, None)
-            except GatewayError:
+            except GatewayError as cause:
+                if not isinstance(cause, PeerUnreachable):
+                    self.complain(f"cases: a message to {case.peer} was not sent: {cause}")
                 self._later[case.case_id] = (loop.time() + pause_s, min(2 * pause_s, LATER_S_MAX))
 
     def waiting(self) -> list[Notice]:

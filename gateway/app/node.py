@@ -252,12 +252,12 @@ class Node:
         )
         share = settings.serve.processes > 1
         door = Door(self.answering, self.witnessing, self.published, self.clock)
-        self.cases = CaseDesk(self, self.keys, self.peers)
+        self.cases = CaseDesk(self, self.keys, self.peers, self.telemetry.complain)
         self.notices = Notices(settings, ways_of(settings), self.cases.waiting, self.telemetry.complain)
         self.peer_server = PeerServer(
             state=settings.state,
             view=self.view,
-            handlers=peer_handlers(door, sender=self.sender, keys=self.reply_keys, clock=self.clock),
+            handlers=peer_handlers(door, sender=self.sender, keys=self.reply_keys, clock=self.clock, cases=self.cases),
             leaf=lambda: self.leaf("gateway"),
             clock=self.clock,
             observe=self._peer_call,
@@ -305,8 +305,10 @@ class Node:
             (float(settings.ticks.cosign_s), self._collect),
             (float(settings.ticks.checkpoint_s), self._enter_refusals),
             (WATCH_S, self._confirm),
+            (self.notices.every_s, self.notices.tick),
         ):
             self._timers.append(asyncio.create_task(self._every(every_s, job)))
+        self._timers.append(asyncio.create_task(self.cases.run(float(settings.ticks.case_s))))
 
     async def stop(self) -> None:
         """Refuse new calls, finish those in progress, close in order."""
