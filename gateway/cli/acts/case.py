@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,9 +22,10 @@ from gateway.cli.acts.check import KIND_WORDS, MATCH_WORDS
 from gateway.cli.case import SIGNED
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
-from gateway.errors import InputRefused
-from gateway.federation import statement
+from gateway.errors import InputRefused, Malformed
+from gateway.federation import claims, statement
 from gateway.federation.statement import PersonalSignature
+from gateway.flows.disclose import ROLES
 from gateway.rpc.doors import CaseAct, CaseLine, CaseQuery, CaseView
 from gateway.rpc.home import HomeClient
 from gateway.terms import Hidden, PeerId, Role
@@ -258,7 +260,7 @@ async def _act(args: argparse.Namespace, place: booth.Booth, token: str, case_id
                 statement.make(
                     statement.CASE_ACTS[args.verb],
                     facts(view, place.state, args.verb, arguments, words.open()),
-                    role=role_of(args),
+                    role=role_of(args, token),
                     signed_ns=place.now_ns(),
                     seed=key.seed.open(),
                 ),
@@ -286,14 +288,28 @@ def arguments_of(args: argparse.Namespace, view: CaseView) -> dict[str, tuple[st
     return found
 
 
-def role_of(args: argparse.Namespace) -> Role:
-    """In which role the person signs. Raises Refused."""
+def role_of(args: argparse.Namespace, token: str) -> Role:
+    """In which role the person signs: as told, else the act's usual one, else one of the person's own that may do it.
+
+    Raises:
+        Refused: no such role.
+    """
     if args.role is None:
-        return USUAL_ROLE.get(args.verb, Role.DESK_NATIONAL)
+        usual = USUAL_ROLE.get(args.verb, Role.DESK_NATIONAL)
+        may = [role for role in _roles(token) if role in ROLES[args.verb]]
+        return may[0] if may and usual not in may else usual
     try:
         return Role(args.role)
     except ValueError:
         raise Refused(f"--role: write one of {', '.join(role.value for role in Role)}") from None
+
+
+def _roles(token: str) -> list[Role]:
+    """The roles that our own token says. Nothing rests on them but which one is offered: the gateway judges."""
+    try:
+        return [Role(name) for name in json.loads(claims.bytes_of(token.split(".")[1]))["roles"]]
+    except (ValueError, KeyError, TypeError, IndexError, Malformed):
+        return []
 
 
 def _words(args: argparse.Namespace) -> Hidden[str]:
