@@ -13,7 +13,6 @@ from gateway.errors import GatewayError, InputRefused, NotFoundOrNotPermitted, P
 from gateway.federation.officers import Register
 from gateway.flows import deliver, disclose
 from gateway.flows.casework import CasePeers, CaseWorld, Closing, Decision, OpenCase
-from gateway.ports import CaseKeys
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.home_cases import LINES_MAX
 from gateway.rpc.doors import CallContext, CaseAct, CaseLine, CaseQuery, CaseStep, CaseView, HomeCall
@@ -31,7 +30,6 @@ class CaseDesk:
     """`rpc.doors.CaseDoor` and `rpc.doors.PeerCaseDoor` over the flows."""
 
     node: Node
-    case_keys: CaseKeys
     peers: CasePeers
     complain: Callable[[str], None] = lambda sentence: None
     _later: dict[bytes, tuple[float, float]] = field(default_factory=dict)
@@ -46,7 +44,7 @@ class CaseDesk:
             uow=node.uow,
             book=node.reader,
             keys=node.keys,
-            case_keys=self.case_keys,
+            case_keys=node.keys,
             peers=self.peers,
             clock=node.clock,
             register=self._register,
@@ -93,6 +91,7 @@ class CaseDesk:
             disclosed=seen.disclosed,
             history=tuple(CaseStep(one.event.value, one.at_ns, one.officer) for one in case.history),
             acts=seen.acts,
+            words=seen.words,
         )
 
     async def act(self, act: CaseAct, call: HomeCall) -> CaseLine:

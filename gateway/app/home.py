@@ -16,12 +16,16 @@ from gateway.federation import document, token
 from gateway.federation.members import FederationView
 from gateway.federation.officers import Register
 from gateway.flows import check, login
-from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer
+from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer, Tickets
 from gateway.flows.login import Challenges, LoginWorld
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.doors import AuditCall, HomeCall, NodeStatus, PeerState
 from gateway.store.reader import Reader
 from gateway.terms.ids import OfficerId, PeerId
+
+
+class NodeKeys(ports.Keys, ports.CaseKeys, Protocol):
+    """The key process, with what it does for cases."""
 
 
 class Node(Protocol):
@@ -52,7 +56,7 @@ class Node(Protocol):
     def token_key(self) -> bytes: ...
 
     @property
-    def keys(self) -> ports.Keys: ...
+    def keys(self) -> NodeKeys: ...
 
     @property
     def uow(self) -> ports.UnitOfWork: ...
@@ -152,7 +156,11 @@ class HomeDesk:
             checks_per_day=settings.quotas.officer_checks_per_day,
             travellers_per_day=settings.quotas.officer_travellers_per_day,
             suspended=node.suspended(),
-            encode_check=convert.encode_check_request,
+            tickets=Tickets(
+                convert.encode_check_request,
+                node.keys,
+                lambda: node.view().member(settings.state).member.case_key,
+            ),
         )
 
     async def status(self, call: HomeCall) -> NodeStatus:

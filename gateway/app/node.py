@@ -252,7 +252,7 @@ class Node:
         )
         share = settings.serve.processes > 1
         door = Door(self.answering, self.witnessing, self.published, self.clock)
-        self.cases = CaseDesk(self, self.keys, self.peers, self.telemetry.complain)
+        self.cases = CaseDesk(self, self.peers, self.telemetry.complain)
         self.notices = Notices(settings, ways_of(settings), self.cases.waiting, self.telemetry.complain)
         self.peer_server = PeerServer(
             state=settings.state,

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from gateway.errors import Malformed, PolicyDenied
 from gateway.primitives import cbor
-from gateway.terms.hidden import Hidden
 from gateway.terms.ids import PeerId, Purpose
 from gateway.terms.words import MatchClass, RecordKind
 
@@ -168,7 +167,7 @@ class Case:
     `case_id` is 16 random bytes of the asker's; `role` and `agency` are those of the check. `ticket` opens the case at
     the owner (asker, until it is open), `sealed` are the slots that came with the decision (asker), `entry_id` and
     `record_version` name the record (owner). `fields` are those asked for, `released` those that were prepared or
-    released. Times are UTC ns, 0 where there is none.
+    released; `reasons` the asker's own words, sealed to the owner's case key. Times are UTC ns, 0 where there is none.
     """
 
     case_id: bytes
@@ -202,7 +201,7 @@ class Case:
     record_version: int = 0
     refusal: str = ""
     outcome: str = ""
-    words: Hidden[str] = field(default_factory=lambda: Hidden(""))
+    reasons: bytes = field(default=b"", repr=False)
     words_digest: bytes = field(default=b"", repr=False)
     ticket: bytes = field(default=b"", repr=False)
     sealed: tuple[bytes, ...] = field(default=(), repr=False)
@@ -236,8 +235,6 @@ def move(case: Case, event: Event, now_ns: int, officer: str = "", **changes: An
 
 
 def _out(value: Any) -> Any:
-    if isinstance(value, Hidden):
-        return value.open()
     if isinstance(value, Step):
         return [value.event.value, value.at_ns, value.officer]
     if isinstance(value, Signature):
@@ -267,7 +264,6 @@ def decode(data: bytes) -> Case:
                 "match": MatchClass(table["match"]),
                 "state": State(table["state"]),
                 "outbound": Outbound(table["outbound"]),
-                "words": Hidden(table["words"]),
                 "fields": tuple(table["fields"]),
                 "released": tuple(table["released"]),
                 "sealed": tuple(table["sealed"]),

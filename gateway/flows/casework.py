@@ -229,7 +229,7 @@ def entry(
         kind,
         Phase.EVENT,
         case.peer,
-        public={"case": case.case_id, "side": case.side.value, "purpose": case.purpose, **public},
+        public={"case_id": case.case_id, "side": case.side.value, "purpose": case.purpose, **public},
         secret=secret or {},
         sealed_bytes=WORDS_SEALED_BYTES,
     )

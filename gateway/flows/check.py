@@ -155,6 +155,16 @@ class HomeReplies(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Tickets:
+    """`encode` gives the exact bytes of a batch, which a ticket holds. Tickets are kept sealed to `own_key`, our own
+    case key: what is made from a traveller does not stand in the open on our disk (T11)."""
+
+    encode: Callable[[CheckRequest], bytes]
+    keys: ports.CaseKeys
+    own_key: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class AskingWorld:
     """The surroundings of an asking gateway. `owners` are the active members other than ourselves."""
 
@@ -174,8 +184,8 @@ class AskingWorld:
     travellers_per_day: int = 20_000
     suspended: Sequence[PeerId] = ()
     """Members that we or the federation have suspended: refused aloud, for it depends on the request alone."""
-    encode_check: Callable[[CheckRequest], bytes] | None = None
-    """The exact bytes of a batch, which a hit's ticket holds. Without it no hit begins a case."""
+    tickets: Tickets | None = None
+    """What a hit's ticket is made with. Without it no hit begins a case."""
 
 
 @dataclass(slots=True)
@@ -527,13 +537,12 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
         if label.expiry_day >= now_day
     ]
     now = world.clock.now_ns()
-    leg.cases = [
-        _candidate(
-            leg, hit, tickets[hit.traveller, bytes.fromhex(hit.reference.rpartition("-")[2])], inquiry, officer, now
-        )
-        for hit in leg.hits
-        if hit.case_id
-    ]
+    if world.tickets is not None and leg.hits:
+        plain = [tickets[hit.traveller, bytes.fromhex(hit.reference.rpartition("-")[2])] for hit in leg.hits]
+        sealed = await world.tickets.keys.seal_case(world.tickets.own_key(), plain)
+        leg.cases = [
+            _candidate(leg, hit, one, inquiry, officer, now) for hit, one in zip(leg.hits, sealed, strict=True)
+        ]
 
 
 def _ticket(
@@ -547,7 +556,7 @@ def _ticket(
     world: AskingWorld,
 ) -> bytes:
     """What opens the case of a hit at its owner (T12), or b"" where cases are not kept."""
-    if world.encode_check is None:
+    if world.tickets is None:
         return b""
     slot, blind = batches.opening([key.input.open() for key in keys], seed, leg.class_size, index)
     request_hash = leg.request_hashes[-1]
@@ -555,7 +564,7 @@ def _ticket(
     return Ticket(
         leg_id=leg.leg_id.value,
         batch=request.batch,
-        request=world.encode_check(request),
+        request=world.tickets.encode(request),
         request_hash=request_hash,
         slot=slot,
         blind=blind,

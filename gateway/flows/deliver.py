@@ -55,7 +55,6 @@ from gateway.policy.question import Stage
 from gateway.primitives import cbor
 from gateway.pseudonym import oprf, schedule
 from gateway.terms.exchange import CheckRequest, KeyScope
-from gateway.terms.hidden import Hidden
 from gateway.terms.ids import PeerId, RequestId
 from gateway.terms.words import KeyType, MatchClass
 from gateway.watchlist import entry as entries
@@ -99,19 +98,16 @@ async def send(case_id: bytes, world: CaseWorld) -> bool:
 async def _send_open(case: Case, world: CaseWorld, now: int) -> None:
     permit = await decide(case, world, now, stage=Stage.ASK)
     persons = tuple(one for one in case.signatures if one.act in (_CONFIRM, _REQUEST))
-    words = case.words.open().encode("utf-8")
-    sealed = b""
-    if words:
-        (sealed,) = await world.case_keys.seal_case(world.case_key_of(case.peer), [words])
+    (ticket,) = await world.case_keys.open_case([case.ticket])
     pair_seq = await _enter(case, "open", persons, permit, world)
     message = OpenCase(
         case_id=case.case_id,
-        ticket=case.ticket,
+        ticket=ticket,
         purpose=case.purpose,
         legal_basis=case.legal_basis,
         fields=case.fields,
         reply_key=world.case_key_of(world.state),
-        sealed=sealed,
+        sealed=case.reasons,
         signatures=tuple(personal(one) for one in persons),
         pair_seq=pair_seq,
         baseline=permit.baseline,
@@ -367,7 +363,7 @@ async def _judged_open(peer: PeerId, asked: OpenCase, world: CaseWorld, now: int
         entry_id=found.entry_id,
         record_version=version_of(body),
         words_digest=digest,
-        sealed=(asked.sealed,) if asked.sealed else (),
+        reasons=asked.sealed,
         signatures=signatures,
         history=(Step(Event.OPENED, now),),
     )
@@ -466,7 +462,7 @@ async def receive_close(peer: PeerId, told: Closing, request_hash: bytes, world:
             due_ns=0,
             expires_ns=0,
             sealed=(),
-            words=Hidden(""),
+            reasons=b"",
             signatures=(*case.signatures, Signature(word, one.statement, one.signature)),
         )
         return await _take(after, "close", request_hash, {"code": told.code}, world)
@@ -594,7 +590,7 @@ async def _dropped(
                 "case.dropped",
                 Phase.EVENT,
                 peer,
-                public={"case": case_id, "message": message, "request_hash": request_hash},
+                public={"case_id": case_id, "message": message, "request_hash": request_hash},
                 secret={"cause": f"{cause.row.reason}: {cause}"[:200]},
             )
         ]

@@ -21,6 +21,7 @@ from gateway.federation.officers import Enrolled
 from gateway.federation.statement import PersonalSignature
 from gateway.flows.casework import CaseWorld, decide, entry, expect, held, put, record, version_of
 from gateway.flows.check import Officer
+from gateway.policy.decision import Permit
 from gateway.policy.question import Stage
 from gateway.terms.hidden import Hidden
 from gateway.terms.ids import OfficerId
@@ -62,6 +63,8 @@ EVENTS: Final[Mapping[str, Event]] = {
 }
 """The move that an act is. Delivering is the gateway's own: the act only hurries it."""
 
+WORDS_CHARACTERS_MAX: Final = 2_048
+
 OUTCOME_NS: Final = 7 * 24 * profiles.HOUR_NS
 """How long after a decision the outcome is due."""
 
@@ -81,7 +84,8 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A case as far as one officer may see it. `disclosed` is for whoever has the case or confirmed it."""
+    """A case as far as one officer may see it. `disclosed` is for whoever has the case or confirmed it; `words` are the
+    asker's reasons, for the owner's desk."""
 
     case: Case
     acts: tuple[str, ...]
@@ -89,6 +93,7 @@ class View:
     conditions: tuple[str, ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)
     disclosed: tuple[tuple[str, Hidden[tuple[str, ...]]], ...] = ()
+    words: Hidden[str] = field(default_factory=lambda: Hidden(""))
 
 
 # -- Seeing -----------------------------------------------------------------------------------------------------------
@@ -160,11 +165,23 @@ async def show(case_id: bytes, officer: Officer, world: CaseWorld) -> View:
     decided = case.state in (State.GRANTED, State.PARTLY_GRANTED, State.DELIVERED, State.OUTCOME_REPORTED, State.CLOSED)
     part = bool(case.released) and (decided or case.side is Side.OWNER)
     withheld = profiles.classes(tuple(name for name in case.fields if name not in case.released)) if part else ()
+    if case.side is Side.OWNER and case.reasons:
+        return View(case, acts, withheld, words=await _words(case, world))
     if not opens:
         return View(case, acts, withheld)
     opened = slots.read(case.fields, await world.case_keys.open_case(case.sealed))
     marks = {name: ", ".join(values) for name, values in opened.marks.items() if name != "conditions"}
     return View(case, acts, withheld, opened.marks.get("conditions", ()), marks, opened.fields)
+
+
+async def _words(case: Case, world: CaseWorld) -> Hidden[str]:
+    """The asker's reasons. What does not open, or says something else than was signed, is not shown."""
+    try:
+        (plain,) = await world.case_keys.open_case([case.reasons])
+        text = plain.decode("utf-8")
+    except (VerificationFailed, UnicodeDecodeError):
+        return Hidden("")
+    return Hidden(text if text.isprintable() and len(text) <= WORDS_CHARACTERS_MAX else "")
 
 
 def fields_to_ask(case: Case) -> tuple[str, ...]:
@@ -194,7 +211,7 @@ def _read(officer: Officer, case_id: bytes, *, opens: bool = False) -> Entry:
     return Entry(
         "case.read",
         Phase.EVENT,
-        public={"case": case_id, "what": "disclosed" if opens else "case" if case_id else "inbox"},
+        public={"case_id": case_id, "what": "disclosed" if opens else "case" if case_id else "inbox"},
         secret={"officer": officer.officer},
     )
 
@@ -264,9 +281,8 @@ async def _act(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: 
     stage = Stage.ASK if case.side is Side.ASKER else Stage.ANSWER
     permit = await decide(case, world, now, stage=stage)
     # 3. The act's own conditions, and the person's signature over its facts.
-    after, signed = _STEPS[asked.name](
-        case, asked, officer, world, now, _record_version(case, permit, asked, world, now)
-    )
+    known = await _known(case, permit, asked, world, now)
+    after, signed = _STEPS[asked.name](case, asked, officer, world, now, known)
     # 4. Log and move in one.
     entered = entry(
         "case.act",
@@ -278,7 +294,7 @@ async def _act(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: 
             "fields": ",".join(after.released if asked.name in ("prepare", "approve") else asked.fields),
             "statement": signed.statement if signed else b"",
             "signature": signed.signature if signed else b"",
-            "key": signed.key if signed else b"",
+            "signer": signed.key if signed else b"",
             "baseline": permit.baseline,
             "national": permit.national,
         },
@@ -294,19 +310,33 @@ async def _act(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: 
     return after
 
 
-def _record_version(case: Case, permit: object, asked: Act, world: CaseWorld, now: int) -> tuple[int, Handling | None]:
-    """The version and the handling of the record behind an owner's release; zero for all other acts."""
-    if case.side is Side.ASKER or asked.name not in ("prepare", "approve", "refuse"):
-        return 0, None
-    body = world.book.entry(ListId(case.list_id), case.entry_id)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an act rests on besides the case: the record's version and handling (a release), the officer's words, sealed
+    to the owner (a request)."""
+
+    version: int = 0
+    handling: Handling | None = None
+    reasons: bytes = field(default=b"", repr=False)
+
+
+async def _known(case: Case, permit: Permit, asked: Act, world: CaseWorld, now: int) -> _Known:
+    if case.side is Side.ASKER:
+        words = asked.words.open().encode("utf-8")
+        if asked.name not in ("confirm", "request") or not words:
+            return _Known(reasons=case.reasons)
+        (sealed,) = await world.case_keys.seal_case(world.case_key_of(case.peer), [words])
+        return _Known(reasons=sealed)
     if asked.name == "refuse":
-        return (version_of(body) if body is not None else case.record_version), None
-    found, body = record(case, permit, world, now)  # type: ignore[arg-type]
-    return version_of(body), found.handling
+        body = world.book.entry(ListId(case.list_id), case.entry_id)
+        return _Known(version_of(body) if body is not None else case.record_version)
+    if asked.name not in ("prepare", "approve"):
+        return _Known()
+    found, body = record(case, permit, world, now)
+    return _Known(version_of(body), found.handling)
 
 
-Record = tuple[int, Handling | None]
-Step = Callable[[Case, Act, Officer, CaseWorld, int, Record], tuple[Case, Signature | None]]
+Step = Callable[[Case, Act, Officer, CaseWorld, int, _Known], tuple[Case, Signature | None]]
 
 
 def _signed(
@@ -334,7 +364,7 @@ def _signed(
 
 
 def _confirm(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
     if case.screening_required and not case.screened:
         raise PolicyDenied(("screening",))
@@ -347,14 +377,14 @@ def _confirm(
         measure=asked.code,
         confirmed_by=person.officer,
         assigned=case.assigned or person.officer,
-        words=asked.words,
+        reasons=known.reasons,
         signatures=(*case.signatures, signed),
     )
     return after, signed
 
 
 def _screen(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
     code = profiles.code(asked.code, profiles.SCREENINGS, "code")
     signed, _ = _signed(case, asked, officer, world, now)
@@ -364,14 +394,14 @@ def _screen(
 
 
 def _dismiss(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
     signed, _ = _signed(case, asked, officer, world, now)
     return _ended(move(case, Event.DISMISS, now, officer.officer, outcome=asked.code)), signed
 
 
 def _request(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
     fields = profiles.chosen(case.kind, asked.fields or profiles.fields_of(case.kind))
     urgency = profiles.code(asked.code, profiles.URGENCIES, "urgency")
@@ -385,7 +415,7 @@ def _request(
         officer.officer,
         fields=fields,
         urgency=urgency,
-        words=asked.words if asked.words.open() else case.words,
+        reasons=known.reasons,
         outbound=Outbound.OPEN,
         due_ns=0,
         expires_ns=now + profiles.EXPIRES_NS,
@@ -395,9 +425,9 @@ def _request(
 
 
 def _prepare(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
-    version, _ = rec
+    version = known.version
     fields = tuple(name for name in case.fields if name in asked.fields)
     if not fields or len(fields) != len(asked.fields):
         # Only what was asked for, and at least something: to release nothing is to refuse.
@@ -418,9 +448,9 @@ def _prepare(
 
 
 def _approve(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
-    version, handling = rec
+    version, handling = known.version, known.handling
     if not can(case, Event.APPROVE):
         raise PolicyDenied(("case_state",))
     if version != case.record_version:
@@ -445,9 +475,9 @@ def _approve(
 
 
 def _refuse(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
-    version, _ = rec
+    version = known.version
     code = profiles.code(asked.code, profiles.REFUSALS, "code")
     signed, _ = _signed(case, asked, officer, world, now, record_version=version)
     after = move(
@@ -466,7 +496,7 @@ def _refuse(
 
 
 def _outcome(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
     code = profiles.code(asked.code, profiles.OUTCOMES, "code")
     signed, _ = _signed(case, asked, officer, world, now)
@@ -482,12 +512,12 @@ def _outcome(
     )
     if code == "DIFFERENT_PERSON":
         # What came of a wrong match goes at once.
-        after = replace(after, sealed=(), released=(), words=Hidden(""))
+        after = replace(after, sealed=(), released=(), reasons=b"")
     return after, signed
 
 
 def _withdraw(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
 ) -> tuple[Case, Signature]:
     signed, _ = _signed(case, asked, officer, world, now)
     after = move(
@@ -504,25 +534,27 @@ def _withdraw(
     return after, signed
 
 
-def _assign(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record) -> tuple[Case, None]:
+def _assign(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known) -> tuple[Case, None]:
     to = _colleague(case, asked, world, now)
     return move(case, Event.ASSIGN, now, officer.officer, assigned=to, offered_to=""), None
 
 
-def _hand_over(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record) -> tuple[Case, None]:
+def _hand_over(
+    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
+) -> tuple[Case, None]:
     if case.assigned != officer.officer:
         raise PolicyDenied(("not_assigned",))
     to = _colleague(case, asked, world, now)
     return move(case, Event.HAND_OVER, now, officer.officer, offered_to=to), None
 
 
-def _take(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record) -> tuple[Case, None]:
+def _take(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known) -> tuple[Case, None]:
     if case.offered_to != officer.officer:
         raise PolicyDenied(("not_assigned",))
     return move(case, Event.TAKE, now, officer.officer, assigned=officer.officer, offered_to=""), None
 
 
-def _deliver(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, rec: Record) -> tuple[Case, None]:
+def _deliver(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known) -> tuple[Case, None]:
     if case.outbound is Outbound.NONE:
         raise PolicyDenied(("case_state",))
     return case, None
@@ -547,7 +579,7 @@ _STEPS: Final[Mapping[str, Step]] = {
 
 def _ended(case: Case) -> Case:
     """A case nobody follows keeps nothing that was made of the traveller."""
-    return replace(case, ticket=b"", sealed=(), words=Hidden(""), due_ns=0, expires_ns=0, outbound=Outbound.NONE)
+    return replace(case, ticket=b"", sealed=(), reasons=b"", due_ns=0, expires_ns=0, outbound=Outbound.NONE)
 
 
 def _release(case: Case, fields: tuple[str, ...], version: int) -> dict[str, object]:
@@ -606,7 +638,7 @@ def _silent(name: str, after: Case) -> dict[str, str | int | bytes]:
         "fields": "",
         "statement": b"",
         "signature": b"",
-        "key": b"",
+        "signer": b"",
         "baseline": b"",
         "national": b"",
     }

@@ -260,6 +260,7 @@ class CaseView:
     disclosed: tuple[tuple[str, Hidden[tuple[str, ...]]], ...] = ()
     history: tuple[CaseStep, ...] = ()
     acts: tuple[str, ...] = ()
+    words: Hidden[str] = field(default_factory=lambda: Hidden(""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 from gateway.cli import case, officer
 from gateway.cli.acts.case import REFUSAL_WORDS
 from gateway.cli.main import Parser
+from gateway.cli.verbs import PLAIN, SIGNED
 from tests.extras import ROOT
 
 PAGE = (ROOT / "docs" / "cases.md").read_text("utf-8")
@@ -31,7 +32,7 @@ def test_each_command_is_understood(command: str) -> None:
 
 def test_every_verb_is_on_the_page() -> None:
     verbs = {command.split()[2] for command in COMMANDS if command.startswith("limen case ")}
-    assert verbs == {"list", "show", *case.SIGNED, *case.PLAIN}
+    assert verbs == {"list", "show", *SIGNED, *PLAIN}
 
 
 def test_every_refusal_code_is_on_the_page_and_said_in_words() -> None:

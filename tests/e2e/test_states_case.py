@@ -87,7 +87,8 @@ def test_scenario_7_a_hit_is_confirmed_requested_released_by_two_and_its_outcome
     wait(desks, asker, number, "CLOSED")
     assert done(desks.nodes.case(owner, "desk-1", "show", number))["outcome"] == "SAME_PERSON"
 
-    sent = [leaf for leaf in desks.leaves(owner, 0, "case.sent") if leaf.public["case"].hex() in number]
+    case_id = bytes.fromhex(number.removeprefix("case_"))
+    sent = [leaf for leaf in desks.leaves(owner, 0, "case.sent") if leaf.public["case_id"] == case_id]
     assert [leaf.public["message"] for leaf in sent] == ["decision"]
 
 

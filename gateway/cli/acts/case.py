@@ -19,9 +19,9 @@ from typing import Any, Final
 from gateway.cli import passphrase
 from gateway.cli.acts import booth
 from gateway.cli.acts.check import KIND_WORDS, MATCH_WORDS
-from gateway.cli.case import SIGNED
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
+from gateway.cli.verbs import SIGNED
 from gateway.errors import InputRefused, Malformed
 from gateway.federation import claims, statement
 from gateway.federation.statement import PersonalSignature
@@ -140,6 +140,7 @@ def document(view: CaseView) -> dict[str, Any]:
         "history": [
             {"event": one.event, "at": _iso(one.at_ns), "officer": one.officer or None} for one in view.history
         ],
+        "words": view.words.open() or None,
         "acts": list(view.acts),
     }
 
@@ -158,6 +159,8 @@ def told(view: CaseView, now_ns: int) -> Iterator[str]:
     yield f"  officer: {line.assigned or 'nobody'}" + (f", offered to {line.offered_to}" if line.offered_to else "")
     if line.screening_required:
         yield "  The owner may be a state the person fled from: a protection officer screens before the case goes on."
+    if view.words.open():
+        yield f"  they write: {view.words.open()}"
     if view.released and line.side == "owner":
         yield f"  prepared for release: {', '.join(view.released)}"
     if view.fields:

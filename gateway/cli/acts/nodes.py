@@ -25,7 +25,7 @@ from typing import Any
 from gateway import config
 from gateway.app import due
 from gateway.cli import main as cli
-from gateway.cli.case import SIGNED
+from gateway.cli.verbs import SIGNED
 from gateway.clock import VirtualClock, set_shift
 from gateway.config import Config
 from gateway.federation import statement

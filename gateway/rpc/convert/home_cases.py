@@ -139,6 +139,7 @@ def encode_view(view: CaseView) -> bytes:
             disclosed=[kinds.DisclosedField(name=name, values=values.open()) for name, values in view.disclosed],
             history=[kinds.CaseStep(event=one.event, at_ns=one.at_ns, officer=one.officer) for one in view.history],
             acts=view.acts,
+            words=view.words.open(),
         )
     )
 
@@ -179,6 +180,7 @@ def view(body: bytes) -> CaseView:
             for one in read.history
         ),
         acts=_all("acts", read.acts, _ACT),
+        words=Hidden(shape.text("words", read.words, 0, 2_048)),
     )
 
 

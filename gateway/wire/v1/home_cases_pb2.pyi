@@ -262,6 +262,7 @@ class GetCaseResponse(_message.Message):
     ACTS_FIELD_NUMBER: _builtins.int
     RELEASED_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
     legal_basis: _builtins.str
     """The legal basis, at most 128 characters. Required."""
     refusal: _builtins.str
@@ -282,6 +283,8 @@ class GetCaseResponse(_message.Message):
     """Zeros that fill the message to a multiple of 2,048 bytes. At most 2,304 bytes."""
     recipient: _builtins.bytes
     """SHA-256 of the public key that a release is sealed to. 32 bytes, or empty where there is none yet."""
+    words: _builtins.str
+    """The asker's reasons in its officer's words, for the owner's desk; at most 2,048 characters."""
     @_builtins.property
     def line(self) -> Global___CaseLine:
         """As in a list. Required."""
@@ -335,10 +338,11 @@ class GetCaseResponse(_message.Message):
         acts: _abc.Iterable[_builtins.str] | None = ...,
         released: _abc.Iterable[_builtins.str] | None = ...,
         recipient: _builtins.bytes = ...,
+        words: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "as_of", b"as_of", "basis", b"basis", "conditions", b"conditions", "disclosed", b"disclosed", "fields", b"fields", "history", b"history", "legal_basis", b"legal_basis", "line", b"line", "outcome", b"outcome", "padding", b"padding", "recipient", b"recipient", "record_version", b"record_version", "refusal", b"refusal", "released", b"released", "reliability", b"reliability", "subject_category", b"subject_category", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "as_of", b"as_of", "basis", b"basis", "conditions", b"conditions", "disclosed", b"disclosed", "fields", b"fields", "history", b"history", "legal_basis", b"legal_basis", "line", b"line", "outcome", b"outcome", "padding", b"padding", "recipient", b"recipient", "record_version", b"record_version", "refusal", b"refusal", "released", b"released", "reliability", b"reliability", "subject_category", b"subject_category", "withheld", b"withheld", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -216,7 +216,8 @@ def test_a_leaf_of_another_shape_is_malformed(fields: dict[str, object]) -> None
 
 
 def test_the_catalogue_is_in_order() -> None:
-    assert [kind.number for kind in CATALOGUE] == list(range(1, len(CATALOGUE) + 1))
+    numbers = [kind.number for kind in CATALOGUE]
+    assert numbers == sorted(set(numbers)) and numbers[0] == 1
     assert len(KINDS) == len(CATALOGUE)
     for kind in CATALOGUE:
         names = (*kind.public, *kind.optional, *kind.secret, *kind.guard)

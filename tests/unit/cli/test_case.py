@@ -17,8 +17,8 @@ import pytest
 
 from gateway import errors
 from gateway.cli.acts import booth, case
-from gateway.cli.case import SIGNED
 from gateway.cli.main import run
+from gateway.cli.verbs import SIGNED
 from gateway.clock import SystemClock
 from gateway.federation import statement
 from gateway.federation.certificates import KeyPair

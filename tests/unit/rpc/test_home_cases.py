@@ -66,6 +66,7 @@ def a_view(**changes: Any) -> CaseView:  # noqa: ANN401
         disclosed=(("names", Hidden(("Eriksson Anna", "Эрикссон Анна"))),),
         history=(CaseStep("CONFIRM", world.NOW_NS, "PAN-desk-1"), CaseStep("DELIVER", world.NOW_NS)),
         acts=("prepare", "hand-over"),
+        words=Hidden("seen twice"),
     )
     return replace(made, **changes)
 
@@ -77,7 +78,8 @@ def an_act(**changes: Any) -> CaseAct:  # noqa: ANN401
 
 
 def opened(view: CaseView) -> Any:  # noqa: ANN401 (a comparable copy of hidden values)
-    return replace(view, disclosed=tuple((name, values.open()) for name, values in view.disclosed))  # type: ignore[misc]
+    disclosed = tuple((name, values.open()) for name, values in view.disclosed)
+    return replace(view, disclosed=disclosed, words=view.words.open())  # type: ignore[arg-type]
 
 
 def test_lists_views_and_acts_arrive_as_they_were_sent() -> None:
