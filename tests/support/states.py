@@ -46,6 +46,8 @@ TOKEN_S = 400.0
 POINTS = (
     *(f"gateway.{kind}.{phase}.{place}" for kind in ("check.ask", "check.answer") for phase in ("intent", "outcome")
       for place in ("before", "after")),
+    *(f"gateway.{kind}.event.{place}" for kind in ("case.act", "case.sent", "case.taken")
+      for place in ("before", "after")),
     *(f"writer.{place}" for place in ("begun", "written", "committed")),
     *(f"keys.{place}_sign" for place in ("before", "after")),
     *(f"jobs.table.published.event.{place}" for place in ("before", "after")),
@@ -280,7 +282,11 @@ def watched(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def running(
-    agencies: dict[str, str] = AGENCIES, *, entries: int = ENTRIES, settings: dict[str, str] = SETTINGS
+    agencies: dict[str, str] = AGENCIES,
+    *,
+    entries: int = ENTRIES,
+    settings: dict[str, str] = SETTINGS,
+    before_start: Callable[[Nodes], None] = lambda _nodes: None,
 ) -> Iterator[States]:
     """Make, start, load, log in; stop and remove at the end. `LIMEN_KEEP_REGION=1` keeps the folders."""
     # Not pytest's own folder: a socket's path has to be short.
@@ -299,6 +305,7 @@ def running(
         for state, proxy in proxies.items():
             proxy.target = (LOOPBACK, nodes[state].ports["peers"])
         nodes.make()
+        before_start(nodes)
         stack.callback(nodes.stop)
         nodes.start()
         states = States(root, nodes, make_region(entries=entries), proxies)
