@@ -386,6 +386,10 @@ class Nodes:
             self._at_desk[folder] = time.monotonic() + TOKEN_S
         return folder
 
+    def forget(self) -> None:
+        """Nobody is logged in any more: the clock was moved past every token's end."""
+        self._at_desk.clear()
+
     def case(self, state: str, name: str, verb: str, *more: str, words: str = "") -> Ran:
         """`limen case VERB ... --json` as that officer; signed where the verb wants it. `words` by standard input."""
         signed = ["--key", str(self[state].officers[name]), "--passphrase-file", str(self.passphrase_file)]
