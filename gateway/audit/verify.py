@@ -12,6 +12,7 @@ The steps, in this order; each looks at everything, so that a fault is not only 
  8. receipts     every signed message is named by a leaf
  9. history      the log extends every head that was signed, seen or held by a witness before
 10. commitments  with a reader's private key: every sealed field is the one committed to
+11. persons      every act of a case carries its person's own signature, and every disclosure those of two
 """
 
 from __future__ import annotations
@@ -28,18 +29,20 @@ from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.entry import Phase
 from gateway.audit.kinds import KINDS, PAIRED
 from gateway.audit.leaf import Leaf, open_fields
+from gateway.audit.persons import Persons
 from gateway.audit.seal import Opener
 from gateway.audit.trust import Card
 from gateway.errors import GatewayError, Malformed, VerificationFailed
 
 STEPS: Final = (
     "signature", "quorum", "root", "sequence", "time", "pairs", "payloads", "receipts", "history", "commitments",
+    "persons",
 )  # fmt: skip
 """Names of the steps, in order."""
 
 
 _WHOLE: Final = ("signature", "quorum", "root")
-_PLACED: Final = ("root", "sequence", "time", "pairs", "history")
+_PLACED: Final = ("root", "sequence", "time", "pairs", "history", "persons")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ class _Audit:
     manifests: set[tuple[str, bytes]] = field(default_factory=set)
     missing: list[tuple[int, int]] = field(default_factory=list)
     """Entries without their payload: number, end of term."""
+    persons: Persons = field(default_factory=Persons)
     with_payloads: bool = True
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(
         ("entries", "outcomes", "payloads", "erased", "opened", "receipts"), 0))  # fmt: skip
@@ -365,6 +369,9 @@ class _Audit:
             self.fault("time", "the time goes back", seq)
         self.last_ns = max(self.last_ns, leaf.time_ns)
         self._pair(leaf, seq)
+        unsigned = self.persons.fault(leaf)
+        if unsigned:
+            self.fault("persons", unsigned, seq)
         manifest = leaf.public.get("manifest_hash")
         if isinstance(manifest, bytes):
             self.manifests.add((leaf.peer, manifest))
@@ -481,6 +488,7 @@ class _Audit:
             "receipts": f"{counts['receipts']} messages are named by entries",
             "history": f"extends {sum(head.size < self.head.size for head, _ in self.heads)} earlier heads",
             "commitments": opened,
+            "persons": f"{self.persons.signatures} signatures hold, {self.persons.disclosures} disclosures are of two",
         }
         steps = tuple(self.faults.get(name) or Step(name, True, details[name]) for name in STEPS)
         ok = not self.faults
@@ -500,6 +508,8 @@ class _Audit:
         said.append(f"Each of {self.counts['outcomes']} outcomes was preceded by its intent.")
         if self.with_payloads:
             said.append(f"{self.counts['payloads']} sealed payloads are the ones that were logged.")
+        if self.persons.disclosures:
+            said.append(f"Each of {self.persons.disclosures} disclosures was signed by two persons enrolled before.")
         if with_key:
             said.append(f"The sealed fields of {self.counts['opened']} entries are the ones committed to at the time.")
         return tuple(said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +171,13 @@ def test_a_partition_delays_a_decision_and_neither_loses_nor_doubles_it(desks: S
     got = done(desks.nodes.case(asker, "desk-1", "show", number))
     assert [step["event"] for step in got["history"]].count("GRANT") == 1
     desks.whole()
+
+
+def test_an_auditor_finds_two_persons_behind_each_disclosure(desks: States, tmp_path: Path) -> None:
+    for state in ("PAN", "HND"):
+        ran = desks.audit(state, tmp_path / state)
+        assert ran.code == 0, ran.out
+        (step,) = [one for one in ran.json["steps"] if one["step"] == "persons"]
+        assert step["ok"] and not step["detail"].startswith("0 ")
+        if state == "PAN":
+            assert any("two persons" in said for said in ran.json["proved"])

@@ -1,0 +1,103 @@
+"""What persons signed, as the log shows it: a disclosure stands on two of them or it is no disclosure (T7).
+
+Enrolments are entries of the same log, so the keys are known from it; nobody who runs the gateway holds a private half.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.audit.leaf import Leaf
+from gateway.errors import Malformed, VerificationFailed
+from gateway.primitives import cbor, ed25519
+
+DOMAIN: Final = b"limen/personal/1\x00"
+"""Stands before what a person signs (docs/protocol/envelope.md, persons)."""
+
+PREPARE: Final = "limen/case/prepare/1"
+APPROVE: Final = "limen/case/approve/1"
+
+_RELEASED: Final = frozenset({"GRANTED", "PARTLY_GRANTED"})
+
+
+@dataclass(slots=True)
+class Persons:
+    """The persons of one log as it goes on: key thumbprints that were ever enrolled, and those retired since."""
+
+    enrolled: set[bytes] = field(default_factory=set)
+    retired: set[bytes] = field(default_factory=set)
+    signatures: int = 0
+    disclosures: int = 0
+
+    def fault(self, leaf: Leaf) -> str:
+        """Why an entry's persons do not hold, or "". Entries without persons' work pass."""
+        thumbprint = leaf.public.get("key_thumbprint")
+        if leaf.kind == "officer.enrolled" and isinstance(thumbprint, bytes):
+            self.enrolled.add(thumbprint)
+        elif leaf.kind == "officer.retired" and isinstance(thumbprint, bytes):
+            self.retired.add(thumbprint)
+        try:
+            if leaf.kind == "case.act":
+                return self._act(leaf)
+            if leaf.kind == "case.sent":
+                return self._sent(leaf)
+        except (Malformed, ValueError, TypeError, KeyError):
+            return "what persons signed cannot be read"
+        return ""
+
+    def _act(self, leaf: Leaf) -> str:
+        public = leaf.public
+        if not public["statement"]:
+            return ""
+        if hashlib.sha256(_bytes(public["signer"])).digest() in self.retired:
+            return "signed with a key that was retired before"
+        said, why = self._person(public["signer"], public["statement"], public["signature"])
+        if not why and (said["act"], said["case"]) != (f"limen/case/{public['act']!s}/1", public["case_id"]):
+            return "the signature is on another act or case than the entry's"
+        return why
+
+    def _sent(self, leaf: Leaf) -> str:
+        public = leaf.public
+        persons = cbor.decode(_bytes(public["persons"]))
+        keys: dict[str, bytes] = {}
+        for act, key, statement, signature in persons:
+            said, why = self._person(key, statement, signature)
+            if why:
+                return why
+            if (said["act"], said["case"], said["peer"]) != (act, public["case_id"], leaf.peer):
+                return "a signature is on another act, case or peer than the entry's"
+            keys[act] = key
+            if act in (PREPARE, APPROVE) and (
+                ",".join(said["fields"]),
+                said["recipient"],
+                said["record_version"],
+            ) != (public["fields"], public["recipient"], public["record_version"]):
+                return "a signature is on other fields, another recipient or another version of the record"
+        if public["message"] == "decision" and public["state"] in _RELEASED:
+            if keys.keys() != {PREPARE, APPROVE} or len(set(keys.values())) != 2:
+                return "a disclosure without the signatures of two distinct persons"
+            self.disclosures += 1
+        return ""
+
+    def _person(self, key: Any, statement: Any, signature: Any) -> tuple[Mapping[str, Any], str]:
+        """(the statement, why it does not count or "")."""
+        if hashlib.sha256(_bytes(key)).digest() not in self.enrolled:
+            return {}, "signed with a key that nobody was enrolled with"
+        try:
+            ed25519.verify(key, DOMAIN + _bytes(statement), _bytes(signature))
+        except VerificationFailed:
+            return {}, "a person's signature does not hold"
+        said = cbor.decode(statement)
+        if not isinstance(said, dict) or said.get("key") != hashlib.sha256(key).digest():
+            return {}, "a statement names another key than the one that signed it"
+        self.signatures += 1
+        return said, ""
+
+
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError("bytes are wanted")
+    return value

@@ -1,0 +1,141 @@
+"""A disclosure in the log stands on two persons, each with a key of their own; one signature less, and it is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from gateway.audit.entry import Entry, Phase, Scalar
+from gateway.audit.leaf import Leaf
+from gateway.audit.persons import APPROVE, DOMAIN, PREPARE, Persons
+from gateway.federation import statement
+from gateway.primitives import cbor, ed25519
+from gateway.store.memory import MemoryStore
+from gateway.terms import PeerId, Role
+
+pytestmark = pytest.mark.asyncio
+
+CASE = bytes(range(16))
+RECIPIENT = b"r" * 32
+ONE, TWO, OPERATOR = (letter * 32 for letter in (b"1", b"2", b"o"))
+
+
+def signed(seed: bytes, act: str, **changes: Any) -> list[Any]:  # noqa: ANN401 (facts)
+    """[act, key, statement, signature] as an entry holds it."""
+    facts = statement.case(
+        case_id=CASE,
+        state=PeerId("PAN"),
+        peer=PeerId("HND"),
+        purpose="SEC.WATCH",
+        legal_basis="agreement",
+        fields=("names", "sex"),
+        recipient=RECIPIENT,
+        record_version=7,
+    )
+    made = statement.make(act, {**facts, **changes}, role=Role.DESK_NATIONAL, signed_ns=5, seed=seed)
+    return [act, ed25519.public(seed), made.statement, made.signature]
+
+
+@dataclass
+class Log:
+    """A state's log, and what an auditor finds in it."""
+
+    store: MemoryStore = field(default_factory=lambda: MemoryStore(lambda: 1))
+
+    async def enrol(self, seed: bytes, *, retired: bool = False) -> None:
+        public: dict[str, Scalar] = {"agency": "SNM", "key_thumbprint": sha256(ed25519.public(seed)).digest()}
+        if retired:
+            await self.store.commit([Entry("officer.retired", Phase.EVENT, public=public)])
+        else:
+            await self.store.commit([Entry("officer.enrolled", Phase.EVENT, public={**public, "roles": "desk"})])
+
+    async def sent(self, *persons: list[Any], **changes: Any) -> None:  # noqa: ANN401
+        public: dict[str, Scalar] = {
+            "case_id": CASE,
+            "side": "owner",
+            "purpose": "SEC.WATCH",
+            "message": "decision",
+            "state": "GRANTED",
+            "fields": "names,sex",
+            "recipient": RECIPIENT,
+            "record_version": 7,
+            "persons": cbor.encode(list(persons)),
+            "baseline": bytes(32),
+            "national": bytes(32),
+        }
+        await self.store.commit([Entry("case.sent", Phase.EVENT, "HND", public={**public, **changes})])
+
+    def faults(self) -> list[str]:
+        persons = Persons()
+        found = [persons.fault(Leaf.parse(data)) for data in self.store.leaves(0, self.store.size())]
+        return [why for why in found if why]
+
+
+async def two_enrolled() -> Log:
+    log = Log()
+    await log.enrol(ONE)
+    await log.enrol(TWO)
+    return log
+
+
+async def test_two_persons_over_the_same_facts_hold() -> None:
+    log = await two_enrolled()
+    await log.sent(signed(ONE, PREPARE), signed(TWO, APPROVE))
+    assert log.faults() == []
+    # Retired since: what they signed before still stands.
+    await log.enrol(ONE, retired=True)
+    await log.sent(signed(ONE, PREPARE), signed(TWO, APPROVE))
+    assert log.faults() == []
+
+
+async def test_a_refusal_needs_nobody_s_second_word() -> None:
+    log = await two_enrolled()
+    await log.sent(state="REFUSED", fields="")
+    assert log.faults() == []
+
+
+@pytest.mark.parametrize(
+    "persons",
+    [
+        [],
+        [signed(ONE, PREPARE)],
+        [signed(ONE, PREPARE), signed(ONE, APPROVE)],
+        [signed(ONE, PREPARE), signed(OPERATOR, APPROVE)],
+        [signed(ONE, PREPARE), [APPROVE, ed25519.public(TWO), *signed(OPERATOR, APPROVE)[2:]]],
+        [signed(ONE, PREPARE), signed(TWO, APPROVE, fields=["names"])],
+        [signed(ONE, PREPARE), signed(TWO, APPROVE, recipient=b"x" * 32)],
+        [signed(ONE, PREPARE), signed(TWO, APPROVE, record_version=8)],
+        [signed(ONE, PREPARE), signed(TWO, APPROVE, case=bytes(16))],
+        [signed(ONE, PREPARE), signed(TWO, APPROVE, peer="UTO")],
+        [signed(ONE, PREPARE), [*signed(TWO, APPROVE)[:3], bytes(64)]],
+        [signed(ONE, PREPARE), [APPROVE, 5, b"", b""]],
+    ],
+    ids=["nobody", "one", "one twice", "the operator", "the operator under another's key", "other fields",
+         "another recipient", "another version", "another case", "another peer", "no signature", "nonsense"],
+)  # fmt: skip
+async def test_anything_less_is_named(persons: list[list[Any]]) -> None:
+    log = await two_enrolled()
+    await log.sent(*persons)
+    assert len(log.faults()) == 1
+
+
+async def test_an_act_carries_its_own_person_s_signature() -> None:
+    log = await two_enrolled()
+    _, key, said, signature = signed(ONE, "limen/case/confirm/1")
+    public = {
+        "case_id": CASE, "side": "asker", "purpose": "SEC.WATCH", "act": "confirm", "state": "CONFIRMED", "version": 2,
+        "fields": "", "statement": said, "signature": signature, "signer": key, "baseline": b"", "national": b"",
+    }  # fmt: skip
+    await log.store.commit([Entry("case.act", Phase.EVENT, "HND", public=public)])
+    assert log.faults() == []
+    for change in ({"act": "dismiss"}, {"case_id": bytes(16)}, {"signer": ed25519.public(TWO)}):
+        await log.store.commit([Entry("case.act", Phase.EVENT, "HND", public={**public, **change})])
+    assert len(log.faults()) == 3
+
+
+async def test_the_domain_is_the_one_persons_sign_under() -> None:
+    assert DOMAIN == statement.DOMAIN
+    assert statement.CASE_ACTS["prepare"] == PREPARE and statement.CASE_ACTS["approve"] == APPROVE
