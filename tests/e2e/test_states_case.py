@@ -130,6 +130,28 @@ def test_who_may_not_follow_cases_is_told_nothing(desks: States) -> None:
     assert denied.code in (3, 4)
 
 
+def test_nothing_goes_to_a_candidate_origin_before_a_protection_officer_has_looked(desks: States) -> None:
+    number, asker, owner = hit(desks, "document_lost")
+    early = desks.nodes.case(asker, "desk-1", "confirm", number)
+    assert early.code == 3 and "screening" in early.err
+    assert desks.nodes.case(asker, "desk-1", "screen", number, "--code", "CLEAR").code == 3
+    done(desks.nodes.case(asker, "protection-1", "screen", number, "--code", "CLEAR"))
+    done(desks.nodes.case(asker, "desk-1", "confirm", number))
+    done(desks.nodes.case(asker, "desk-1", "request", number))
+    wait(desks, owner, number, "UNDER_REVIEW")
+    done(desks.nodes.case(owner, "desk-1", "prepare", number))
+    done(desks.nodes.case(owner, "desk-2", "approve", number))
+    wait(desks, asker, number, "GRANTED")
+    got = done(desks.nodes.case(asker, "desk-1", "show", number))
+    # Of a document, nothing of its holder.
+    assert set(got["disclosed"]) <= {"document", "status", "valid_until", "contact"}
+
+    number, asker, owner = hit(desks, "document_lost")
+    done(desks.nodes.case(asker, "protection-1", "screen", number, "--code", "PROTECTED"))
+    assert state_of(desks, asker, number) == "DISMISSED"
+    assert state_of(desks, owner, number) == ""
+
+
 def test_a_case_is_handed_over_when_the_other_takes_it(desks: States) -> None:
     number, asker, _ = hit(desks, WANTED)
     done(desks.nodes.case(asker, "desk-1", "confirm", number))

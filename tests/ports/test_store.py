@@ -315,6 +315,66 @@ def test_list_entries_are_entered_altered_and_withdrawn(run: Run) -> None:
     run(test)
 
 
+def test_a_case_goes_on_version_by_version(run: Run) -> None:
+    def put(version: int, body: bytes, *, number: int = 1, is_open: bool = True, due_ns: int = 0) -> Change:
+        return Change(
+            "case.put",
+            {"case_id": bytes([number]) * 16, "peer": HND, "version": version, "open": is_open, "outbound": "",
+             "due_ns": due_ns, "expires_ns": 0, "body": body},
+        )  # fmt: skip
+
+    async def test(s: Store) -> None:
+        await s.uow.commit([], [put(1, b"one")])
+        await s.uow.commit([], [put(1, b"one")])
+        await s.uow.commit([], [put(2, b"two", due_ns=9)])
+        assert s.reader.case(bytes([1]) * 16) == b"two"
+        for stale in (put(1, b"one"), put(2, b"other"), put(4, b"four"), put(2, b"x", number=2)):
+            with pytest.raises(VersionMoved):
+                await s.uow.commit([], [stale])
+        assert s.reader.case(bytes([2]) * 16) is None
+        await s.uow.commit([], [put(1, b"later", number=3), put(1, b"sooner", number=4, due_ns=3)])
+        assert s.reader.cases() == [b"sooner", b"two", b"later"]
+        await s.uow.commit([], [put(3, b"over", is_open=False)])
+        assert s.reader.cases(only_open=True) == [b"sooner", b"later"]
+        assert len(s.reader.cases()) == 3
+
+    run(test)
+
+
+def test_a_hit_token_opens_one_case(run: Run) -> None:
+    def token(case: int, entry_id: str = "E1") -> Change:
+        return Change(
+            "case.token",
+            {"peer": HND, "request_id": bytes(16), "entry_id": entry_id, "case_id": bytes([case]) * 16},
+        )
+
+    async def test(s: Store) -> None:
+        await s.uow.commit([], [token(1)])
+        await s.uow.commit([], [token(1), token(2, "E2")])
+        with pytest.raises(NotFoundOrNotPermitted):
+            await s.uow.commit([], [token(2)])
+
+    run(test)
+
+
+def test_an_entry_is_expected_to_be_exactly_as_it_was(run: Run) -> None:
+    def entry(name: str, body: bytes) -> Change:
+        return Change(name, {"list": "PERSONS", "entry_id": "a", "body": body})
+
+    async def test(s: Store) -> None:
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([], [entry("entry.expect", b"1")])
+        await s.uow.commit([], [entry("entry.put", b"1")])
+        await s.uow.commit([], [entry("entry.expect", b"1")])
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([], [entry("entry.expect", b"2")])
+        await s.uow.commit([], [Change("entry.withdraw", {"list": "PERSONS", "entry_id": "a", "at_ns": 7})])
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([], [entry("entry.expect", b"1")])
+
+    run(test)
+
+
 @pytest.mark.parametrize(
     ("change", "who", "read"), [("manifest.put", "peer", "manifests"), ("copy.put", "owner", "copies")]
 )
