@@ -392,17 +392,16 @@ class Node:
             timeout_s=self.settings.peers.table_timeout_ms / 1000,
         )
         for owner in self.others():
-            for purpose in publish.OFFERED:
-                for list_id in catalogue.lists_of(purpose):
-                    try:
-                        await publish.receive(owner, purpose, list_id, world)
-                    except VerificationFailed as fault:
-                        self.telemetry.complain(f"{owner}: table refused: {fault}")
-                    except PeerUnreachable:
-                        break
-                    except GatewayError:
-                        # No table for us: no agreement, or none made yet. Asked again on the next tick.
-                        continue
+            for place in catalogue.tables():
+                try:
+                    await publish.receive(owner, place.group, place.list_id, world)
+                except VerificationFailed as fault:
+                    self.telemetry.complain(f"{owner}: table refused: {fault}")
+                except PeerUnreachable:
+                    break
+                except GatewayError:
+                    # No table for us: no agreement, or none made yet. Asked again on the next tick.
+                    continue
 
     def _collecting(self) -> CollectingWorld:
         return CollectingWorld(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
@@ -25,15 +25,15 @@ from gateway.pseudonym import table as tables
 from gateway.pseudonym.key import MatchKey
 from gateway.terms.exchange import KeyScope, Manifest, SignedMessage
 from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup
-from gateway.terms.words import KeyType, ListId, Role
+from gateway.terms.words import KeyType, ListId, RecordKind, Role
 from gateway.watchlist import publish as telling
 from gateway.watchlist.entry import ListEntry
 
 CHUNK_BYTES = 256 * 1024
 """Size of one fetched piece of a table; small enough to share the connection with a booth's check."""
 
-OFFERED: tuple[Purpose, ...] = (Purpose("SEC.WATCH"), Purpose("DOC.STATUS"))
-"""Purposes that have a table in this release."""
+OFFERED: tuple[Purpose, ...] = tuple(purpose for purpose in catalogue.OFFERED if not catalogue.is_aggregate(purpose))
+"""Purposes that reach a table in this release (`catalogue.tables`)."""
 
 
 class Book(Protocol):
@@ -103,45 +103,51 @@ async def ensure_epoch(peer: PeerId, world: PublishingWorld) -> tuple[EpochId, i
 async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]:
     """Make every table that has changed, for every peer that policy permits.
 
-    The padded size of a list's table is the same for all peers (T1): the next size class above what the whole list
-    would fill, so that what a peer is not told changes nothing it can count.
+    The padded size of a group's table is the same for all peers (T1): the next size class above what all the list's
+    entries of the group would fill, so that what a peer is not told changes nothing it can count. A peer without an
+    agreement over any of the group's purposes costs one decision and no table.
     """
     made: list[Made] = []
     first_moved: VersionMoved | PeerSuspended | None = None
-    for purpose in OFFERED:
-        group = catalogue.group_of(purpose)
-        for list_id in catalogue.lists_of(purpose):
-            entries = list(world.book.list_entries(list_id))
-            padded = tables.padded_count(sum(len(keys_of(entry, ALL_KEY_TYPES)) for entry in entries))
-            for peer in peers:
-                if world.book.is_suspended(peer):
-                    continue
-                try:
-                    one = await _publish_one(peer, purpose, list_id, group, entries, padded, world)
-                except (VersionMoved, PeerSuspended) as moved:
-                    # Decided under what has changed meanwhile: this peer's turn comes again on the next tick, and it
-                    # holds up no other peer's.
-                    first_moved = first_moved or moved
-                    continue
-                if one is not None:
-                    made.append(one)
+    lists = {list_id: list(world.book.list_entries(list_id)) for list_id in ListId}
+    for place in catalogue.tables():
+        entries = entries_of(place.group, lists[place.list_id])
+        key_types = frozenset(key_type for purpose in place.purposes for key_type in catalogue.key_types_of(purpose))
+        padded = tables.padded_count(sum(len(keys_of(entry, key_types)) for entry in entries))
+        for peer in peers:
+            if world.book.is_suspended(peer):
+                continue
+            try:
+                one = await _publish_one(peer, place, entries, padded, world)
+            except (VersionMoved, PeerSuspended) as moved:
+                # Decided under what has changed meanwhile: this peer's turn comes again on the next tick, and it
+                # holds up no other peer's.
+                first_moved = first_moved or moved
+                continue
+            if one is not None:
+                made.append(one)
     if first_moved is not None:
         raise first_moved
     return made
 
 
+def entries_of(group: PurposeGroup, entries: Iterable[ListEntry]) -> list[ListEntry]:
+    """The entries whose kind stands in the group's tables."""
+    kinds = catalogue.kinds_of_group(group)
+    return [entry for entry in entries if entry.kind in kinds]
+
+
 async def _publish_one(
     peer: PeerId,
-    purpose: Purpose,
-    list_id: ListId,
-    group: PurposeGroup,
+    place: catalogue.TableOf,
     entries: Sequence[ListEntry],
     padded: int,
     world: PublishingWorld,
 ) -> Made | None:
     now = world.clock.now_ns()
-    permit = await _may_publish(peer, purpose, list_id, now, world)
-    if isinstance(permit, Deny):
+    list_id, group = place.list_id, place.group
+    permit = await _may_publish(peer, place, now, world)
+    if permit is None:
         return None
     epoch, epoch_expires = await ensure_epoch(peer, world)
     scope = KeyScope(owner=world.state, list_id=list_id, group=group, epoch=epoch, peer=peer)
@@ -232,27 +238,42 @@ async def _publish_one(
     return Made(peer, list_id, group, version, len(told), withheld)
 
 
-async def _may_publish(
-    peer: PeerId, purpose: Purpose, list_id: ListId, now: int, world: PublishingWorld
-) -> Permit | Deny:
-    question = Question(
-        stage=Stage.PUBLISH,
-        purpose=purpose,
-        operation=catalogue.check_operation(purpose),
-        legal_basis="",
-        list_id=list_id,
-        key_types=(),
-        class_size=0,
-        asker=peer,
-        owner=world.state,
-        agency=world.agency,
-        role=Role.OPERATOR,
-        has_case=False,
-        signers=0,
-        time_ns=now,
+async def _may_publish(peer: PeerId, place: catalogue.TableOf, now: int, world: PublishingWorld) -> Permit | None:
+    """The permit for one table: what any purpose of the group permits, for they share it. None where none does.
+
+    What each purpose may reach in it is decided again when it is asked under (`flows.answer`).
+    """
+    permits: list[Permit] = []
+    for purpose in place.purposes:
+        question = Question(
+            stage=Stage.PUBLISH,
+            purpose=purpose,
+            operation=catalogue.check_operation(purpose),
+            legal_basis="",
+            list_id=place.list_id,
+            key_types=(),
+            class_size=0,
+            asker=peer,
+            owner=world.state,
+            agency=world.agency,
+            role=Role.OPERATOR,
+            has_case=False,
+            signers=0,
+            time_ns=now,
+        )
+        decision = await world.policy.decide(question)
+        if not isinstance(decision, Deny):
+            decision = floors.hold(question, decision)
+        if not isinstance(decision, Deny):
+            permits.append(decision)
+    if not permits:
+        return None
+    return replace(
+        permits[0],
+        key_types=tuple(sorted({word for permit in permits for word in permit.key_types})),
+        kinds=tuple(sorted({kind for permit in permits for kind in permit.kinds})),
+        expires_ns=min(permit.expires_ns for permit in permits),
     )
-    decision = await world.policy.decide(question)
-    return decision if isinstance(decision, Deny) else floors.hold(question, decision)
 
 
 async def _sealed(
@@ -284,11 +305,10 @@ async def _sealed(
     return sorted(sealed.items())
 
 
-ALL_KEY_TYPES = frozenset(KeyType)
-
-
 def keys_of(entry: ListEntry, key_types: frozenset[KeyType]) -> tuple[MatchKey, ...]:
     """Every match key of an entry: the owner expands aliases, documents and ranges of years."""
+    if entry.kind is not RecordKind.MISSING_CHILD:
+        key_types -= {KeyType.MET2_YEAR_1}
     return matchkeys.for_asking(entry.person, entry.documents, key_types)
 
 
@@ -331,7 +351,7 @@ class ReceivingWorld:
     timeout_s: float = 10.0
 
 
-async def receive(owner: PeerId, purpose: Purpose, list_id: ListId, world: ReceivingWorld) -> bool:
+async def receive(owner: PeerId, group: PurposeGroup, list_id: ListId, world: ReceivingWorld) -> bool:
     """Fetch the owner's table for us if it is newer than ours. True when a new one is in use.
 
     Raises:
@@ -339,7 +359,6 @@ async def receive(owner: PeerId, purpose: Purpose, list_id: ListId, world: Recei
         VerificationFailed: the owner showed two tables for one version, an older version, or other bytes than it
             signed. The fault is in the log.
     """
-    group = catalogue.group_of(purpose)
     signed = await world.peers.manifest(owner, list_id, group, timeout_s=world.timeout_s)
     manifest = signed.manifest
     held = world.copies.current(owner, list_id, group)

@@ -46,13 +46,14 @@ def plain(value: object) -> str:
 def question(stage: Stage, purpose: Purpose, owner: str, asker: str) -> Question:
     """A question that the catalogue permits: the least surprising value in every field."""
     listing, publishing = stage is Stage.LIST, stage is Stage.PUBLISH
-    list_id = catalogue.lists_of(purpose)[0]
+    list_id = next(iter(catalogue.lists_of(purpose)), None)
+    aggregate = catalogue.is_aggregate(purpose)
     if listing:
         role = Role.LIST_OFFICER
     elif publishing:
         role = Role.OPERATOR
     else:
-        role = Role.BORDER_FRONTLINE
+        role = sorted(catalogue.roles_of(purpose) or {Role.BORDER_FRONTLINE})[0]
     return Question(
         stage=stage,
         purpose=purpose,
@@ -60,16 +61,20 @@ def question(stage: Stage, purpose: Purpose, owner: str, asker: str) -> Question
         legal_basis="" if publishing else "bilateral agreement",
         list_id=list_id,
         key_types=() if publishing else catalogue.key_types_of(purpose),
-        class_size=0 if listing or publishing else 8,
+        class_size=0 if listing or publishing or aggregate else 8,
         asker=PeerId(asker),
         owner=PeerId(owner),
         agency=AgencyId("AGENCY"),
         role=role,
-        has_case=not publishing,
-        signers=2 if listing else 0,
+        has_case=not publishing and not aggregate,
+        signers=2 if listing or (stage is Stage.ASK and _four_eyes(purpose)) else 0,
         time_ns=TIME_NS,
         issuers=(owner,) if listing and list_id is ListId.DOCUMENTS else (),
     )
+
+
+def _four_eyes(purpose: Purpose) -> bool:
+    return catalogue.decision_of(purpose, catalogue.check_operation(purpose)) == "four_eyes"
 
 
 def baseline(limits: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -77,7 +82,7 @@ def baseline(limits: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = prepare.baseline(limits)
     cases = []
     for purpose in catalogue.OFFERED:
-        for stage in Stage:
+        for stage in catalogue.stages_of(purpose):
             good = _at(stage, purpose)
             cases.append(_case(f"{stage} {purpose}", good, rows[stage][purpose]["grant"]))
             for name, changed, reasons in _refusals(good):
@@ -95,7 +100,10 @@ def _at(stage: Stage, purpose: Purpose) -> Question:
 
 def _refusals(good: Question) -> list[tuple[str, Question, list[str]]]:
     """Changes of a good question that the baseline refuses whatever is agreed, with the reasons."""
-    other = KeyType.MET2_DOB_1 if good.purpose == "DOC.STATUS" else None
+    # Another purpose's key: the loosest is for missing children only (T16).
+    beyond = {"DOC.STATUS": KeyType.MET2_DOB_1, "RISK.IBC": KeyType.DOC_1, "MISS.CHILD": None}
+    other = beyond.get(good.purpose, KeyType.MET2_YEAR_1)
+    aggregate = catalogue.is_aggregate(good.purpose)
     changes: list[tuple[str, Question, list[str]]] = [
         ("another code", replace(good, purpose=Purpose("SEC.OTHER")), ["purpose_unknown"]),
         ("disclosing", replace(good, operation="disclose"), ["operation"]),
@@ -104,8 +112,9 @@ def _refusals(good: Question) -> list[tuple[str, Question, list[str]]]:
     ]
     swapped = ListId.PERSONS if good.list_id is ListId.DOCUMENTS else ListId.DOCUMENTS
     changes.append(("the other list", replace(good, list_id=swapped), ["list"]))
-    if good.stage is Stage.LIST:
+    if good.signers:
         changes.append(("one signer", replace(good, signers=1), ["signers"]))
+    if good.stage is Stage.LIST:
         changes.append(("another state's list", replace(good, asker=PeerId("XOM")), ["not_the_owner"]))
     else:
         reasons = ["not_the_owner"]
@@ -114,11 +123,12 @@ def _refusals(good: Question) -> list[tuple[str, Question, list[str]]]:
         changes.append(("another issuer's document", replace(good, issuers=("XOM",)), ["issuer"]))
         changes.append(("two issuers", replace(good, issuers=("UTO", "XOM")), ["issuer"]))
     if good.stage is not Stage.PUBLISH:
-        changes.append(("no case", replace(good, has_case=False), ["case_required"]))
+        if not aggregate:
+            changes.append(("no case", replace(good, has_case=False), ["case_required"]))
+            changes.append(("no key", replace(good, key_types=()), ["key_type"]))
         changes.append(("no basis", replace(good, legal_basis=""), ["legal_basis"]))
         model = next(t for row in catalogue.CATALOGUE.values() for t in row.legal_basis if catalogue.MODEL_MARK in t)
         changes.append(("a model instrument", replace(good, legal_basis=model), ["legal_basis"]))
-        changes.append(("no key", replace(good, key_types=()), ["key_type"]))
     if other is not None:
         changes.append(("a key beyond the catalogue", replace(good, key_types=(*good.key_types, other)), ["key_type"]))
     return changes
@@ -140,6 +150,8 @@ def national(state: str, signed: Sequence[Agreement], mandates: Sequence[Mandate
                 (Stage.ANSWER, state, other),
                 (Stage.PUBLISH, state, other),
             ):
+                if stage not in catalogue.stages_of(purpose):
+                    continue
                 publishing = stage is Stage.PUBLISH
                 good = replace(
                     question(stage, purpose, owner, asker),

@@ -23,6 +23,10 @@ SIGNERS_MAX: Final = 100
 """More signatures than any act has; the upper bound keeps every value that is no number out."""
 
 
+NO_LIST: Final = ""
+"""What a statistic's question says where others name a list."""
+
+
 def prepared(layer: str, sources: Mapping[str, Any]) -> dict[str, Any] | None:
     """The prepared document of a layer, from the data below `limen.<layer>`. None where the layer has no such sources.
 
@@ -52,21 +56,25 @@ def baseline(limits: Mapping[str, Any]) -> dict[str, Any]:
         key_types = [key_type.value for key_type in catalogue.key_types_of(purpose)]
         lists = [list_id.value for list_id in catalogue.lists_of(purpose)]
         kinds = [kind.name for kind in catalogue.kinds_of_group(catalogue.group_of(purpose))]
-        for stage in Stage:
+        aggregate = catalogue.is_aggregate(purpose)
+        four_eyes = catalogue.decision_of(purpose, catalogue.check_operation(purpose)) == "four_eyes"
+        for stage in catalogue.stages_of(purpose):
             listing = stage is Stage.LIST
-            asked = stage in (Stage.ASK, Stage.ANSWER)
+            keyed = stage in (Stage.ASK, Stage.ANSWER) and not aggregate
+            # Whose signatures count: those of the list's keepers, and of the two who put a question of four eyes.
+            signed = listing or (four_eyes and stage is Stage.ASK)
             listed = [kind.name for name in lists for kind in catalogue.kinds_of_list(ListId(name))]
             rows[stage.value][purpose] = {
                 "operations": _set(catalogue.LIST_OPERATIONS if listing else [catalogue.check_operation(purpose)]),
-                "lists": _set(lists),
+                "lists": _set(lists or [NO_LIST]),
                 "roles": _set(_roles(stage, sorted(role.value for role in catalogue.roles_of(purpose)))),
                 "key_types": _set([] if stage is Stage.PUBLISH else key_types),
-                "key_types_min": 0 if stage is Stage.PUBLISH else 1,
-                "classes": list(BATCH_CLASSES) if asked else [0],
-                "has_case": stage is not Stage.PUBLISH,
+                "key_types_min": 0 if stage is Stage.PUBLISH or aggregate else 1,
+                "classes": list(BATCH_CLASSES) if keyed else [0],
+                "has_case": stage is not Stage.PUBLISH and not aggregate,
                 "has_basis": stage is not Stage.PUBLISH,
-                "signers_min": bounds["signers_min"] if listing else 0,
-                "signers_max": SIGNERS_MAX if listing else 0,
+                "signers_min": bounds["signers_min"] if signed else 0,
+                "signers_max": SIGNERS_MAX if signed else 0,
                 "at_home": listing,
                 "issuers": "owner" if listing and ListId.DOCUMENTS.value in lists else "none",
                 "grant": _grant(
@@ -99,6 +107,8 @@ def national(state: str, signed: Sequence[Agreement], mandates: Sequence[Mandate
                 (Stage.ANSWER, state, other),
                 (Stage.PUBLISH, state, other),
             ):
+                if stage not in catalogue.stages_of(Purpose(purpose)):
+                    continue
                 _put(rows, stage, owner, asker, purpose, _exchange(stage, owner, asker, purpose, terms, agreement))
     for mandate in mandates:
         purpose = catalogue.purpose_of_list(ListId(mandate.list))
@@ -128,7 +138,7 @@ def _exchange(stage: Stage, owner: str, asker: str, purpose: str, terms: Terms, 
         "legal_bases": _set([""] if stage is Stage.PUBLISH else terms.legal_bases),
         "agencies": _set(agencies),
         "roles": _set(_roles(stage, terms.roles)),
-        "lists": _set(terms.lists),
+        "lists": _set(terms.lists or [NO_LIST]),
         "key_types": _set(named.get(stage, ())),
         "issuers": [],
         "grant": _grant(

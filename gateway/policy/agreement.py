@@ -27,6 +27,9 @@ NS_MAX: Final = 2**63 - 1
 
 TEXT_CHARS_MAX: Final = 200
 
+REQUESTS_PER_DAY: Final = 200
+"""Statistics a day that a starter agreement grants: a group of statistics counts requests where others count slots."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -41,7 +44,8 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One agreement between two states, judged. `slots_per_day` counts padded batch elements by purpose group.
+    """One agreement between two states, judged. `slots_per_day` counts padded batch elements by purpose group, and
+    requests where the group is one of statistics.
 
     `agencies`, `controllers`, `supervisor` and `redress` are by state; times are UTC ns, the end is exclusive.
     """
@@ -219,7 +223,10 @@ def starter(
             "valid_until_ns": valid_until_ns,
             "purposes": terms,
             "agencies": {state: list(agencies[state]) for state in parties},
-            "slots_per_day": {catalogue.group_of(purpose): slots_per_day for purpose in catalogue.OFFERED},
+            "slots_per_day": {
+                catalogue.group_of(purpose): REQUESTS_PER_DAY if catalogue.is_aggregate(purpose) else slots_per_day
+                for purpose in catalogue.OFFERED
+            },
             "retention": "30d",
             "transfer_tool": f"{name}: administrative arrangement with enforceable rights",
             "controllers": {state: f"{state}: separate controller for what it asks and lists" for state in parties},
@@ -265,9 +272,9 @@ def _terms(purpose: str, body: object) -> Terms:
     return Terms(
         legal_bases=_bases(fields),
         roles=fields.words("roles", [role.value for role in catalogue.roles_of(code)]),
-        key_types=fields.words("key_types", [key_type.value for key_type in catalogue.key_types_of(code)]),
-        kinds=fields.words("kinds", [kind.name for kind in catalogue.kinds_of_group(catalogue.group_of(code))]),
-        lists=fields.words("lists", [list_id.value for list_id in catalogue.lists_of(code)]),
+        key_types=fields.some_of("key_types", [key_type.value for key_type in catalogue.key_types_of(code)]),
+        kinds=fields.some_of("kinds", [kind.name for kind in catalogue.kinds_of_group(catalogue.group_of(code))]),
+        lists=fields.some_of("lists", [list_id.value for list_id in catalogue.lists_of(code)]),
     )
 
 
@@ -317,6 +324,12 @@ class _Fields:
             if vocabulary is not None and word not in vocabulary:
                 raise self.refused(field, f"{word!r} is not one of {', '.join(sorted(vocabulary)) or 'none'}")
         return words
+
+    def some_of(self, field: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
+        """Words of the vocabulary, one at least; none where it has none."""
+        if not vocabulary and self.body[field] == []:
+            return ()
+        return self.words(field, vocabulary)
 
     def one_of(self, field: str, words: Sequence[str]) -> str:
         value = self.body[field]

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.policy.purposes import PURPOSES, PurposeRow
+from gateway.policy.question import Stage
 from gateway.terms.ids import Purpose, PurposeGroup
 from gateway.terms.words import KeyType, ListId, RecordKind, Role
 
 CATALOGUE: Final[Mapping[str, PurposeRow]] = {row.code: row for row in PURPOSES}
 """Every purpose by its code."""
 
-OFFERED: Final[tuple[Purpose, ...]] = (Purpose("SEC.WATCH"), Purpose("DOC.STATUS"))
+OFFERED: Final[tuple[Purpose, ...]] = (
+    Purpose("SEC.WATCH"),
+    Purpose("DOC.STATUS"),
+    Purpose("API.PRESCREEN"),
+    Purpose("MISS.CHILD"),
+    Purpose("READ.IDENT"),
+    Purpose("RISK.IBC"),
+)
 """Purposes with every safeguard of their row built. All others are denied, `purpose_not_offered`."""
 
 LIST_OPERATIONS: Final[tuple[str, ...]] = ("enter", "alter", "extend", "withdraw")
@@ -29,6 +37,7 @@ _KEY_TYPES: Final[Mapping[str, KeyType]] = {
     "doc": KeyType.DOC_1,
     "name_year": KeyType.NAME_YEAR_1,
     "met2_dob": KeyType.MET2_DOB_1,
+    "met2_year": KeyType.MET2_YEAR_1,
 }
 """The catalogue's key names that this release can make, in their version in force."""
 
@@ -37,10 +46,13 @@ _KINDS: Final[Mapping[str, tuple[RecordKind, ...]]] = {
     "DOCUMENT": (RecordKind.LOST_STOLEN, RecordKind.REVOKED),
     "SMUGGLING": (RecordKind.SMUGGLER_SUSPECT,),
     "CHILD": (RecordKind.MISSING_CHILD,),
+    "READMISSION": (RecordKind.NATIONAL,),
 }
 
 _KEPT: Final = 256
 """Answers kept ready. Every question asks the same few; a peer that asks others gains nothing by it."""
+
+_OPERATION: Final[Mapping[str, str]] = {"DOC.STATUS": "status", "READ.IDENT": "verify", "RISK.IBC": "aggregate"}
 
 _DOCUMENT_PURPOSES: Final = frozenset({"DOC.STATUS", "DOC.NOTICE", "VERIF.DOC"})
 
@@ -54,8 +66,11 @@ def group_of(purpose: Purpose) -> PurposeGroup:
 def lists_of(purpose: Purpose) -> tuple[ListId, ...]:
     """The lists a question under the purpose is put to.
 
-    Every code has one, offered or not, so that it is the rules which refuse it and give the reason.
+    Every code has one, offered or not, so that it is the rules which refuse it and give the reason; but a purpose of
+    statistics has none: it reaches no record.
     """
+    if is_aggregate(purpose):
+        return ()
     return (ListId.DOCUMENTS,) if purpose in _DOCUMENT_PURPOSES else (ListId.PERSONS,)
 
 
@@ -100,8 +115,40 @@ def roles_of(purpose: Purpose) -> frozenset[Role]:
 
 
 def check_operation(purpose: Purpose) -> str:
-    """The operation that a check under the purpose is: `status` for the state of a document, else `hit`."""
-    return "status" if purpose == "DOC.STATUS" else "hit"
+    """The operation that a question under the purpose is: `status` for the state of a document, `verify` for a return,
+    `aggregate` for a statistic, else `hit`."""
+    return _OPERATION.get(purpose, "hit")
+
+
+def is_aggregate(purpose: Purpose) -> bool:
+    """True where only numbers may be asked for: no list, no match key, no record (`flows.release`)."""
+    return check_operation(purpose) == "aggregate"
+
+
+def stages_of(purpose: Purpose) -> tuple[Stage, ...]:
+    """The stages at which a question under the purpose can be permitted."""
+    if is_aggregate(purpose):
+        return (Stage.ASK, Stage.ANSWER)
+    listed = any(purpose_of_list(list_id) == purpose for list_id in ListId)
+    return (Stage.ASK, Stage.ANSWER, Stage.PUBLISH, *((Stage.LIST,) if listed else ()))
+
+
+class TableOf(NamedTuple):
+    """A table that owners make for peers: which list and group, and the offered purposes that reach it."""
+
+    list_id: ListId
+    group: PurposeGroup
+    purposes: tuple[Purpose, ...]
+
+
+@lru_cache(1)
+def tables() -> tuple[TableOf, ...]:
+    """Every table of this release, in the order of the offered purposes. Purposes of one group share one."""
+    reached: dict[tuple[ListId, PurposeGroup], list[Purpose]] = {}
+    for purpose in OFFERED:
+        for list_id in lists_of(purpose):
+            reached.setdefault((list_id, group_of(purpose)), []).append(purpose)
+    return tuple(TableOf(list_id, group, tuple(purposes)) for (list_id, group), purposes in reached.items())
 
 
 def decision_of(purpose: Purpose, operation: str) -> str:

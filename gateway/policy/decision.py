@@ -49,7 +49,27 @@ class Obligation(StrEnum):
     ISSUER_ONLY = "issuer_only"
     """Only the issuing state's own documents are listed (floors, watchlist.entry)."""
     TWO_PERSONS = "two_persons"
-    """Two different officers signed (flows.listing, floors)."""
+    """Two different officers signed (flows.listing, flows.check, floors)."""
+    ONE_FLIGHT = "one_flight"
+    """A question is about one flight, or about one crew and nobody else (flows.check)."""
+    DELETED_AFTER_FLIGHT = "deleted_after_flight"
+    """What is kept of those who were not hit goes 24 h after the flight has ended (flows.check, the log's class 24h)."""
+    CHILD_RECIPIENT = "child_recipient"
+    """A disclosure is for officers of the role child.protection only (disclosure.profiles)."""
+    NEVER_DETAIN = "never_detain"
+    """What is shown says not to detain; a hit is never a ground for refusal or detention (people.messages)."""
+    ANSWER_IN_ONE_HOUR = "answer_in_one_hour"
+    """The owner's desk answers within an hour, or the case is escalated (people.messages, disclosure.profiles)."""
+    NO_OPEN_CLAIM = "no_open_claim"
+    """With an asylum claim or an appeal open or unknown, nothing reaches a state and the answer is a miss's (floors)."""
+    BEST_INTEREST = "best_interest"
+    """No child is asked about without the decision that it is in the child's best interest (floors)."""
+    PURPOSE_BOUND = "purpose_bound"
+    """The person is not asked about under another purpose, nor again for another end (flows.check, T16)."""
+    NEVER_FALSE = "never_false"
+    """The answer is true or unknown: silence never says that somebody is no national (people.messages)."""
+    AGGREGATE_ONLY = "aggregate_only"
+    """Numbers with noise over declared cells; nothing about a single person (flows.release)."""
 
 
 _SEC_WATCH = frozenset(
@@ -61,17 +81,48 @@ _SEC_WATCH = frozenset(
         Obligation.REDRESS_THROUGH_OWNER,
     }
 )
+_ANSWER = frozenset({Obligation.LOG, Obligation.CHARGE, Obligation.EXPIRED_NEVER_ANSWERS})
+_PUBLISH = frozenset({Obligation.LOG, Obligation.EXPIRED_NEVER_ANSWERS})
 _DOC_STATUS = frozenset({Obligation.LOG, Obligation.NO_HOLDER_DATA, Obligation.UNKNOWN_NEVER_VALID})
 
 MANDATORY: Final[Mapping[tuple[Stage, str], frozenset[Obligation]]] = {
     (Stage.ASK, "SEC.WATCH"): _SEC_WATCH,
-    (Stage.ANSWER, "SEC.WATCH"): frozenset({Obligation.LOG, Obligation.CHARGE, Obligation.EXPIRED_NEVER_ANSWERS}),
-    (Stage.PUBLISH, "SEC.WATCH"): frozenset({Obligation.LOG, Obligation.EXPIRED_NEVER_ANSWERS}),
+    (Stage.ANSWER, "SEC.WATCH"): _ANSWER,
+    (Stage.PUBLISH, "SEC.WATCH"): _PUBLISH,
     (Stage.LIST, "SEC.WATCH"): frozenset({Obligation.LOG, Obligation.TWO_PERSONS}),
     (Stage.ASK, "DOC.STATUS"): _DOC_STATUS,
     (Stage.ANSWER, "DOC.STATUS"): frozenset({Obligation.LOG, Obligation.CHARGE, Obligation.NO_HOLDER_DATA}),
     (Stage.PUBLISH, "DOC.STATUS"): frozenset({Obligation.LOG, Obligation.NO_HOLDER_DATA}),
     (Stage.LIST, "DOC.STATUS"): frozenset({Obligation.LOG, Obligation.TWO_PERSONS, Obligation.ISSUER_ONLY}),
+    (Stage.ASK, "API.PRESCREEN"): _SEC_WATCH | {Obligation.ONE_FLIGHT, Obligation.DELETED_AFTER_FLIGHT},
+    (Stage.ANSWER, "API.PRESCREEN"): _ANSWER,
+    (Stage.PUBLISH, "API.PRESCREEN"): _PUBLISH,
+    (Stage.ASK, "MISS.CHILD"): frozenset(
+        {
+            Obligation.LOG,
+            Obligation.HUMAN_CONFIRMATION,
+            Obligation.EXPIRED_NEVER_ANSWERS,
+            Obligation.CHILD_RECIPIENT,
+            Obligation.NEVER_DETAIN,
+            Obligation.ANSWER_IN_ONE_HOUR,
+        }
+    ),
+    (Stage.ANSWER, "MISS.CHILD"): _ANSWER,
+    (Stage.PUBLISH, "MISS.CHILD"): _PUBLISH,
+    (Stage.ASK, "READ.IDENT"): frozenset(
+        {
+            Obligation.LOG,
+            Obligation.TWO_PERSONS,
+            Obligation.NO_OPEN_CLAIM,
+            Obligation.BEST_INTEREST,
+            Obligation.PURPOSE_BOUND,
+            Obligation.NEVER_FALSE,
+        }
+    ),
+    (Stage.ANSWER, "READ.IDENT"): _ANSWER,
+    (Stage.PUBLISH, "READ.IDENT"): _PUBLISH,
+    (Stage.ASK, "RISK.IBC"): frozenset({Obligation.LOG, Obligation.AGGREGATE_ONLY}),
+    (Stage.ANSWER, "RISK.IBC"): frozenset({Obligation.LOG, Obligation.CHARGE, Obligation.AGGREGATE_ONLY}),
 }
 """Obligations without which a permit is a no, by stage and purpose: the safeguards of the catalogue's rows."""
 
@@ -185,10 +236,11 @@ def combine(baseline: object, national: object, question: Question, versions: Ve
     key_types = region.key_types & state.key_types
     if question.key_types:
         key_types &= {key_type.value for key_type in question.key_types}
-    if not key_types:
+    aggregate = question.operation == "aggregate"
+    if not key_types and not aggregate:
         return Deny(("key_type",), *digests)
     kinds = region.kinds & state.kinds
-    if not kinds:
+    if not kinds and not aggregate:
         return Deny(("policy_answer",), *digests)
     # 6. Obligations add up; those of the purpose's safeguards must be among them.
     obligations = region.obligations | state.obligations

@@ -16,10 +16,10 @@ from gateway.policy import catalogue
 from gateway.policy.decision import PERMIT_NS, RETENTION_CLASSES, Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.terms.ids import PeerId, Purpose
-from gateway.terms.words import BATCH_CLASSES, ListId, ProtectionTag, Role
+from gateway.terms.words import BATCH_CLASSES, AsylumState, ListId, ProtectionTag, Role
 
 SIGNERS_MIN: Final = 2
-"""Different officers who must sign a change of a list (T9)."""
+"""Different officers who must sign a change of a list (T9), and a question under a purpose of four eyes."""
 
 SLOTS_PER_DAY_MAX: Final = 2_000_000
 """No permit charges more padded slots a day to one (peer, list, group): about 23 a second, the whole day long."""
@@ -29,6 +29,12 @@ FIREWALL_TAGS: Final = frozenset({ProtectionTag.FAMILY_REUNIFICATION, Protection
 
 ENFORCEMENT: Final = ("SEC.", "SMUG.", "PNR.", "READ.", "RISK.")
 """Prefixes of the purposes of enforcement."""
+
+RETURN: Final = Purpose("READ.IDENT")
+"""The purpose of returns: its questions need two persons, and a claim that is not open."""
+
+CLAIM_CLOSED: Final = frozenset({AsylumState.NONE, AsylumState.FINALLY_REFUSED})
+"""What must be known of an asylum claim before a person is asked about for a return (T10)."""
 
 _CHILD_PURPOSES: Final = frozenset({"MISS.CHILD", "DOC.STATUS"})
 """Under which a child may be asked about: a missing child, and a document, which says nothing of its holder."""
@@ -70,19 +76,25 @@ def guard(
     protected: bool,
     child: bool,
     tags: Collection[ProtectionTag] = (),
+    asylum: AsylumState = AsylumState.UNKNOWN,
+    best_interest: bool = False,
 ) -> str:
     """Why nothing about this person may reach this owner under the purpose, or "" for a real leg.
 
     `protected`: declared at the booth, or shown by the document. `tags`: the record's protection tags, in force or in
-    its history (T10); any of them protects. `child`: under 18, or with a birth date that could be (T21). The reason is
-    for the home auditor and the protection desk only.
+    its history (T10); any of them protects. `child`: under 18, or with a birth date that could be (T21). `asylum` and
+    `best_interest` (a decision is named) count for a return. The reason is for the home auditor and the protection desk
+    only.
     """
+    if purpose == RETURN and (protected or tags or asylum not in CLAIM_CLOSED):
+        # Asking the state of origin at all is what must not happen, so every owner is left out alike (T4).
+        return "asylum"
     if (protected or tags) and origins.includes(owner):
         return "protected_origin"
     if purpose.startswith(ENFORCEMENT) and not FIREWALL_TAGS.isdisjoint(tags):
         return "firewall"
     if (child or ProtectionTag.UNACCOMPANIED_CHILD in tags) and purpose not in _CHILD_PURPOSES:
-        return "child"
+        return "" if purpose == RETURN and best_interest else "child"
     return ""
 
 
@@ -94,10 +106,22 @@ def legs(
     protected: bool,
     child: bool,
     tags: Collection[ProtectionTag] = (),
+    asylum: AsylumState = AsylumState.UNKNOWN,
+    best_interest: bool = False,
 ) -> dict[PeerId, Leg]:
     """How each permitted owner is asked about one person: every owner gets a leg, so that none can be missed (T4)."""
     reasons = {
-        owner: guard(purpose, owner, origins=origins, protected=protected, child=child, tags=tags) for owner in owners
+        owner: guard(
+            purpose,
+            owner,
+            origins=origins,
+            protected=protected,
+            child=child,
+            tags=tags,
+            asylum=asylum,
+            best_interest=best_interest,
+        )
+        for owner in owners
     }
     return {owner: Leg.GUARDED if reason else Leg.REAL for owner, reason in reasons.items()}
 
@@ -116,15 +140,16 @@ def hold(question: Question, permit: Permit) -> Permit | Deny:
     if question.key_types:
         granted &= {key_type.value for key_type in question.key_types}
     key_types = tuple(sorted(granted & set(permit.key_types)))
-    if not key_types:
+    aggregate = catalogue.is_aggregate(question.purpose)
+    if not key_types and not aggregate:
         reasons.add("key_type")
     # A kind stands in one group's tables only; what the group does not hold is not granted (decision 8).
-    if question.stage is Stage.LIST:
+    if question.stage is Stage.LIST and question.list_id is not None:
         held = catalogue.kinds_of_list(question.list_id)
     else:
         held = catalogue.kinds_of_group(catalogue.group_of(question.purpose))
     kinds = tuple(sorted({kind.name for kind in held} & set(permit.kinds)))
-    if not kinds or permit.retention not in RETENTION_CLASSES or permit.slots_per_day < 0:
+    if (not kinds and not aggregate) or permit.retention not in RETENTION_CLASSES or permit.slots_per_day < 0:
         reasons.add("policy_answer")
     expires_ns = min(permit.expires_ns, question.time_ns + PERMIT_NS)
     if expires_ns <= question.time_ns:
@@ -146,7 +171,7 @@ def _request(question: Question) -> Iterable[str]:
         yield "purpose_unknown"
     elif question.purpose not in catalogue.OFFERED:
         yield "purpose_not_offered"
-    if question.list_id not in catalogue.lists_of(question.purpose):
+    if question.list_id not in (catalogue.lists_of(question.purpose) or (None,)):
         yield "list"
     if not set(question.key_types) <= set(catalogue.key_types_of(question.purpose)):
         yield "key_type"
@@ -155,10 +180,14 @@ def _request(question: Question) -> Iterable[str]:
 def _exchange(question: Question, permit: Permit) -> Iterable[str]:
     """Asking, answering, publishing: two states, the purpose's own check, and an agreement to transfer under (T21)."""
     purpose = question.purpose
-    if question.operation != catalogue.check_operation(purpose) or (
-        catalogue.decision_of(purpose, question.operation) != "allow"
-    ):
+    decided = catalogue.decision_of(purpose, question.operation)
+    if question.operation != catalogue.check_operation(purpose) or decided not in ("allow", "four_eyes"):
         yield "operation"
+    if question.stage not in catalogue.stages_of(purpose):
+        yield "stage"
+    # Four eyes are the asker's: its two officers sign the question, and no officer is named abroad.
+    if decided == "four_eyes" and question.stage is Stage.ASK and question.signers < SIGNERS_MIN:
+        yield "signers"
     if question.asker == question.owner:
         yield "not_the_owner"
     if not permit.agreement or not permit.transfer_basis:
@@ -172,6 +201,8 @@ def _exchange(question: Question, permit: Permit) -> Iterable[str]:
         yield "role"
     if not question.legal_basis or catalogue.is_model(question.legal_basis):
         yield "legal_basis"
+    if catalogue.is_aggregate(purpose):
+        return
     if not question.key_types:
         yield "key_type"
     if question.class_size not in BATCH_CLASSES:
@@ -182,6 +213,8 @@ def _exchange(question: Question, permit: Permit) -> Iterable[str]:
 
 def _listing(question: Question) -> Iterable[str]:
     """Changing our own list is an act: authority, decision reference, basis, two persons, issuing state (T9)."""
+    if question.stage not in catalogue.stages_of(question.purpose):
+        yield "stage"
     if question.operation not in catalogue.LIST_OPERATIONS:
         yield "operation"
     if question.asker != question.owner:

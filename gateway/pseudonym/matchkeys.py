@@ -7,6 +7,7 @@ shows. A key's input is `lp(type, parts...)`; its tables of the normal form are 
 * `doc/1`: issuing state, number. Nine-digit numbers of two states meet each other (docs/adr/0015-match-keys.md).
 * `name_year/1`: all name tokens sorted, joined by one space; birth year.
 * `met2_dob/1`: the metaphones of two of the tokens, sorted; full birth date. 1 January is a placeholder: no key.
+* `met2_year/1`: the same two metaphones; birth year. Too loose for anybody but a missing child (T16).
 """
 
 from __future__ import annotations
@@ -81,8 +82,17 @@ def _of_name(
     if KeyType.MET2_DOB_1 in key_types:
         days = sorted({"{:04}{:02}{:02}".format(*full) for birth in births if (full := birth.full) is not None})
         if days:
-            sounds = [sound for token in tokens[:PAIR_TOKENS_MAX] if (sound := _sound(token))]
-            pairs = sorted({(min(pair), max(pair)) for pair in combinations(sounds, 2)})
+            pairs = _pairs(tokens)
             for day in days:
                 for left, right in pairs:
                     yield KeyType.MET2_DOB_1, lp(KeyType.MET2_DOB_1.value, left, right, day)
+    if KeyType.MET2_YEAR_1 in key_types:
+        for year in sorted({year for birth in births for year in birth.years}):
+            for left, right in _pairs(tokens):
+                yield KeyType.MET2_YEAR_1, lp(KeyType.MET2_YEAR_1.value, left, right, f"{year:04}")
+
+
+def _pairs(tokens: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The sounds of every two of the tokens."""
+    sounds = [sound for token in tokens[:PAIR_TOKENS_MAX] if (sound := _sound(token))]
+    return sorted({(min(pair), max(pair)) for pair in combinations(sounds, 2)})

@@ -17,6 +17,7 @@ from gateway.terms.ids import (
 from gateway.terms.words import (
     BATCH_CLASSES,
     Action,
+    AsylumState,
     Handling,
     KeyType,
     ListId,
@@ -31,6 +32,7 @@ __all__ = [
     "BATCH_CLASSES",
     "Action",
     "AgencyId",
+    "AsylumState",
     "EpochId",
     "Handling",
     "Hidden",

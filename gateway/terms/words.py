@@ -22,6 +22,7 @@ class KeyType(StrEnum):
     DOC_1 = "doc/1"
     NAME_YEAR_1 = "name_year/1"
     MET2_DOB_1 = "met2_dob/1"
+    MET2_YEAR_1 = "met2_year/1"
 
 
 class MatchClass(StrEnum):
@@ -30,6 +31,7 @@ class MatchClass(StrEnum):
     DOCUMENT = "DOCUMENT"
     NAME_AND_YEAR = "NAME_AND_YEAR"
     NAME_SOUND_AND_DATE = "NAME_SOUND_AND_DATE"
+    NAME_SOUND_AND_YEAR = "NAME_SOUND_AND_YEAR"
 
     @classmethod
     def of(cls, key_type: KeyType) -> MatchClass:
@@ -46,6 +48,7 @@ _CLASS_OF = {
     KeyType.DOC_1: MatchClass.DOCUMENT,
     KeyType.NAME_YEAR_1: MatchClass.NAME_AND_YEAR,
     KeyType.MET2_DOB_1: MatchClass.NAME_SOUND_AND_DATE,
+    KeyType.MET2_YEAR_1: MatchClass.NAME_SOUND_AND_YEAR,
 }
 
 
@@ -58,6 +61,7 @@ class RecordKind(IntEnum):
     MISSING_CHILD = 4
     LOST_STOLEN = 5
     REVOKED = 6
+    NATIONAL = 7
 
 
 class Action(IntEnum):
@@ -67,6 +71,7 @@ class Action(IntEnum):
     DO_NOT_DETAIN_CALL_OWNER = 2
     HOLD_DOCUMENT_SECOND_LINE = 3
     SECOND_LINE = 4
+    ASK_OWNER_TO_CONFIRM = 5
 
 
 class Handling(IntEnum):
@@ -74,6 +79,17 @@ class Handling(IntEnum):
 
     APPROVAL = 1
     FOUR_EYES = 2
+
+
+class AsylumState(StrEnum):
+    """What the asking agency knows of a person's asylum claim (T10). Only NONE and FINALLY_REFUSED allow a return's
+    question; the word never leaves the home state."""
+
+    UNKNOWN = "unknown"
+    NONE = "none"
+    OPEN = "open"
+    GRANTED = "granted"
+    FINALLY_REFUSED = "finally_refused"
 
 
 class ProtectionTag(StrEnum):
@@ -104,6 +120,9 @@ class Role(StrEnum):
     DESK_NATIONAL = "desk.national"
     TARGETING_CENTRE = "targeting.centre"
     CHILD_PROTECTION = "child.protection"
+    RETURN_UNIT = "return.unit"
+    ANALYST_NATIONAL = "analyst.national"
+    ANALYST_REGIONAL = "analyst.regional"
     PROTECTION_OFFICER = "protection.officer"
     LIST_OFFICER = "list.officer"
     SUPERVISOR = "supervisor"

@@ -49,6 +49,7 @@ LIST_OF: Final[Mapping[RecordKind, ListId]] = {
     RecordKind.REFUSE_ENTRY: ListId.PERSONS,
     RecordKind.SMUGGLER_SUSPECT: ListId.PERSONS,
     RecordKind.MISSING_CHILD: ListId.PERSONS,
+    RecordKind.NATIONAL: ListId.PERSONS,
     RecordKind.LOST_STOLEN: ListId.DOCUMENTS,
     RecordKind.REVOKED: ListId.DOCUMENTS,
 }
@@ -195,6 +196,7 @@ ACTION_OF: Final[Mapping[RecordKind, Action]] = {
     RecordKind.REFUSE_ENTRY: Action.SECOND_LINE,
     RecordKind.SMUGGLER_SUSPECT: Action.SECOND_LINE,
     RecordKind.MISSING_CHILD: Action.DO_NOT_DETAIN_CALL_OWNER,
+    RecordKind.NATIONAL: Action.ASK_OWNER_TO_CONFIRM,
     RecordKind.LOST_STOLEN: Action.HOLD_DOCUMENT_SECOND_LINE,
     RecordKind.REVOKED: Action.HOLD_DOCUMENT_SECOND_LINE,
 }

@@ -18,6 +18,11 @@ from gateway.terms.words import ListId, RecordKind
 from gateway.watchlist.entry import NEVER_EXPORTED, ListEntry
 
 
+CHILD_KINDS = frozenset({RecordKind.MISSING_CHILD, RecordKind.NATIONAL})
+"""Kinds that may be about a child: a missing one, and a national whom nobody asks about as a child without a decision
+that it is in the child's best interest (`policy.floors`)."""
+
+
 class Withheld(StrEnum):
     """Why an entry is not told. Codes for the owner's own log, sealed; a peer never learns of an entry at all."""
 
@@ -48,7 +53,7 @@ def may_tell(entry: ListEntry, peer: PeerId, *, kinds: Collection[str], owner: P
         # What a peer told us it knows; told back, it would learn that we kept it and under which match keys.
         return Withheld.ORIGINATOR
     if entry.person is not None:
-        if entry.kind is not RecordKind.MISSING_CHILD and could_be_child(entry.person, today):
+        if entry.kind not in CHILD_KINDS and could_be_child(entry.person, today):
             return Withheld.CHILD
         if entry.tags_in_force(now_ns) and candidate_origins(entry.person, entry.documents).includes(peer):
             return Withheld.ORIGIN

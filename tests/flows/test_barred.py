@@ -11,10 +11,10 @@ from datetime import date
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.flows.publish import ALL_KEY_TYPES, keys_of
+from gateway.flows.publish import keys_of
 from gateway.policy import catalogue
 from gateway.pseudonym import schedule
-from gateway.terms import ListId, PeerId, RecordKind
+from gateway.terms import KeyType, ListId, PeerId, RecordKind
 from gateway.terms.exchange import KeyScope
 from gateway.watchlist.entry import ListEntry
 from gateway.watchlist.publish import may_tell
@@ -74,7 +74,7 @@ async def _published(first: list[ListEntry], later: list[ListEntry]) -> None:
         held = pan.published.current(peer, ListId.PERSONS, WATCH_GROUP)
         assert held is not None
         for one in listed:
-            keys = [key.input.open() for key in keys_of(one, ALL_KEY_TYPES)]
+            keys = [key.input.open() for key in keys_of(one, frozenset(KeyType))]
             tags = [schedule.tag(y) for y in await pan.keys.derive(scope, keys)]
             if may_tell(one, peer, kinds=KINDS, owner=PAN, now_ns=world.clock.now_ns()) is None:
                 told += 1

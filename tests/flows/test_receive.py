@@ -41,7 +41,7 @@ def held(world: World) -> ports.SignedManifest:
 
 
 async def receive(world: World) -> bool:
-    return await publish.receive(HND, WATCH, ListId.PERSONS, world[PAN].receiving())
+    return await publish.receive(HND, WATCH_GROUP, ListId.PERSONS, world[PAN].receiving())
 
 
 async def refused(world: World, step: str, kept: ports.SignedManifest) -> None:

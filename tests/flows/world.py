@@ -66,7 +66,7 @@ from tests.support.entries import DAY_NS, NOW_NS
 T = TypeVar("T")
 
 PAN, HND, UTO, GTM = PeerId("PAN"), PeerId("HND"), PeerId("UTO"), PeerId("GTM")
-WATCH, STATUS = OFFERED = publish.OFFERED
+WATCH, STATUS = OFFERED = publish.OFFERED[:2]
 WATCH_GROUP, DOCUMENT_GROUP = PurposeGroup("WATCH"), PurposeGroup("DOCUMENT")
 AGENCIES = {PAN: "SNM", HND: "INM", UTO: "UBG", GTM: "IGM"}
 YEAR_NS = 365 * DAY_NS
@@ -541,7 +541,7 @@ class State:
     async def fetch(self, owner: PeerId, purposes: Sequence[Purpose] = OFFERED) -> list[bool]:
         """Every table the owner has for us under these purposes."""
         return [
-            await publish.receive(owner, purpose, list_id, self.receiving())
+            await publish.receive(owner, catalogue.group_of(purpose), list_id, self.receiving())
             for purpose in purposes
             for list_id in catalogue.lists_of(purpose)
         ]
@@ -714,7 +714,7 @@ class World:
         world = await cls.of(*codes, **rest)
         first, *others = codes
         documents = any(one.list_id is ListId.DOCUMENTS for rows in listed.values() for one in rows)
-        purposes = publish.OFFERED if documents else (WATCH,)
+        purposes = OFFERED if documents else (WATCH,)
         for code in others:
             await world[code].enlist(*listed.get(code, ()))
             await world[code].publish(first, purposes=purposes)

@@ -30,6 +30,7 @@ from gateway.clock import VirtualClock, set_shift
 from gateway.config import Config
 from gateway.federation import statement
 from gateway.keyring import personal
+from gateway.policy import catalogue
 from gateway.terms import Hidden, ListId, Role
 
 PASSPHRASE = "demonstration only"
@@ -418,7 +419,7 @@ class Nodes:
         for other in self.nodes.values():
             if other is node or other.process is None:
                 continue
-            for folder in ("PERSONS.WATCH", "DOCUMENTS.DOCUMENT"):
+            for folder in (f"{place.list_id.value}.{place.group}" for place in catalogue.tables()):
                 made = other.folder / "tables" / node.state / folder
                 held = node.folder / "copies" / other.state / folder
                 names = {path.name for path in made.glob("*.table")}

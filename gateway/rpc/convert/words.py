@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from gateway.terms.words import Action, KeyType, ListId, MatchClass, Outcome, ProtectionTag, RecordKind, Role
+from gateway.terms.words import (
+    Action,
+    AsylumState,
+    KeyType,
+    ListId,
+    MatchClass,
+    Outcome,
+    ProtectionTag,
+    RecordKind,
+    Role,
+)
 from gateway.wire.v1 import home_pb2 as home
 from gateway.wire.v1 import vocabulary_pb2 as wire
 
@@ -15,6 +25,7 @@ KEY_TYPE_OUT = {
     KeyType.DOC_1: wire.KEY_TYPE_DOC_1,
     KeyType.NAME_YEAR_1: wire.KEY_TYPE_NAME_YEAR_1,
     KeyType.MET2_DOB_1: wire.KEY_TYPE_MET2_DOB_1,
+    KeyType.MET2_YEAR_1: wire.KEY_TYPE_MET2_YEAR_1,
 }
 
 ROLE_OUT = {
@@ -29,12 +40,16 @@ ROLE_OUT = {
     Role.SUPERVISOR: wire.ROLE_SUPERVISOR,
     Role.POLICY_OFFICER: wire.ROLE_POLICY_OFFICER,
     Role.OPERATOR: wire.ROLE_OPERATOR,
+    Role.RETURN_UNIT: wire.ROLE_RETURN_UNIT,
+    Role.ANALYST_NATIONAL: wire.ROLE_ANALYST_NATIONAL,
+    Role.ANALYST_REGIONAL: wire.ROLE_ANALYST_REGIONAL,
 }
 
 MATCH_OUT = {
     MatchClass.DOCUMENT: wire.MATCH_CLASS_DOCUMENT,
     MatchClass.NAME_AND_YEAR: wire.MATCH_CLASS_NAME_AND_YEAR,
     MatchClass.NAME_SOUND_AND_DATE: wire.MATCH_CLASS_NAME_SOUND_AND_DATE,
+    MatchClass.NAME_SOUND_AND_YEAR: wire.MATCH_CLASS_NAME_SOUND_AND_YEAR,
 }
 
 KIND_OUT = {
@@ -44,6 +59,7 @@ KIND_OUT = {
     RecordKind.MISSING_CHILD: wire.RECORD_KIND_MISSING_CHILD,
     RecordKind.LOST_STOLEN: wire.RECORD_KIND_LOST_STOLEN,
     RecordKind.REVOKED: wire.RECORD_KIND_REVOKED,
+    RecordKind.NATIONAL: wire.RECORD_KIND_NATIONAL,
 }
 
 ACTION_OUT = {
@@ -51,6 +67,7 @@ ACTION_OUT = {
     Action.DO_NOT_DETAIN_CALL_OWNER: wire.ACTION_DO_NOT_DETAIN_CALL_OWNER,
     Action.HOLD_DOCUMENT_SECOND_LINE: wire.ACTION_HOLD_DOCUMENT_SECOND_LINE,
     Action.SECOND_LINE: wire.ACTION_SECOND_LINE,
+    Action.ASK_OWNER_TO_CONFIRM: wire.ACTION_ASK_OWNER_TO_CONFIRM,
 }
 
 TAG_OUT = {
@@ -61,6 +78,14 @@ TAG_OUT = {
     ProtectionTag.FAMILY_REUNIFICATION: wire.PROTECTION_TAG_FAMILY_REUNIFICATION,
     ProtectionTag.REGULARISATION: wire.PROTECTION_TAG_REGULARISATION,
     ProtectionTag.WITNESS: wire.PROTECTION_TAG_WITNESS,
+}
+
+ASYLUM_OUT = {
+    AsylumState.UNKNOWN: wire.ASYLUM_STATE_UNSPECIFIED,
+    AsylumState.NONE: wire.ASYLUM_STATE_NONE,
+    AsylumState.OPEN: wire.ASYLUM_STATE_OPEN,
+    AsylumState.GRANTED: wire.ASYLUM_STATE_GRANTED,
+    AsylumState.FINALLY_REFUSED: wire.ASYLUM_STATE_FINALLY_REFUSED,
 }
 
 OUTCOME_OUT = {
@@ -74,5 +99,6 @@ ROLE_IN = {int(number): word for word, number in ROLE_OUT.items()}
 MATCH_IN = {int(number): word for word, number in MATCH_OUT.items()}
 KIND_IN = {int(number): word for word, number in KIND_OUT.items()}
 ACTION_IN = {int(number): word for word, number in ACTION_OUT.items()}
+ASYLUM_IN = {int(number): word for word, number in ASYLUM_OUT.items()}
 TAG_IN = {int(number): word for word, number in TAG_OUT.items()}
 OUTCOME_IN = {int(number): word for word, number in OUTCOME_OUT.items()}

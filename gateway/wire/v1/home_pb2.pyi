@@ -313,6 +313,11 @@ class CheckTravellersRequest(_message.Message):
     CANDIDATE_ORIGINS_FIELD_NUMBER: _builtins.int
     REPLY_KEY_FIELD_NUMBER: _builtins.int
     TRAVELLERS_FIELD_NUMBER: _builtins.int
+    ASYLUM_FIELD_NUMBER: _builtins.int
+    BEST_INTEREST_REFERENCE_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
+    FLIGHT_ENDS_NS_FIELD_NUMBER: _builtins.int
+    CREW_FIELD_NUMBER: _builtins.int
     PADDING_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """Random. 16 bytes. Required."""
@@ -328,6 +333,16 @@ class CheckTravellersRequest(_message.Message):
     """The booth's protection key, for all travellers of this question. Required."""
     reply_key: _builtins.bytes
     """A random key that the client keeps: the stored answer is sealed under it. 32 bytes. Required."""
+    asylum: _vocabulary_pb2.AsylumState.ValueType
+    """What is known of the travellers' asylum claims. For a return only (`READ.IDENT`): unless it is NONE or
+    FINALLY_REFUSED, nothing about the person reaches any state, and the answer is that of a miss.
+    """
+    best_interest_reference: _builtins.str
+    """The decision that a return is in the child's best interest, at most 128 characters. For a return only."""
+    flight_ends_ns: _builtins.int
+    """When the flight ends, UTC nanoseconds since 1970; for one flight in one question (`API.PRESCREEN`), else 0."""
+    crew: _builtins.bool
+    """True: the list is a crew's."""
     padding: _builtins.bytes
     """Zeros that fill the message to a multiple of 2,048 bytes, so that its size does not tell a declaration or a name's
     length on the way. At most 2,304 bytes.
@@ -342,6 +357,12 @@ class CheckTravellersRequest(_message.Message):
     def travellers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Traveller]:
         """Whom to ask about. 1 to 1,000. Required."""
 
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_vocabulary_pb2.PersonalSignature]:
+        """The persons who put this question, where the purpose wants two (`READ.IDENT`): over the question's facts
+        (docs/protocol/envelope.md, persons). At most 4.
+        """
+
     def __init__(
         self,
         *,
@@ -354,11 +375,16 @@ class CheckTravellersRequest(_message.Message):
         candidate_origins: _abc.Iterable[_builtins.str] | None = ...,
         reply_key: _builtins.bytes = ...,
         travellers: _abc.Iterable[Global___Traveller] | None = ...,
+        asylum: _vocabulary_pb2.AsylumState.ValueType = ...,
+        best_interest_reference: _builtins.str = ...,
+        signatures: _abc.Iterable[_vocabulary_pb2.PersonalSignature] | None = ...,
+        flight_ends_ns: _builtins.int = ...,
+        crew: _builtins.bool = ...,
         padding: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_origins", b"candidate_origins", "case_reference", b"case_reference", "justification", b"justification", "legal_basis", b"legal_basis", "padding", b"padding", "protection", b"protection", "purpose", b"purpose", "reply_key", b"reply_key", "request_id", b"request_id", "travellers", b"travellers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asylum", b"asylum", "best_interest_reference", b"best_interest_reference", "candidate_origins", b"candidate_origins", "case_reference", b"case_reference", "crew", b"crew", "flight_ends_ns", b"flight_ends_ns", "justification", b"justification", "legal_basis", b"legal_basis", "padding", b"padding", "protection", b"protection", "purpose", b"purpose", "reply_key", b"reply_key", "request_id", b"request_id", "signatures", b"signatures", "travellers", b"travellers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

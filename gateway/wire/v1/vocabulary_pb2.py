@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n gateway/wire/v1/vocabulary.proto\x12\x0fgateway.wire.v1\"f\n\x0b\x45ntryOrigin\x12\x12\n\noriginator\x18\x01 \x01(\t\x12\x12\n\nprovenance\x18\x02 \x03(\t\x12\x1a\n\x12\x64\x65\x63ision_reference\x18\x03 \x01(\t\x12\x13\n\x0blegal_basis\x18\x04 \x01(\t\"\x89\x01\n\x11PersonalSignature\x12\x16\n\x0ekey_thumbprint\x18\x01 \x01(\x0c\x12#\n\x04role\x18\x02 \x01(\x0e\x32\x15.gateway.wire.v1.Role\x12\x11\n\tsigned_ns\x18\x03 \x01(\x03\x12\x11\n\tstatement\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"3\n\rBundleDigests\x12\x10\n\x08\x62\x61seline\x18\x01 \x01(\x0c\x12\x10\n\x08national\x18\x02 \x01(\x0c\"l\n\x08KeyScope\x12\r\n\x05owner\x18\x01 \x01(\t\x12%\n\x04list\x18\x02 \x01(\x0e\x32\x17.gateway.wire.v1.ListId\x12\r\n\x05group\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\x0c\n\x04peer\x18\x05 \x01(\t*M\n\x06ListId\x12\x17\n\x13LIST_ID_UNSPECIFIED\x10\x00\x12\x13\n\x0fLIST_ID_PERSONS\x10\x01\x12\x15\n\x11LIST_ID_DOCUMENTS\x10\x02*j\n\x07KeyType\x12\x18\n\x14KEY_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eKEY_TYPE_DOC_1\x10\x01\x12\x18\n\x14KEY_TYPE_NAME_YEAR_1\x10\x02\x12\x17\n\x13KEY_TYPE_MET2_DOB_1\x10\x03*C\n\x05Suite\x12\x15\n\x11SUITE_UNSPECIFIED\x10\x00\x12#\n\x1fSUITE_VOPRF_RISTRETTO255_SHA512\x10\x01*\xad\x02\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROLE_BORDER_FRONTLINE\x10\x01\x12\x1a\n\x16ROLE_BORDER_SECONDLINE\x10\x02\x12\x15\n\x11ROLE_VISA_OFFICER\x10\x03\x12\x16\n\x12ROLE_DESK_NATIONAL\x10\x04\x12\x19\n\x15ROLE_TARGETING_CENTRE\x10\x05\x12\x19\n\x15ROLE_CHILD_PROTECTION\x10\x06\x12\x1b\n\x17ROLE_PROTECTION_OFFICER\x10\x07\x12\x15\n\x11ROLE_LIST_OFFICER\x10\x08\x12\x13\n\x0fROLE_SUPERVISOR\x10\t\x12\x17\n\x13ROLE_POLICY_OFFICER\x10\n\x12\x11\n\rROLE_OPERATOR\x10\x0b*\x87\x01\n\nMatchClass\x12\x1b\n\x17MATCH_CLASS_UNSPECIFIED\x10\x00\x12\x18\n\x14MATCH_CLASS_DOCUMENT\x10\x01\x12\x1d\n\x19MATCH_CLASS_NAME_AND_YEAR\x10\x02\x12#\n\x1fMATCH_CLASS_NAME_SOUND_AND_DATE\x10\x03*\xdd\x01\n\nRecordKind\x12\x1b\n\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19RECORD_KIND_WANTED_ARREST\x10\x01\x12\x1c\n\x18RECORD_KIND_REFUSE_ENTRY\x10\x02\x12 \n\x1cRECORD_KIND_SMUGGLER_SUSPECT\x10\x03\x12\x1d\n\x19RECORD_KIND_MISSING_CHILD\x10\x04\x12\x1b\n\x17RECORD_KIND_LOST_STOLEN\x10\x05\x12\x17\n\x13RECORD_KIND_REVOKED\x10\x06*\x9e\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x43TION_WAIT_FOR_OWNER\x10\x01\x12#\n\x1f\x41\x43TION_DO_NOT_DETAIN_CALL_OWNER\x10\x02\x12$\n ACTION_HOLD_DOCUMENT_SECOND_LINE\x10\x03\x12\x16\n\x12\x41\x43TION_SECOND_LINE\x10\x04*\x94\x01\n\rDatePrecision\x12\x1e\n\x1a\x44\x41TE_PRECISION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x41TE_PRECISION_DAY\x10\x01\x12\x18\n\x14\x44\x41TE_PRECISION_MONTH\x10\x02\x12\x17\n\x13\x44\x41TE_PRECISION_YEAR\x10\x03\x12\x18\n\x14\x44\x41TE_PRECISION_RANGE\x10\x04*\x85\x01\n\x15ProtectionDeclaration\x12&\n\"PROTECTION_DECLARATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPROTECTION_DECLARATION_NONE\x10\x01\x12#\n\x1fPROTECTION_DECLARATION_DECLARED\x10\x02*\xa4\x02\n\rProtectionTag\x12\x1e\n\x1aPROTECTION_TAG_UNSPECIFIED\x10\x00\x12 \n\x1cPROTECTION_TAG_ASYLUM_SEEKER\x10\x01\x12\x1a\n\x16PROTECTION_TAG_REFUGEE\x10\x02\x12%\n!PROTECTION_TAG_TRAFFICKING_VICTIM\x10\x03\x12&\n\"PROTECTION_TAG_UNACCOMPANIED_CHILD\x10\x04\x12\'\n#PROTECTION_TAG_FAMILY_REUNIFICATION\x10\x05\x12!\n\x1dPROTECTION_TAG_REGULARISATION\x10\x06\x12\x1a\n\x16PROTECTION_TAG_WITNESS\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n gateway/wire/v1/vocabulary.proto\x12\x0fgateway.wire.v1\"f\n\x0b\x45ntryOrigin\x12\x12\n\noriginator\x18\x01 \x01(\t\x12\x12\n\nprovenance\x18\x02 \x03(\t\x12\x1a\n\x12\x64\x65\x63ision_reference\x18\x03 \x01(\t\x12\x13\n\x0blegal_basis\x18\x04 \x01(\t\"\x89\x01\n\x11PersonalSignature\x12\x16\n\x0ekey_thumbprint\x18\x01 \x01(\x0c\x12#\n\x04role\x18\x02 \x01(\x0e\x32\x15.gateway.wire.v1.Role\x12\x11\n\tsigned_ns\x18\x03 \x01(\x03\x12\x11\n\tstatement\x18\x04 \x01(\x0c\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"3\n\rBundleDigests\x12\x10\n\x08\x62\x61seline\x18\x01 \x01(\x0c\x12\x10\n\x08national\x18\x02 \x01(\x0c\"l\n\x08KeyScope\x12\r\n\x05owner\x18\x01 \x01(\t\x12%\n\x04list\x18\x02 \x01(\x0e\x32\x17.gateway.wire.v1.ListId\x12\r\n\x05group\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\t\x12\x0c\n\x04peer\x18\x05 \x01(\t*M\n\x06ListId\x12\x17\n\x13LIST_ID_UNSPECIFIED\x10\x00\x12\x13\n\x0fLIST_ID_PERSONS\x10\x01\x12\x15\n\x11LIST_ID_DOCUMENTS\x10\x02*\x84\x01\n\x07KeyType\x12\x18\n\x14KEY_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eKEY_TYPE_DOC_1\x10\x01\x12\x18\n\x14KEY_TYPE_NAME_YEAR_1\x10\x02\x12\x17\n\x13KEY_TYPE_MET2_DOB_1\x10\x03\x12\x18\n\x14KEY_TYPE_MET2_YEAR_1\x10\x04*C\n\x05Suite\x12\x15\n\x11SUITE_UNSPECIFIED\x10\x00\x12#\n\x1fSUITE_VOPRF_RISTRETTO255_SHA512\x10\x01*\xf9\x02\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROLE_BORDER_FRONTLINE\x10\x01\x12\x1a\n\x16ROLE_BORDER_SECONDLINE\x10\x02\x12\x15\n\x11ROLE_VISA_OFFICER\x10\x03\x12\x16\n\x12ROLE_DESK_NATIONAL\x10\x04\x12\x19\n\x15ROLE_TARGETING_CENTRE\x10\x05\x12\x19\n\x15ROLE_CHILD_PROTECTION\x10\x06\x12\x1b\n\x17ROLE_PROTECTION_OFFICER\x10\x07\x12\x15\n\x11ROLE_LIST_OFFICER\x10\x08\x12\x13\n\x0fROLE_SUPERVISOR\x10\t\x12\x17\n\x13ROLE_POLICY_OFFICER\x10\n\x12\x11\n\rROLE_OPERATOR\x10\x0b\x12\x14\n\x10ROLE_RETURN_UNIT\x10\x0c\x12\x19\n\x15ROLE_ANALYST_NATIONAL\x10\r\x12\x19\n\x15ROLE_ANALYST_REGIONAL\x10\x0e*\xac\x01\n\nMatchClass\x12\x1b\n\x17MATCH_CLASS_UNSPECIFIED\x10\x00\x12\x18\n\x14MATCH_CLASS_DOCUMENT\x10\x01\x12\x1d\n\x19MATCH_CLASS_NAME_AND_YEAR\x10\x02\x12#\n\x1fMATCH_CLASS_NAME_SOUND_AND_DATE\x10\x03\x12#\n\x1fMATCH_CLASS_NAME_SOUND_AND_YEAR\x10\x04*\xf7\x01\n\nRecordKind\x12\x1b\n\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19RECORD_KIND_WANTED_ARREST\x10\x01\x12\x1c\n\x18RECORD_KIND_REFUSE_ENTRY\x10\x02\x12 \n\x1cRECORD_KIND_SMUGGLER_SUSPECT\x10\x03\x12\x1d\n\x19RECORD_KIND_MISSING_CHILD\x10\x04\x12\x1b\n\x17RECORD_KIND_LOST_STOLEN\x10\x05\x12\x17\n\x13RECORD_KIND_REVOKED\x10\x06\x12\x18\n\x14RECORD_KIND_NATIONAL\x10\x07*\xbf\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x43TION_WAIT_FOR_OWNER\x10\x01\x12#\n\x1f\x41\x43TION_DO_NOT_DETAIN_CALL_OWNER\x10\x02\x12$\n ACTION_HOLD_DOCUMENT_SECOND_LINE\x10\x03\x12\x16\n\x12\x41\x43TION_SECOND_LINE\x10\x04\x12\x1f\n\x1b\x41\x43TION_ASK_OWNER_TO_CONFIRM\x10\x05*\x94\x01\n\rDatePrecision\x12\x1e\n\x1a\x44\x41TE_PRECISION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44\x41TE_PRECISION_DAY\x10\x01\x12\x18\n\x14\x44\x41TE_PRECISION_MONTH\x10\x02\x12\x17\n\x13\x44\x41TE_PRECISION_YEAR\x10\x03\x12\x18\n\x14\x44\x41TE_PRECISION_RANGE\x10\x04*\x85\x01\n\x15ProtectionDeclaration\x12&\n\"PROTECTION_DECLARATION_UNSPECIFIED\x10\x00\x12\x1f\n\x1bPROTECTION_DECLARATION_NONE\x10\x01\x12#\n\x1fPROTECTION_DECLARATION_DECLARED\x10\x02*\x95\x01\n\x0b\x41sylumState\x12\x1c\n\x18\x41SYLUM_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41SYLUM_STATE_NONE\x10\x01\x12\x15\n\x11\x41SYLUM_STATE_OPEN\x10\x02\x12\x18\n\x14\x41SYLUM_STATE_GRANTED\x10\x03\x12 \n\x1c\x41SYLUM_STATE_FINALLY_REFUSED\x10\x04*\xa4\x02\n\rProtectionTag\x12\x1e\n\x1aPROTECTION_TAG_UNSPECIFIED\x10\x00\x12 \n\x1cPROTECTION_TAG_ASYLUM_SEEKER\x10\x01\x12\x1a\n\x16PROTECTION_TAG_REFUGEE\x10\x02\x12%\n!PROTECTION_TAG_TRAFFICKING_VICTIM\x10\x03\x12&\n\"PROTECTION_TAG_UNACCOMPANIED_CHILD\x10\x04\x12\'\n#PROTECTION_TAG_FAMILY_REUNIFICATION\x10\x05\x12!\n\x1dPROTECTION_TAG_REGULARISATION\x10\x06\x12\x1a\n\x16PROTECTION_TAG_WITNESS\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,24 +33,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTID']._serialized_start=460
   _globals['_LISTID']._serialized_end=537
-  _globals['_KEYTYPE']._serialized_start=539
-  _globals['_KEYTYPE']._serialized_end=645
-  _globals['_SUITE']._serialized_start=647
-  _globals['_SUITE']._serialized_end=714
-  _globals['_ROLE']._serialized_start=717
-  _globals['_ROLE']._serialized_end=1018
-  _globals['_MATCHCLASS']._serialized_start=1021
-  _globals['_MATCHCLASS']._serialized_end=1156
-  _globals['_RECORDKIND']._serialized_start=1159
-  _globals['_RECORDKIND']._serialized_end=1380
-  _globals['_ACTION']._serialized_start=1383
-  _globals['_ACTION']._serialized_end=1541
-  _globals['_DATEPRECISION']._serialized_start=1544
-  _globals['_DATEPRECISION']._serialized_end=1692
-  _globals['_PROTECTIONDECLARATION']._serialized_start=1695
-  _globals['_PROTECTIONDECLARATION']._serialized_end=1828
-  _globals['_PROTECTIONTAG']._serialized_start=1831
-  _globals['_PROTECTIONTAG']._serialized_end=2123
+  _globals['_KEYTYPE']._serialized_start=540
+  _globals['_KEYTYPE']._serialized_end=672
+  _globals['_SUITE']._serialized_start=674
+  _globals['_SUITE']._serialized_end=741
+  _globals['_ROLE']._serialized_start=744
+  _globals['_ROLE']._serialized_end=1121
+  _globals['_MATCHCLASS']._serialized_start=1124
+  _globals['_MATCHCLASS']._serialized_end=1296
+  _globals['_RECORDKIND']._serialized_start=1299
+  _globals['_RECORDKIND']._serialized_end=1546
+  _globals['_ACTION']._serialized_start=1549
+  _globals['_ACTION']._serialized_end=1740
+  _globals['_DATEPRECISION']._serialized_start=1743
+  _globals['_DATEPRECISION']._serialized_end=1891
+  _globals['_PROTECTIONDECLARATION']._serialized_start=1894
+  _globals['_PROTECTIONDECLARATION']._serialized_end=2027
+  _globals['_ASYLUMSTATE']._serialized_start=2030
+  _globals['_ASYLUMSTATE']._serialized_end=2179
+  _globals['_PROTECTIONTAG']._serialized_start=2182
+  _globals['_PROTECTIONTAG']._serialized_end=2474
   _globals['_ENTRYORIGIN']._serialized_start=53
   _globals['_ENTRYORIGIN']._serialized_end=155
   _globals['_PERSONALSIGNATURE']._serialized_start=158

@@ -59,6 +59,8 @@ class _KeyTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyType.Value
     """`name_year/1`: romanised names and year of birth."""
     KEY_TYPE_MET2_DOB_1: _KeyType.ValueType  # 3
     """`met2_dob/1`: sound of two name parts and full date of birth."""
+    KEY_TYPE_MET2_YEAR_1: _KeyType.ValueType  # 4
+    """`met2_year/1`: sound of two name parts and year of birth. For missing children only."""
 
 class KeyType(_KeyType, metaclass=_KeyTypeEnumTypeWrapper):
     """A match key's type and the version of its normal form (docs/protocol/matching.md). A changed normal form is a new
@@ -73,6 +75,8 @@ KEY_TYPE_NAME_YEAR_1: KeyType.ValueType  # 2
 """`name_year/1`: romanised names and year of birth."""
 KEY_TYPE_MET2_DOB_1: KeyType.ValueType  # 3
 """`met2_dob/1`: sound of two name parts and full date of birth."""
+KEY_TYPE_MET2_YEAR_1: KeyType.ValueType  # 4
+"""`met2_year/1`: sound of two name parts and year of birth. For missing children only."""
 Global___KeyType: _TypeAlias = KeyType  # noqa: Y015
 
 class _Suite:
@@ -125,6 +129,12 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     """Signs policy."""
     ROLE_OPERATOR: _Role.ValueType  # 11
     """Runs the node."""
+    ROLE_RETURN_UNIT: _Role.ValueType  # 12
+    """Prepares returns."""
+    ROLE_ANALYST_NATIONAL: _Role.ValueType  # 13
+    """National risk analysis: statistics only."""
+    ROLE_ANALYST_REGIONAL: _Role.ValueType  # 14
+    """Regional risk analysis: statistics only."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """The role an officer has in the agency's register."""
@@ -153,6 +163,12 @@ ROLE_POLICY_OFFICER: Role.ValueType  # 10
 """Signs policy."""
 ROLE_OPERATOR: Role.ValueType  # 11
 """Runs the node."""
+ROLE_RETURN_UNIT: Role.ValueType  # 12
+"""Prepares returns."""
+ROLE_ANALYST_NATIONAL: Role.ValueType  # 13
+"""National risk analysis: statistics only."""
+ROLE_ANALYST_REGIONAL: Role.ValueType  # 14
+"""Regional risk analysis: statistics only."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _MatchClass:
@@ -169,6 +185,8 @@ class _MatchClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MatchClass
     """The same names and year of birth: possible, a question for a human."""
     MATCH_CLASS_NAME_SOUND_AND_DATE: _MatchClass.ValueType  # 3
     """Names that sound alike and the same date of birth: possible, a question for a human."""
+    MATCH_CLASS_NAME_SOUND_AND_YEAR: _MatchClass.ValueType  # 4
+    """Names that sound alike and the same year of birth: possible, a question for a human. Missing children only."""
 
 class MatchClass(_MatchClass, metaclass=_MatchClassEnumTypeWrapper):
     """How a hit was made, strongest first."""
@@ -181,6 +199,8 @@ MATCH_CLASS_NAME_AND_YEAR: MatchClass.ValueType  # 2
 """The same names and year of birth: possible, a question for a human."""
 MATCH_CLASS_NAME_SOUND_AND_DATE: MatchClass.ValueType  # 3
 """Names that sound alike and the same date of birth: possible, a question for a human."""
+MATCH_CLASS_NAME_SOUND_AND_YEAR: MatchClass.ValueType  # 4
+"""Names that sound alike and the same year of birth: possible, a question for a human. Missing children only."""
 Global___MatchClass: _TypeAlias = MatchClass  # noqa: Y015
 
 class _RecordKind:
@@ -203,6 +223,8 @@ class _RecordKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordKind
     """A document reported lost or stolen."""
     RECORD_KIND_REVOKED: _RecordKind.ValueType  # 6
     """A document revoked by its issuer."""
+    RECORD_KIND_NATIONAL: _RecordKind.ValueType  # 7
+    """A national, as the state's own register knows one: for the question of a return only."""
 
 class RecordKind(_RecordKind, metaclass=_RecordKindEnumTypeWrapper):
     """What a list entry is about."""
@@ -221,6 +243,8 @@ RECORD_KIND_LOST_STOLEN: RecordKind.ValueType  # 5
 """A document reported lost or stolen."""
 RECORD_KIND_REVOKED: RecordKind.ValueType  # 6
 """A document revoked by its issuer."""
+RECORD_KIND_NATIONAL: RecordKind.ValueType  # 7
+"""A national, as the state's own register knows one: for the question of a return only."""
 Global___RecordKind: _TypeAlias = RecordKind  # noqa: Y015
 
 class _Action:
@@ -239,6 +263,8 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """Keep the document and refer to second line."""
     ACTION_SECOND_LINE: _Action.ValueType  # 4
     """Refer to second line."""
+    ACTION_ASK_OWNER_TO_CONFIRM: _Action.ValueType  # 5
+    """The owner's desk confirms in writing; until then nothing follows."""
 
 class Action(_Action, metaclass=_ActionEnumTypeWrapper):
     """What the officer is told to do."""
@@ -253,6 +279,8 @@ ACTION_HOLD_DOCUMENT_SECOND_LINE: Action.ValueType  # 3
 """Keep the document and refer to second line."""
 ACTION_SECOND_LINE: Action.ValueType  # 4
 """Refer to second line."""
+ACTION_ASK_OWNER_TO_CONFIRM: Action.ValueType  # 5
+"""The owner's desk confirms in writing; until then nothing follows."""
 Global___Action: _TypeAlias = Action  # noqa: Y015
 
 class _DatePrecision:
@@ -310,6 +338,38 @@ PROTECTION_DECLARATION_NONE: ProtectionDeclaration.ValueType  # 1
 PROTECTION_DECLARATION_DECLARED: ProtectionDeclaration.ValueType  # 2
 """The traveller seeks or has protection: nothing about this person reaches a candidate origin."""
 Global___ProtectionDeclaration: _TypeAlias = ProtectionDeclaration  # noqa: Y015
+
+class _AsylumState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AsylumStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AsylumState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ASYLUM_STATE_UNSPECIFIED: _AsylumState.ValueType  # 0
+    """Nothing was said: unknown."""
+    ASYLUM_STATE_NONE: _AsylumState.ValueType  # 1
+    """No claim was made."""
+    ASYLUM_STATE_OPEN: _AsylumState.ValueType  # 2
+    """A claim or an appeal is open."""
+    ASYLUM_STATE_GRANTED: _AsylumState.ValueType  # 3
+    """Protection was granted."""
+    ASYLUM_STATE_FINALLY_REFUSED: _AsylumState.ValueType  # 4
+    """Finally refused."""
+
+class AsylumState(_AsylumState, metaclass=_AsylumStateEnumTypeWrapper):
+    """What the asking agency knows of a person's claim for asylum. Asked for a return only; it never leaves the home state."""
+
+ASYLUM_STATE_UNSPECIFIED: AsylumState.ValueType  # 0
+"""Nothing was said: unknown."""
+ASYLUM_STATE_NONE: AsylumState.ValueType  # 1
+"""No claim was made."""
+ASYLUM_STATE_OPEN: AsylumState.ValueType  # 2
+"""A claim or an appeal is open."""
+ASYLUM_STATE_GRANTED: AsylumState.ValueType  # 3
+"""Protection was granted."""
+ASYLUM_STATE_FINALLY_REFUSED: AsylumState.ValueType  # 4
+"""Finally refused."""
+Global___AsylumState: _TypeAlias = AsylumState  # noqa: Y015
 
 class _ProtectionTag:
     ValueType = _typing.NewType("ValueType", _builtins.int)
