@@ -110,7 +110,7 @@ def over(national: bytes) -> EmbeddedEngine:
 
 
 def test_the_stricter_of_two_numbers_holds() -> None:
-    plenty = world.agreed(slots_per_day={"WATCH": 9_000_000, "DOCUMENT": 9_000_000})
+    plenty = world.agreed(slots_per_day=dict.fromkeys(world.agreed().slots_per_day, 9_000_000))
     permit = decided(world.good(), over(world.national_raw(agreements=(plenty,))))
     assert isinstance(permit, Permit)
     assert permit.slots_per_day == 1_000_000

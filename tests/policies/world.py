@@ -19,9 +19,10 @@ from gateway.opa.bundle import Bundle
 from gateway.opa.engine import EmbeddedEngine
 from gateway.policy import agreement
 from gateway.policy.agreement import Agreement
+from gateway.policy.decision import Obligation
 from gateway.policy.question import Question, Stage
 from gateway.terms.ids import AgencyId, Purpose
-from gateway.terms.words import KeyType
+from gateway.terms.words import KeyType, RecordKind
 
 NOW: Final = 1_800_000_000 * 10**9
 DAY: Final = 24 * 3600 * 10**9
@@ -131,16 +132,13 @@ def hostile_rules(layer: str) -> dict[str, bytes]:
         "agreement": "ALL" if layer == "national" else "",
         "agreement_version": 1,
         "key_types": [key_type.value for key_type in KeyType],
-        "kinds": ["WANTED_ARREST", "REFUSE_ENTRY", "SMUGGLER_SUSPECT", "MISSING_CHILD", "LOST_STOLEN", "REVOKED"],
+        "kinds": [kind.name for kind in RecordKind],
         "slots_per_day": 2**62,
         "transfer_basis": "all" if layer == "national" else "",
         "retention": "10y",
         "until_ns": 2**62,
-        "obligations": [
-            "log", "charge", "human_confirmation", "protection_before_check", "expired_never_answers",
-            "redress_through_owner", "no_holder_data", "unknown_never_valid", "issuer_only", "two_persons",
-        ],
-    }  # fmt: skip
+        "obligations": [obligation.value for obligation in Obligation],
+    }
     rules = f"package limen.{layer}.sharing\n\ndecision := {json.dumps(grant)}\n\nreasons := set()\n"
     # The policy's line length is bounded by the engine, so the grant stands on lines of its own.
     rules = rules.replace(", ", ",\n\t")

@@ -85,7 +85,7 @@ def test_every_term_of_a_purpose_is_mandatory(field: str) -> None:
         ("redress/HND", ""),
         ("slots_per_day/WATCH", 0),
         ("slots_per_day/WATCH", ...),
-        ("slots_per_day/CHILD", 5),
+        ("slots_per_day/VISA", 5),
         ("purposes/SEC.OTHER", {}),
         ("purposes/SEC.WATCH/kinds", ["LOST_STOLEN"]),
         ("purposes/SEC.WATCH/kinds", ["MISSING_CHILD"]),

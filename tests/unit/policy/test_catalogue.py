@@ -85,7 +85,7 @@ def test_every_kind_stands_on_one_list() -> None:
 
 
 def test_what_the_offered_purposes_take() -> None:
-    watch, status = catalogue.OFFERED
+    watch, status, *_ = catalogue.OFFERED
     assert catalogue.key_types_of(watch) == (KeyType.DOC_1, KeyType.MET2_DOB_1, KeyType.NAME_YEAR_1)
     assert catalogue.key_types_of(status) == (KeyType.DOC_1,)
     assert catalogue.roles_of(watch) == {Role.BORDER_FRONTLINE, Role.BORDER_SECONDLINE, Role.DESK_NATIONAL}

@@ -111,7 +111,7 @@ def test_2_every_field_of_a_yes_is_judged(field: str) -> None:
 
 
 def test_2_unknown_words_are_a_no() -> None:
-    for field, word in (("obligations", "notify_press"), ("key_types", "met2_year/1"), ("kinds", "ANYBODY")):
+    for field, word in (("obligations", "notify_press"), ("key_types", "met2_year/2"), ("kinds", "ANYBODY")):
         assert isinstance(combined(yes(), national(**{field: [*national()[field], word]})), Deny)
 
 

@@ -39,7 +39,7 @@ test_no_other_purpose_is_permitted if {
 }
 
 outside_offer_permitted(code) if {
-	not code in {"SEC.WATCH", "DOC.STATUS"}
+	not code in {"SEC.WATCH", "DOC.STATUS", "API.PRESCREEN", "MISS.CHILD", "READ.IDENT", "RISK.IBC"}
 	some question in questions.all
 	permitted(bent(question, {"purpose": code}))
 }
@@ -95,6 +95,57 @@ test_a_model_is_no_basis if {
 }
 
 test_a_state_does_not_ask_itself if refused(bent(questions.watch_ask, {"owner": "UTO"}), "not_the_owner")
+
+# Flights, missing children, returns and statistics, safeguard by safeguard.
+
+test_the_targeting_centre_asks_about_a_flight if {
+	permitted(questions.flight_ask)
+	obliged(questions.flight_ask, "one_flight")
+	obliged(questions.flight_ask, "deleted_after_flight")
+	answer := sharing.decision with input as questions.flight_ask
+	answer.retention == "24h"
+	refused(bent(questions.flight_ask, {"role": "border.frontline"}), "role")
+	refused(bent(questions.flight_ask, {"key_types": ["met2_year/1"]}), "key_type")
+}
+
+test_only_a_missing_child_is_asked_about_by_sound_and_year if {
+	permitted(bent(questions.child_ask, {"key_types": ["met2_year/1"]}))
+	every question in [questions.watch_ask, questions.status_ask, questions.flight_ask, questions.return_ask] {
+		refused(bent(question, {"key_types": ["met2_year/1"]}), "key_type")
+	}
+}
+
+test_a_missing_child_is_never_detained if {
+	obliged(questions.child_ask, "never_detain")
+	obliged(questions.child_ask, "child_recipient")
+	obliged(questions.child_ask, "answer_in_one_hour")
+	answer := sharing.decision with input as questions.child_answer
+	answer.kinds == ["MISSING_CHILD"]
+	refused(bent(questions.child_ask, {"role": "desk.national"}), "role")
+}
+
+test_a_return_is_asked_by_two_persons if {
+	permitted(questions.return_ask)
+	every signers in [0, 1, "2", null] {
+		refused(bent(questions.return_ask, {"signers": signers}), "signers")
+	}
+	obliged(questions.return_ask, "no_open_claim")
+	obliged(questions.return_ask, "best_interest")
+	obliged(questions.return_ask, "purpose_bound")
+	obliged(questions.return_ask, "never_false")
+	refused(bent(questions.return_ask, {"operation": "hit"}), "operation")
+	answer := sharing.decision with input as questions.return_answer
+	answer.kinds == ["NATIONAL"]
+}
+
+test_risk_analysis_gets_numbers_only if {
+	permitted(questions.risk_answer)
+	obliged(questions.risk_answer, "aggregate_only")
+	refused(bent(questions.risk_answer, {"operation": "hit"}), "operation")
+	refused(bent(questions.risk_answer, {"list": "PERSONS"}), "list")
+	refused(bent(questions.risk_answer, {"key_types": ["doc/1"]}), "key_type")
+	refused(bent(questions.risk_answer, {"role": "border.frontline"}), "role")
+}
 
 # SEC.WATCH, safeguard by safeguard. What an obligation binds the gateway to is tested where it is carried out.
 

@@ -64,7 +64,50 @@ status_publish := object.union(object.union(asked, document), publishing)
 
 status_list := object.union(object.union(asked, document), object.union(listing, {"issuers": ["UTO"]}))
 
+flight_ask := object.union(watch_ask, {"purpose": "API.PRESCREEN", "role": "targeting.centre", "class_size": 1280})
+
+flight_answer := object.union(watch_answer, {"purpose": "API.PRESCREEN", "role": "targeting.centre", "class_size": 1280})
+
+child := {"purpose": "MISS.CHILD", "key_types": ["doc/1", "met2_dob/1", "met2_year/1", "name_year/1"]}
+
+child_ask := object.union(watch_ask, child)
+
+child_answer := object.union(watch_answer, child)
+
+return := {
+	"purpose": "READ.IDENT",
+	"operation": "verify",
+	"role": "return.unit",
+	"key_types": ["doc/1", "name_year/1"],
+}
+
+return_ask := object.union(object.union(watch_ask, return), {"signers": 2})
+
+return_answer := object.union(watch_answer, return)
+
+statistic := {
+	"purpose": "RISK.IBC",
+	"operation": "aggregate",
+	"list": "",
+	"key_types": [],
+	"class_size": 0,
+	"role": "analyst.national",
+	"has_case": false,
+}
+
+risk_ask := object.union(watch_ask, statistic)
+
+risk_answer := object.union(watch_answer, statistic)
+
 all := {
+	"flight_ask": flight_ask,
+	"flight_answer": flight_answer,
+	"child_ask": child_ask,
+	"child_answer": child_answer,
+	"return_ask": return_ask,
+	"return_answer": return_answer,
+	"risk_ask": risk_ask,
+	"risk_answer": risk_answer,
 	"watch_ask": watch_ask,
 	"watch_answer": watch_answer,
 	"watch_publish": watch_publish,
