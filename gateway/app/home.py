@@ -18,6 +18,7 @@ from gateway.federation.officers import Register
 from gateway.flows import check, login
 from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer, Tickets
 from gateway.flows.login import Challenges, LoginWorld
+from gateway.flows.subjects import Subjects
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.doors import AuditCall, HomeCall, NodeStatus, PeerState
 from gateway.store.reader import Reader
@@ -66,6 +67,9 @@ class Node(Protocol):
 
     @property
     def view(self) -> Watched[FederationView]: ...
+
+    @property
+    def subjects(self) -> Subjects: ...
 
     @property
     def register(self) -> Watched[Register]: ...
@@ -156,6 +160,8 @@ class HomeDesk:
             checks_per_day=settings.quotas.officer_checks_per_day,
             travellers_per_day=settings.quotas.officer_travellers_per_day,
             suspended=node.suspended(),
+            register=node.register,
+            subjects=node.subjects,
             tickets=Tickets(
                 convert.encode_check_request,
                 node.keys,

@@ -29,6 +29,7 @@ from gateway.federation.officers import Register
 from gateway.flows import enrol, publish, witness
 from gateway.flows.answer import AnsweringWorld
 from gateway.flows.login import Challenges
+from gateway.flows.subjects import Subjects
 from gateway.flows.witness import CollectingWorld, WitnessWorld
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
@@ -90,6 +91,7 @@ class Node:
         self.keys = KeysClient(settings.socket("keys"))
         self.uow = units.writer_client(settings, "gateway")
         self.chance = parts.SystemChance()
+        self.subjects = Subjects(self.chance.token(32))
         self.compute = Pool()
         self.published = TableFiles(settings.paths.tables, lambda message: convert.manifest(message.body))
         self.copies = TableFiles(settings.paths.copies, lambda message: convert.manifest(message.body))

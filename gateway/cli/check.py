@@ -29,6 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--stream", action="store_true", help="one JSON object a line in, one answer a line out")
     many.add_argument("--passengers", type=Path, metavar="FILE", help="a flight in one question, CSV with these fields")
+    parser.add_argument("--flight-ends", default="", metavar="TIME", help="when the flight ends, UTC (API.PRESCREEN)")
+    parser.add_argument("--crew", action="store_true", help="the list is a crew's: a question of its own")
+    back = parser.add_argument_group("for a return (READ.IDENT): two persons sign the question")
+    back.add_argument(
+        "--asylum",
+        choices=("unknown", "none", "open", "granted", "finally-refused"),
+        default="unknown",
+        help="what is known of a claim; unless none or finally-refused, nothing leaves and nothing is reported",
+    )
+    back.add_argument("--best-interest", default="", metavar="REF", help="for a child: the decision on its interest")
+    back.add_argument("--signature", action="append", default=[], type=Path, metavar="FILE", help="a person's, twice")
+    back.add_argument("--sign", type=Path, metavar="OUT", help="sign the question and ask nothing")
+    back.add_argument("--key", type=Path, metavar="FILE", help="with --sign: the person's key file")
+    back.add_argument("--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase")
     parser.add_argument("--on", default="", metavar="YYYY-MM-DD", help="the day documents are read on (default: today)")
     parser.add_argument("--timeout", type=float, default=10.0, metavar="S", help="how long to wait for the gateway")
     node.add_booth(parser)

@@ -38,6 +38,7 @@ SUBJECT_CATEGORY: Final[Mapping[RecordKind, str]] = {
     RecordKind.MISSING_CHILD: "MISSING_PERSON",
     RecordKind.LOST_STOLEN: "DOCUMENT_ONLY",
     RecordKind.REVOKED: "DOCUMENT_ONLY",
+    RecordKind.NATIONAL: "NATIONAL",
 }
 """Which of the categories of persons a record is about, in every transmission (LED Art 6)."""
 
@@ -82,9 +83,18 @@ CANDIDATE_NS: Final = 24 * HOUR_NS
 """A hit that nobody confirms ends with its token (T12)."""
 DUE_NS: Final = 12 * HOUR_NS
 URGENT_NS: Final = 8 * HOUR_NS
+CHILD_NS: Final = HOUR_NS
+"""A missing child's desk answers within an hour, or the case shows as overdue."""
 EXPIRES_NS: Final = 24 * HOUR_NS
 """From the opening: due after 12 h (8 h urgent), which shows as overdue; after 24 h silence is a refusal, never a
 release."""
+
+
+def answer_ns(kind: RecordKind, urgency: str) -> int:
+    """How long the owner's desk has from the opening."""
+    if kind is RecordKind.MISSING_CHILD:
+        return CHILD_NS
+    return URGENT_NS if urgency else DUE_NS
 
 
 def fields_of(kind: RecordKind) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ DOMAIN: Final = b"limen/personal/1\x00"
 LISTING: Final = "limen/listing/1"
 ACTIVATION: Final = "limen/activation/1"
 LOGIN: Final = "limen/login/1"
+QUESTION: Final = "limen/question/1"
 
 CASE_ACTS: Final[Mapping[str, str]] = {
     act: f"limen/case/{act}/1"
@@ -90,6 +91,30 @@ def listing(
         "provenance": list(provenance),
         "decision": decision,
         "legal_basis": legal_basis,
+    }
+
+
+def question(
+    *,
+    state: PeerId,
+    purpose: str,
+    legal_basis: str,
+    case_ref: str,
+    asylum: str,
+    best_interest: str,
+    about: bytes,
+) -> dict[str, Any]:
+    """The facts of a question that two persons answer for: under which purpose, basis and case, what is known of
+    an asylum claim, the reference of a decision in a child's best interest, and the SHA-512 of whom it is about
+    (`flows.check.about`)."""
+    return {
+        "state": state,
+        "purpose": purpose,
+        "legal_basis": legal_basis,
+        "case": case_ref,
+        "asylum": asylum,
+        "best_interest": best_interest,
+        "about": about,
     }
 
 

@@ -177,7 +177,8 @@ async def decide(case: Case, world: CaseWorld, now_ns: int, *, stage: Stage) -> 
         agency=AgencyId(case.agency),
         role=Role(case.role),
         has_case=True,
-        signers=0,
+        # The hit's own question was signed by as many; the case's acts are signed one by one.
+        signers=catalogue.signers_of(case.purpose, stage),
         time_ns=now_ns,
     )
     decision = await world.policy.decide(question)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase, Scalar
@@ -27,6 +27,7 @@ from gateway.errors import (
     InputRefused,
     Malformed,
     NotFoundOrNotPermitted,
+    NotIdentified,
     PeerSuspended,
     PeerUnreachable,
     PolicyDenied,
@@ -35,6 +36,10 @@ from gateway.errors import (
     VerificationFailed,
     VersionMoved,
 )
+from gateway.federation import statement
+from gateway.federation.officers import Register
+from gateway.federation.statement import PersonalSignature
+from gateway.flows.subjects import Subjects
 from gateway.people.origins import Origins, candidate_origins
 from gateway.people.person import Document, Person, could_be_child
 from gateway.policy import catalogue, floors
@@ -50,10 +55,14 @@ from gateway.pseudonym.key import MatchKey
 from gateway.terms import BATCH_CLASSES, Hidden, KeyType, ListId, MatchClass, Outcome, PeerId, Purpose, RequestId
 from gateway.terms.exchange import CheckRequest, Manifest
 from gateway.terms.ids import AgencyId, OfficerId, PurposeGroup
-from gateway.terms.words import Action, RecordKind, Role
+from gateway.terms.words import Action, AsylumState, RecordKind, Role
 
 TRAVELLERS_MAX = 1000
 """Largest question, travellers: three flights."""
+
+FLIGHT = Purpose("API.PRESCREEN")
+FLIGHT_PAST_NS = 24 * 3600 * 10**9
+FLIGHT_AHEAD_NS = 72 * 3600 * 10**9
 
 HOME_REPLY_KEPT_NS = 24 * 3600 * 10**9
 KEY_SEALED_BYTES = 192
@@ -92,6 +101,8 @@ class Inquiry:
 
     `protection_declared` and `declared_origins` are the booth's protection key (T2). `reply_key` (32 bytes) is the
     client's own; the stored reply can be opened by nobody else. `digest` is the SHA-512 of the whole question.
+    `asylum`, `best_interest` and `signatures` (two persons' over `facts`) belong to a return; `flight_ends_ns` (UTC)
+    and `crew` to a flight.
     """
 
     request_id: RequestId
@@ -104,6 +115,11 @@ class Inquiry:
     declared_origins: frozenset[str]
     reply_key: Hidden[bytes]
     digest: bytes = field(repr=False)
+    asylum: AsylumState = AsylumState.UNKNOWN
+    best_interest: str = ""
+    signatures: tuple[PersonalSignature, ...] = ()
+    flight_ends_ns: int = 0
+    crew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +202,10 @@ class AskingWorld:
     """Members that we or the federation have suspended: refused aloud, for it depends on the request alone."""
     tickets: Tickets | None = None
     """What a hit's ticket is made with. Without it no hit begins a case."""
+    register: Callable[[], Register] | None = None
+    """Whose signatures count under a purpose of two persons. Without it none does."""
+    subjects: Subjects | None = None
+    """What this process asked about whom today (T16)."""
 
 
 @dataclass(slots=True)
@@ -235,17 +255,24 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     arrived_ns = world.clock.monotonic_ns()
     now = world.clock.now_ns()
     _judge(inquiry)
+    _judge_time(inquiry, now)
     operation = catalogue.check_operation(inquiry.purpose)
+    signers = _signers(inquiry, now, world)
+    subjects = list(_subjects(inquiry))
 
     legs: list[_Leg] = []
     refused: list[tuple[PeerId, tuple[str, ...]]] = [(owner, ("peer_suspended",)) for owner in world.suspended]
     for list_id in catalogue.lists_of(inquiry.purpose):
         for owner in world.owners:
-            decision, role = await _may_ask(inquiry, officer, owner, list_id, operation, now, world)
+            decision, role = await _may_ask(inquiry, officer, owner, list_id, operation, signers, now, world)
             if isinstance(decision, Deny):
                 refused.append((owner, decision.reasons))
             else:
                 legs.append(_leg(inquiry, officer, owner, list_id, decision, role, now, world))
+    if world.subjects is not None and world.subjects.changed(officer.agency, inquiry.purpose, subjects, now):
+        # By what this agency itself asked before, and by nothing that anybody else knows of the person.
+        refused.extend((leg.owner, ("purpose_change",)) for leg in legs)
+        legs = []
     if refused:
         await world.uow.commit([_refused_entry(inquiry, officer, owner, reasons) for owner, reasons in refused])
     if not legs:
@@ -268,6 +295,8 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
         reasons = (refusal.row.reason.lower(),)
         await world.uow.commit([_refused_entry(inquiry, officer, leg.owner, reasons) for leg in legs])
         raise
+    if world.subjects is not None:
+        world.subjects.remember(officer.agency, inquiry.purpose, subjects, now)
     for leg, seq, pair_seq in zip(legs, committed.seqs, committed.pair_seqs, strict=True):
         leg.intent_seq, leg.pair_seq = seq, pair_seq
 
@@ -358,6 +387,78 @@ def _judge(inquiry: Inquiry) -> None:
     if not inquiry.case_ref:
         raise InputRefused("a case or shift reference is required", field="case", code="CASE")
 
+    is_flight = inquiry.purpose == FLIGHT
+    if is_flight != bool(inquiry.flight_ends_ns) or (inquiry.crew and not is_flight):
+        raise InputRefused(
+            f"say when the flight ends under {FLIGHT}, and under no other purpose; a crew is a question of its own",
+            field="flight_ends",
+            code="FLIGHT",
+        )
+    if inquiry.purpose == floors.RETURN:
+        if len(inquiry.travellers) != 1:
+            raise InputRefused("a return's question is about one person", field="travellers", code="COUNT")
+    elif inquiry.signatures or inquiry.best_interest or inquiry.asylum is not AsylumState.UNKNOWN:
+        raise InputRefused(
+            f"what is known of a claim is asked for a return ({floors.RETURN}) only", field="asylum", code="RETURN"
+        )
+
+
+def _judge_time(inquiry: Inquiry, now: int) -> None:
+    """A flight is asked about around its own time, so that its records can go when it has ended."""
+    if inquiry.flight_ends_ns and not now - FLIGHT_PAST_NS <= inquiry.flight_ends_ns <= now + FLIGHT_AHEAD_NS:
+        raise InputRefused("a flight ends within a day past and three days ahead", field="flight_ends", code="FLIGHT")
+
+
+def about(travellers: Sequence[Traveller]) -> bytes:
+    """SHA-512 of whom a question is about, by the keys they are asked by: what its two persons sign (64 bytes)."""
+    inputs = sorted(
+        key.input.open()
+        for traveller in travellers
+        for key in matchkeys.for_asking(traveller.person, traveller.documents, frozenset(KeyType))
+    )
+    return digest_of(inputs)
+
+
+def facts(inquiry: Inquiry, state: PeerId) -> dict[str, Any]:
+    """What the two persons of a question sign."""
+    return statement.question(
+        state=state,
+        purpose=inquiry.purpose,
+        legal_basis=inquiry.legal_basis,
+        case_ref=inquiry.case_ref,
+        asylum=inquiry.asylum.value,
+        best_interest=inquiry.best_interest,
+        about=about(inquiry.travellers),
+    )
+
+
+def _signers(inquiry: Inquiry, now: int, world: AskingWorld) -> int:
+    """How many different persons validly signed exactly this question. A signature that does not hold counts for none,
+    and the rules then refuse (`signers`)."""
+    if not inquiry.signatures or world.register is None:
+        return 0
+    try:
+        persons = statement.verify_all(
+            inquiry.signatures,
+            statement.QUESTION,
+            facts(inquiry, world.state),
+            register=world.register(),
+            roles=catalogue.roles_of(inquiry.purpose),
+            now_ns=now,
+        )
+    except (VerificationFailed, NotIdentified, Malformed):
+        return 0
+    return len(persons)
+
+
+def _subjects(inquiry: Inquiry) -> Iterator[bytes]:
+    """The keys by which a subject is known again. A document's state is no question about a person."""
+    if inquiry.purpose != "DOC.STATUS":
+        known = frozenset({KeyType.DOC_1, KeyType.NAME_YEAR_1})
+        for traveller in inquiry.travellers:
+            for key in matchkeys.for_asking(traveller.person, traveller.documents, known):
+                yield key.input.open()
+
 
 async def _may_ask(
     inquiry: Inquiry,
@@ -365,6 +466,7 @@ async def _may_ask(
     owner: PeerId,
     list_id: ListId,
     operation: str,
+    signers: int,
     now: int,
     world: AskingWorld,
 ) -> tuple[Permit | Deny, Role]:
@@ -384,7 +486,7 @@ async def _may_ask(
             agency=officer.agency,
             role=role,
             has_case=bool(inquiry.case_ref),
-            signers=0,
+            signers=signers,
             time_ns=now,
         )
         decision = await world.policy.decide(question)
@@ -428,11 +530,14 @@ def _leg(
     # Without the owner's manifest its key types are unknown: unreachable, but padded as the permit would have it.
     ours = {KeyType(name) for name in permit.key_types}
     common = ours & set(manifest.key_types) if manifest is not None else ours
+    today = datetime.fromtimestamp(now / 1e9, tz=UTC).date()
     keys = [
         (number, key)
         for number, traveller in enumerate(inquiry.travellers)
         for key in matchkeys.for_asking(
-            traveller.person if list_id is ListId.PERSONS else None, traveller.documents, frozenset(common)
+            traveller.person if list_id is ListId.PERSONS else None,
+            traveller.documents,
+            frozenset(common) - _TOO_LOOSE if _is_adult(traveller, today) else frozenset(common),
         )
     ]
     if not keys and manifest is not None and common:
@@ -444,7 +549,6 @@ def _leg(
     class_size = batches.class_for(len(keys))
     count = max(1, -(-len(keys) // class_size))
     _judge_room(inquiry, officer, [key for _, key in keys], class_size, count)
-    today = datetime.fromtimestamp(now / 1e9, tz=UTC).date()
     # Only of travellers that have a key: their number is bounded by the class, and so is the room for the reasons.
     asked = dict.fromkeys(number for number, _ in keys)
     guards = {number: _guard(inquiry, inquiry.travellers[number], owner, today) for number in asked}
@@ -465,6 +569,14 @@ def _leg(
     )
 
 
+_TOO_LOOSE: Final = frozenset({KeyType.MET2_YEAR_1})
+"""Never for an adult (T16)."""
+
+
+def _is_adult(traveller: Traveller, today: date) -> bool:
+    return traveller.person is not None and not could_be_child(traveller.person, today)
+
+
 def _origins(inquiry: Inquiry, traveller: Traveller) -> Origins:
     return candidate_origins(traveller.person, traveller.documents, inquiry.declared_origins)
 
@@ -478,6 +590,8 @@ def _guard(inquiry: Inquiry, traveller: Traveller, owner: PeerId, today: date) -
         protected=inquiry.protection_declared or any(document.is_protection for document in traveller.documents),
         child=traveller.person is not None and could_be_child(traveller.person, today),
         tags=traveller.person.tags if traveller.person is not None else frozenset(),
+        asylum=inquiry.asylum,
+        best_interest=bool(inquiry.best_interest),
     )
 
 
@@ -744,7 +858,7 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
         public=public,
         secret=secret,
         guard=guard,
-        retention="30d",
+        retention=leg.permit.retention,
         sealed_bytes=WORDS_SEALED_BYTES + room * leg.class_size * len(leg.seeds),
     )
 

@@ -351,7 +351,7 @@ async def _judged_open(peer: PeerId, asked: OpenCase, world: CaseWorld, now: int
     signatures, urgency, digest = _askers(peer, asked, world)
     if sum(one.peer == peer for one in map(decode, world.book.cases(only_open=True))) >= OPEN_MAX:
         raise NotFoundOrNotPermitted("too many open cases of this peer")
-    due_ns = now + (profiles.URGENT_NS if urgency else profiles.DUE_NS)
+    due_ns = now + profiles.answer_ns(found.kind, urgency)
     return replace(
         begun,
         match=match,

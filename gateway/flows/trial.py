@@ -48,8 +48,9 @@ async def _decide(
 ) -> DryRunDecision:
     reasons: set[str] = set()
     agreement = ""
-    lists = catalogue.lists_of(asked.purpose)
-    if not lists:
+    aggregate = catalogue.is_aggregate(asked.purpose)
+    lists = catalogue.lists_of(asked.purpose) or (None,)
+    if asked.purpose not in catalogue.OFFERED:
         reasons.add("purpose_not_offered")
     for list_id in lists:
         question = Question(
@@ -59,13 +60,13 @@ async def _decide(
             legal_basis=asked.legal_basis,
             list_id=list_id,
             key_types=catalogue.key_types_of(asked.purpose),
-            class_size=BATCH_CLASSES[0],
+            class_size=0 if aggregate else BATCH_CLASSES[0],
             asker=asker,
             owner=owner,
             agency=asked.agency,
             role=asked.role,
-            has_case=True,
-            signers=0,
+            has_case=not aggregate,
+            signers=catalogue.signers_of(asked.purpose, stage),
             time_ns=now_ns,
         )
         decision = await policy.decide(question)

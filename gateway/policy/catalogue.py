@@ -120,6 +120,16 @@ def check_operation(purpose: Purpose) -> str:
     return _OPERATION.get(purpose, "hit")
 
 
+def end_of(purpose: Purpose) -> str:
+    """The end a purpose serves: what was asked about a person for one is not asked about it for another (T16)."""
+    return "return" if purpose == "READ.IDENT" else "border"
+
+
+def signers_of(purpose: Purpose, stage: Stage) -> int:
+    """How many persons must have signed a question under the purpose: two where its own operation is `four_eyes`."""
+    return 2 if stage is Stage.ASK and decision_of(purpose, check_operation(purpose)) == "four_eyes" else 0
+
+
 def is_aggregate(purpose: Purpose) -> bool:
     """True where only numbers may be asked for: no list, no match key, no record (`flows.release`)."""
     return check_operation(purpose) == "aggregate"

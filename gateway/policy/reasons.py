@@ -28,6 +28,7 @@ REASONS: Final[Mapping[str, str]] = {
     "policy_answer": "The rules gave an answer that cannot be carried out.",
     "policy_expired": "The rules in force have expired.",
     "policy_unavailable": "No rules are in force.",
+    "purpose_change": "The person was asked about for another end within 24 hours.",
     "purpose_group": "The purpose does not reach this table.",
     "purpose_not_offered": "The purpose is in the catalogue but not offered.",
     "purpose_unknown": "The purpose is not in the catalogue.",

@@ -17,7 +17,6 @@ from gateway.terms.ids import PeerId
 from gateway.terms.words import ListId, RecordKind
 from gateway.watchlist.entry import NEVER_EXPORTED, ListEntry
 
-
 CHILD_KINDS = frozenset({RecordKind.MISSING_CHILD, RecordKind.NATIONAL})
 """Kinds that may be about a child: a missing one, and a national whom nobody asks about as a child without a decision
 that it is in the child's best interest (`policy.floors`)."""

@@ -18,7 +18,6 @@ from typing import Any, Final
 
 from gateway.cli import passphrase
 from gateway.cli.acts import booth
-from gateway.cli.acts.check import KIND_WORDS, MATCH_WORDS
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
 from gateway.cli.verbs import SIGNED
@@ -26,6 +25,7 @@ from gateway.errors import InputRefused, Malformed
 from gateway.federation import claims, statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows.disclose import ROLES
+from gateway.people import messages
 from gateway.rpc.doors import CaseAct, CaseLine, CaseQuery, CaseView
 from gateway.rpc.home import HomeClient
 from gateway.terms import Hidden, PeerId, Role
@@ -197,7 +197,7 @@ def told(view: CaseView, now_ns: int) -> Iterator[str]:
 
 def about(line: CaseLine) -> str:
     """What the hit was, never surer than it is."""
-    return f"{KIND_WORDS[line.kind]} ({MATCH_WORDS[line.match]})"
+    return f"{messages.KINDS[line.kind].kind} ({messages.MATCHES[line.match]})"
 
 
 def state_words(state: str) -> str:

@@ -14,39 +14,22 @@ from typing import Any
 
 from gateway_adapters import traveller
 
+from gateway.cli import passphrase
 from gateway.cli.acts import booth
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note
 from gateway.clock import SystemClock
 from gateway.errors import InputRefused, PeerUnreachable, PolicyDenied
+from gateway.federation import statement
+from gateway.federation.statement import PersonalSignature
+from gateway.flows import check
 from gateway.flows.check import TRAVELLERS_MAX, CheckAnswer, Hit, Inquiry, Traveller
-from gateway.terms import Action, Hidden, MatchClass, Purpose, RecordKind, RequestId
+from gateway.keyring import files
+from gateway.people import messages
+from gateway.terms import AsylumState, Hidden, Purpose, RequestId, Role
 
 INPUT_BYTES_MAX = 4 << 20
 TIMEOUT_S_MAX = 60
-KIND_WORDS = {
-    RecordKind.WANTED_ARREST: "wanted for arrest",
-    RecordKind.REFUSE_ENTRY: "entry to be refused",
-    RecordKind.SMUGGLER_SUSPECT: "suspected of smuggling",
-    RecordKind.MISSING_CHILD: "missing child",
-    RecordKind.LOST_STOLEN: "document reported lost or stolen",
-    RecordKind.REVOKED: "document revoked",
-}
-ACTION_WORDS = {
-    Action.WAIT_FOR_OWNER: "keep the person company and wait for the owner's desk",
-    Action.DO_NOT_DETAIN_CALL_OWNER: "do not detain; call the owner's desk at once",
-    Action.HOLD_DOCUMENT_SECOND_LINE: "keep the document and go to the second line",
-    Action.SECOND_LINE: "go to the second line",
-}
-MATCH_WORDS = {
-    MatchClass.DOCUMENT: "same document",
-    MatchClass.NAME_AND_YEAR: "possible: same name and year of birth",
-    MatchClass.NAME_SOUND_AND_DATE: "possible: name differs but sounds alike, same date of birth",
-}
-NOTHING = {
-    "DOC.STATUS": "Nothing to report: the document is unknown to those who answered. That never means valid.",
-}
-NOTHING_ELSE = "Nothing to report: nothing you may act on. That is not a clearance."
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
     place = booth.load(args)
     token = place.token()
     if args.passengers is not None:
-        travellers = [_traveller(seen) for _, seen in traveller.read_csv(_file(args.passengers))]
-        if not travellers:
-            raise InputRefused("the list has no travellers", code="EMPTY")
+        travellers = _passengers(args)
         return _show(args, asyncio.run(_ask(place, token, inquiry(args, travellers), args.timeout)))
     data = _stdin()
     if not args.stream:
         question = inquiry(args, [_traveller(traveller.read_one(data, on))])
+        if args.sign is not None:
+            return _sign(args, place, question)
         return _show(args, asyncio.run(_ask(place, token, question, args.timeout)))
     return asyncio.run(_stream(args, place, token, traveller.read_stream(data, on)))
 
@@ -102,7 +85,46 @@ def inquiry(args: argparse.Namespace, travellers: Sequence[Traveller]) -> Inquir
         declared_origins=frozenset(args.origin),
         reply_key=Hidden(secrets.token_bytes(32)),
         digest=b"",
+        asylum=AsylumState(args.asylum.replace("-", "_")),
+        best_interest=args.best_interest,
+        signatures=tuple(PersonalSignature.decode(_file(path)) for path in args.signature),
+        flight_ends_ns=_flight_end(args.flight_ends),
+        crew=args.crew,
     )
+
+
+def _passengers(args: argparse.Namespace) -> list[Traveller]:
+    """One flight's list."""
+    seen = [one for _, one in traveller.read_csv(_file(args.passengers))]
+    if not seen:
+        raise InputRefused("the list has no travellers", code="EMPTY")
+    return [_traveller(one) for one in seen]
+
+
+def _sign(args: argparse.Namespace, place: booth.Booth, question: Inquiry) -> int:
+    """Sign the question at one's own workstation; nothing is asked yet."""
+    if args.key is None:
+        raise Refused("--sign: name your key file with --key")
+    made = statement.make(
+        statement.QUESTION,
+        check.facts(question, place.state),
+        role=Role.RETURN_UNIT,
+        signed_ns=place.now_ns(),
+        seed=passphrase.unlock(args).seed.open(),
+    )
+    files.replace(args.sign, made.encode())
+    emit(args, {"file": str(args.sign)}, [f"{args.sign}: signed; a second person signs the same question"])
+    return OK
+
+
+def _flight_end(text: str) -> int:
+    if not text:
+        return 0
+    try:
+        end = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused("--flight-ends: write a time as YYYY-MM-DDTHH:MM, UTC") from None
+    return int((end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp()) * 10**9
 
 
 async def _ask(place: booth.Booth, token: str, question: Inquiry, timeout_s: float) -> CheckAnswer:
@@ -131,6 +153,12 @@ def document(answer: CheckAnswer) -> dict[str, Any]:
                 "traveller": hit.traveller,
                 "screening_required": hit.screening_required,
                 "case": f"case_{hit.case_id.hex()}" if hit.case_id else None,
+                "possible": not hit.match.is_exact,
+                "message": messages.KINDS[hit.kind].code,
+                "sentence": messages.KINDS[hit.kind].sentence,
+                "match_text": messages.MATCHES[hit.match],
+                "contact_text": messages.contact(hit.owner, hit.contact),
+                "limit_s": messages.KINDS[hit.kind].limit_s,
             }
             for hit in answer.hits
         ],
@@ -140,7 +168,7 @@ def document(answer: CheckAnswer) -> dict[str, Any]:
 def _show(args: argparse.Namespace, answer: CheckAnswer) -> int:
     lines = [line for hit in answer.hits for line in _hit(hit)]
     if not answer.hits:
-        lines.append(NOTHING.get(args.purpose, NOTHING_ELSE))
+        lines.append(messages.nothing(args.purpose))
     for owner, reasons in answer.refused:
         lines.append(f"{owner} was not asked: {', '.join(reasons)}")
     emit(args, document(answer), lines)
@@ -151,14 +179,17 @@ def _show(args: argparse.Namespace, answer: CheckAnswer) -> int:
 
 
 def _hit(hit: Hit) -> Iterator[str]:
-    yield f"HIT {hit.reference}: {KIND_WORDS[hit.kind]} (traveller {hit.traveller + 1})"
-    yield f"  {MATCH_WORDS[hit.match]}"
-    yield f"  {ACTION_WORDS[hit.action]}; {hit.owner}, desk {hit.contact}"
-    yield "  A question for a human, never a finding."
+    said = messages.KINDS[hit.kind]
+    sure = "HIT" if hit.match.is_exact else "POSSIBLE HIT"
+    yield f"{sure} {hit.reference}: {said.kind} (traveller {hit.traveller + 1})"
+    yield f"  {messages.MATCHES[hit.match]}"
+    yield f"  {said.sentence}"
+    yield f"  Call {messages.contact(hit.owner, hit.contact)}; {messages.limit(hit.kind)}."
+    yield f"  {messages.NOT_A_FINDING}"
     if hit.case_id:
         yield f"  What follows: limen case show case_{hit.case_id.hex()}"
     if hit.screening_required:
-        yield "  The owner may be a state the person fled from: a protection officer screens before any case."
+        yield f"  {messages.SCREENING}"
 
 
 def _traveller(seen: traveller.Seen) -> Traveller:

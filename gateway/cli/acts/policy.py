@@ -23,7 +23,7 @@ from gateway.policy import catalogue
 from gateway.policy.decision import Deny
 from gateway.policy.question import Question, Stage
 from gateway.store.reader import Reader
-from gateway.terms import BATCH_CLASSES, AgencyId, ListId, Purpose, Role, peer_id
+from gateway.terms import BATCH_CLASSES, AgencyId, Purpose, Role, peer_id
 
 DAY_NS = 86_400 * 10**9
 
@@ -74,7 +74,8 @@ def _ask(args: argparse.Namespace) -> int:
         raise Refused("--role and --owner: write a role of the register and a state's three letters") from None
     results: list[dict[str, Any]] = []
     denied: set[str] = set()
-    for list_id in catalogue.lists_of(purpose) or (ListId.PERSONS,):
+    aggregate = catalogue.is_aggregate(purpose)
+    for list_id in catalogue.lists_of(purpose) or (None,):
         explained = engine.explain(
             Question(
                 stage=Stage.ASK,
@@ -83,13 +84,13 @@ def _ask(args: argparse.Namespace) -> int:
                 legal_basis=args.basis,
                 list_id=list_id,
                 key_types=catalogue.key_types_of(purpose),
-                class_size=BATCH_CLASSES[0],
+                class_size=0 if aggregate else BATCH_CLASSES[0],
                 asker=settings.state,
                 owner=owner,
                 agency=AgencyId(args.agency or settings.agencies[0]),
                 role=role,
-                has_case=not args.no_case,
-                signers=0,
+                has_case=not args.no_case and not aggregate,
+                signers=catalogue.signers_of(purpose, Stage.ASK),
                 time_ns=now,
             )
         )
@@ -98,7 +99,7 @@ def _ask(args: argparse.Namespace) -> int:
             denied.update(decision.reasons)
             results.append(
                 {
-                    "list": list_id.value,
+                    "list": list_id.value if list_id is not None else "",
                     "allowed": False,
                     "reasons": list(decision.reasons),
                     "baseline": list(explained.baseline),
@@ -109,7 +110,7 @@ def _ask(args: argparse.Namespace) -> int:
         else:
             results.append(
                 {
-                    "list": list_id.value,
+                    "list": list_id.value if list_id is not None else "",
                     "allowed": True,
                     "agreement": decision.agreement,
                     "key_types": list(decision.key_types),

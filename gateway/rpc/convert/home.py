@@ -129,6 +129,11 @@ def encode_inquiry(inquiry: Inquiry) -> bytes:
             candidate_origins=sorted(inquiry.declared_origins),
             reply_key=inquiry.reply_key.open(),
             travellers=[_traveller_out(traveller) for traveller in inquiry.travellers],
+            asylum=words.ASYLUM_OUT[inquiry.asylum],
+            best_interest_reference=inquiry.best_interest,
+            signatures=[signature_out(one) for one in inquiry.signatures],
+            flight_ends_ns=inquiry.flight_ends_ns,
+            crew=inquiry.crew,
         )
     )
 
@@ -145,6 +150,7 @@ def inquiry(body: bytes, digest: bytes, on: date) -> Inquiry:
     if protection is None:
         raise Malformed("protection", "not a word of this contract")
     shape.count("candidate_origins", wire.candidate_origins, 0, 16)
+    shape.count("signatures", wire.signatures, 0, 4)
     shape.count("travellers", wire.travellers, 1, TRAVELLERS_MAX)
     return Inquiry(
         request_id=shape.request_id(wire.request_id),
@@ -157,6 +163,11 @@ def inquiry(body: bytes, digest: bytes, on: date) -> Inquiry:
         reply_key=Hidden(shape.fixed("reply_key", wire.reply_key, 32)),
         travellers=tuple(_traveller(one, number, on) for number, one in enumerate(wire.travellers, 1)),
         digest=shape.fixed("digest", digest, 64),
+        asylum=shape.word("asylum", wire.asylum, words.ASYLUM_IN),
+        best_interest=_words("best_interest_reference", wire.best_interest_reference, 128),
+        signatures=tuple(signature(one) for one in wire.signatures),
+        flight_ends_ns=shape.time_ns("flight_ends_ns", wire.flight_ends_ns) if wire.flight_ends_ns else 0,
+        crew=wire.crew,
     )
 
 
