@@ -2,10 +2,11 @@
 # Everything a verb needs, from a bare clone: an environment in .venv with exactly the locked packages, each checked
 # against its hash. Needs a Linux with python3 and a package index; no root, no make, no pip, no venv module.
 #
-#   sh setup.sh demo [ARGS]        set up what a node needs, then run the demonstration
+#   sh setup.sh demo [ARGS]        set up what a node with statistics needs, then run the demonstration
 #   sh setup.sh test [ARGS]        set up what a developer needs, then run the tests (ARGS go to pytest)
 #   sh setup.sh run PROGRAM ARGS   set up what a developer needs, then run a program of the environment
-#   sh setup.sh runtime | dev      set up only
+#   sh setup.sh runtime | statistics | dev
+#                                  set up only: a node that checks travellers, one that also publishes, a developer's
 #
 # Warm it costs a tenth of a second: a stamp in .venv holds the hash of all that the environment was made from.
 set -eu
@@ -22,7 +23,8 @@ fail() {
 verb=${1:-help}
 [ $# -eq 0 ] || shift
 case $verb in
-demo | runtime) level=runtime ;;
+runtime) level=runtime ;;
+demo | statistics) level=statistics ;;
 test | run | dev) level=dev ;;
 *)
     sed -n '2,/^set -eu/{/^set -eu/d;s/^# \{0,1\}//;p;}' "$0"
@@ -81,12 +83,17 @@ fi
 # --- the environment --------------------------------------------------------------------------------------------------
 env_python=.venv/bin/python
 setup_lock=requirements-setup.lock # the installer and the build backend
-case $level in
-runtime) lock=requirements.lock ;;
-dev) lock=requirements-dev.lock ;;
-esac
+# One or two files, parted by a space: never a file name with one.
+locks_of() {
+    case $1 in
+    runtime) echo requirements.lock ;;
+    statistics) echo requirements.lock requirements-statistics.lock ;;
+    dev) echo requirements-dev.lock ;;
+    esac
+}
 
-made_from() { cat setup.sh pyproject.toml "$setup_lock" "$1" | sha256sum | cut -d' ' -f1; }
+# shellcheck disable=SC2046,SC2086
+made_from() { cat setup.sh pyproject.toml "$setup_lock" $(locks_of "$1") | sha256sum | cut -d' ' -f1; }
 
 # The programs in .venv/bin name its place, so an environment that was moved or copied is made anew.
 works() {
@@ -96,8 +103,8 @@ works() {
 
 has() { [ "$(cat .venv/.made-from 2>/dev/null)" = "$(made_from "$1")" ]; }
 
-# An environment with the developer's packages serves a node as well.
-is_ready() { works && { has "$lock" || has requirements-dev.lock; }; }
+# An environment with more packages serves as well.
+is_ready() { works && { has "$level" || has dev || { [ "$level" = runtime ] && has statistics; }; }; }
 
 apt_quiet() {
     apt-get -qq -o APT::Sandbox::User= -o Debug::NoLocking=1 -o Dir::State="$apt/state" -o Dir::State::status=/var/lib/dpkg/status \
@@ -169,7 +176,7 @@ install_packages() {
         ;;
     esac
     say "installing the locked packages ($level)"
-    UV_LINK_MODE=${UV_LINK_MODE:-$(link_mode)} .venv/bin/uv pip sync --quiet --python "$env_python" --require-hashes --only-binary :all: "$setup_lock" "$lock" ||
+    UV_LINK_MODE=${UV_LINK_MODE:-$(link_mode)} .venv/bin/uv pip sync --quiet --python "$env_python" --require-hashes --only-binary :all: "$setup_lock" $(locks_of "$level") ||
         fail "the locked packages could not be installed: see the lines above."
     .venv/bin/uv pip install --quiet --python "$env_python" --no-deps --no-build-isolation --editable . ||
         fail "the gateway itself could not be put on the path: see the lines above."
@@ -191,7 +198,7 @@ if ! is_ready; then
     rm -f .venv/.made-from
     install_packages
     printf '%s\n' "$root" >.venv/.made-in
-    made_from "$lock" >.venv/.made-from
+    made_from "$level" >.venv/.made-from
     say "ready after $(($(date +%s) - started)) s"
 fi
 exec 9>&-
