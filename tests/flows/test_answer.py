@@ -23,10 +23,11 @@ from gateway.errors import (
 )
 from gateway.federation import envelope
 from gateway.flows import answer
+from gateway.policy import catalogue
 from gateway.policy.decision import Deny
 from gateway.pseudonym import batch, oprf
 from gateway.rpc.convert import peers as convert
-from gateway.terms import BATCH_CLASSES, KeyType, ListId, PeerId, Purpose, RequestId, Role
+from gateway.terms import BATCH_CLASSES, ListId, PeerId, Purpose, RequestId, Role
 from gateway.terms.exchange import CheckRequest, SignedMessage
 from gateway.terms.ids import AgencyId, EpochId, PurposeGroup
 from tests.flows import world as w
@@ -59,7 +60,7 @@ def request(world: World, class_size: int = 8, seed: bytes = b"s" * 32, **change
         "list_id": ListId.PERSONS,
         "group": WATCH_GROUP,
         "epoch": held.manifest.scope.epoch,
-        "key_types": tuple(sorted(KeyType)),
+        "key_types": catalogue.key_types_of(WATCH),
         "known_version": 1,
         "blinded": batch.blinded_elements([], seed, class_size),
         "seed_commitment": batch.seed_commitment(seed),

@@ -136,7 +136,7 @@ async def test_only_what_may_be_told_is_told() -> None:
     await world[PAN].fetch(HND)
     persons, documents = hnd.leaves("table.published")
     assert hnd.opened(persons) == {
-        "told": 1, "withheld": ["child:1", "expired:1", "kind:2", "originator:1", "provenance:2"],
+        "told": 1, "withheld": ["child:1", "expired:1", "originator:1", "provenance:2"],
     }  # fmt: skip
     assert hnd.opened(documents) == {"told": 1, "withheld": ["not_the_issuer:1"]}
     for one in listed[1:8]:

@@ -535,7 +535,7 @@ class State:
             ],
         )
 
-    async def publish(self, *peers: PeerId, purposes: Sequence[Purpose] = ()) -> list[publish.Made]:
+    async def publish(self, *peers: PeerId, purposes: Sequence[Purpose] = OFFERED) -> list[publish.Made]:
         return await publish.publish(peers, self.publishing(*purposes))
 
     async def fetch(self, owner: PeerId, purposes: Sequence[Purpose] = OFFERED) -> list[bool]:
