@@ -18,7 +18,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Final
 from examples.region import names
 from examples.region.draws import Draws
 from examples.region.travellers import (
+    ALL_STATES,
     BIRTHS,
     LEGAL_BASIS,
     STATES,
@@ -58,6 +59,8 @@ _NATIONALS: Final[tuple[tuple[str, int], ...]] = (
 _KINDS: Final[dict[str, tuple[tuple[str, int], ...]]] = {
     "PAN": (("WANTED_ARREST", 40), ("REFUSE_ENTRY", 36), ("SMUGGLER_SUSPECT", 14), ("MISSING_CHILD", 10)),
     "HND": (("WANTED_ARREST", 38), ("REFUSE_ENTRY", 36), ("SMUGGLER_SUSPECT", 14), ("MISSING_CHILD", 12)),
+    "GTM": (("WANTED_ARREST", 42), ("REFUSE_ENTRY", 34), ("SMUGGLER_SUSPECT", 12), ("MISSING_CHILD", 12)),
+    "MEX": (("WANTED_ARREST", 36), ("REFUSE_ENTRY", 36), ("SMUGGLER_SUSPECT", 16), ("MISSING_CHILD", 12)),
     "UTO": (("WANTED_ARREST", 70), ("REFUSE_ENTRY", 16), ("SMUGGLER_SUSPECT", 8), ("MISSING_CHILD", 6)),
 }
 
@@ -126,6 +129,16 @@ class Region:
             else:
                 yield Asked(_stranger(number, draws, self.now.date()), "")
 
+    def flight(self, count: int = 300, *, listed: int = 4, owners: tuple[str, ...] = STATES) -> list[Asked]:
+        """The passengers of one flight, of whom exactly `listed` are on the owners' lists, spread over the cabin."""
+        ordinary = [one for one in self.crowd(count * 2) if not one.entry_id]
+        known = [one for one in self.crowd(count * 4, listed_percent=25.0, owners=owners) if one.entry_id]
+        unique = list({one.entry_id: one for one in known}.values())[:listed]
+        seats = list(ordinary[: count - len(unique)])
+        for place, one in enumerate(unique):
+            seats.insert((place + 1) * count // (len(unique) + 1), one)
+        return seats
+
     def files(self) -> dict[str, bytes]:
         """Every file by its path below the output folder."""
         made: dict[str, bytes] = {}
@@ -156,10 +169,17 @@ class Region:
         return written
 
 
-def make_region(seed: int = DEFAULT_SEED, now: datetime = DEFAULT_CLOCK, *, entries: int = DEFAULT_ENTRIES) -> Region:
+def make_region(
+    seed: int = DEFAULT_SEED,
+    now: datetime = DEFAULT_CLOCK,
+    *,
+    entries: int = DEFAULT_ENTRIES,
+    states: Sequence[str] = STATES,
+) -> Region:
     """The region of a seed at a moment, with `entries` rows a state, of which three in ten are documents.
 
-    The first rows of a larger region are the smaller one's.
+    `states` are STATES or ALL_STATES. The first rows of a longer list are the shorter one's, and the lists of STATES
+    are the same in both.
 
     Raises:
         ValueError: `now` has no time zone, or `entries` is not between 20 and 100,000.
@@ -169,10 +189,10 @@ def make_region(seed: int = DEFAULT_SEED, now: datetime = DEFAULT_CLOCK, *, entr
     if not 20 <= entries <= ENTRIES_MAX:
         raise ValueError(f"a state has 20 to {ENTRIES_MAX} entries")
     now = now.astimezone(UTC)
-    planted = plant(now)
+    planted = plant(now, whole="MEX" in states)
     fled = {"WUTO000000", "WUTO000002"}
     lists: dict[str, Lists] = {}
-    for state in STATES:
+    for state in states:
         document_count = entries * _DOCUMENTS_OF_A_HUNDRED // 100
         persons = list(planted.persons[state])
         for number in range(len(persons), entries - document_count):
@@ -246,7 +266,11 @@ def _document(seed: int, state: str, number: int, today: date) -> Entry:
 def _number(letter: str, seed: int, state: str, number: int) -> str:
     """A document number of nine places, which no other row has. Letter X is the fixed travellers'."""
     start = Draws("region/1", seed, "numbers", letter).below(_NUMBERS)
-    place = number * len(STATES) + STATES.index(state)
+    if state in STATES:
+        place = number * len(STATES) + STATES.index(state)
+    else:
+        # Beyond every number of the others' longest lists.
+        place = len(STATES) * ENTRIES_MAX + number * len(ALL_STATES) + ALL_STATES.index(state)
     return f"{letter}{(start + place * _STRIDE) % _NUMBERS:08d}"
 
 
@@ -373,14 +397,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     parser.add_argument("--clock", type=_moment, default=DEFAULT_CLOCK, metavar="ISO", help="the virtual clock's time")
+    parser.add_argument("--states", type=int, choices=(3, 5), default=3, help="the small region or the whole one")
     parser.add_argument("--entries", type=int, default=DEFAULT_ENTRIES, help=f"rows a state, at most {ENTRIES_MAX}")
     given = parser.parse_args(arguments)
     try:
-        region = make_region(given.seed, given.clock, entries=given.entries)
+        states = ALL_STATES if given.states == len(ALL_STATES) else STATES
+        region = make_region(given.seed, given.clock, entries=given.entries, states=states)
     except ValueError as refused:
         parser.error(str(refused))
     written = region.write(given.out)
-    print(f"{len(written)} files in {given.out}: {', '.join(STATES)}, {given.entries} entries each")
+    print(f"{len(written)} files in {given.out}: {', '.join(states)}, {given.entries} entries each")
     return 0
 
 

@@ -11,7 +11,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 STATES: Final = ("HND", "PAN", "UTO")
-"""The members. UTO is the State of Utopia of Doc 9303's specimens; here, a state that some travellers fled from."""
+"""The members of the small region. UTO is the State of Utopia of Doc 9303's specimens; here, a state that some
+travellers fled from."""
+
+ALL_STATES: Final = (*STATES, "GTM", "MEX")
+"""The members of the whole region."""
 
 _TD3_COLUMNS: Final = 44
 _NAMES_COLUMNS: Final = 39
@@ -172,6 +176,8 @@ BIRTHS: Final = frozenset(
         "1971-08-13",
         "1994-05-06",
         "1977-12-09",
+        "1969-03-08",
+        "1986-11-19",
     }
 )
 """Birth dates of the fixed travellers. No other entry has one of them, so that no chance hit disturbs the demo."""
@@ -206,13 +212,23 @@ TOKENS: Final = frozenset(
         "TOLVANDRO",
         "ILSABRENT",
         "MERODIANA",
+        "CANTARVIL",
+        "KANTARVIL",
+        "OLSIMANDA",
+        "KORVALESH",
+        "CORVALESH",
+        "FENDIMARO",
+        "PHENDIMARO",
+        "TALVENDRIS",
+        "ORMILANDO",
     }
 )
 """Tokens of their names, which no other entry bears either."""
 
 
-def plant(now: datetime) -> Planted:
-    """The fixed travellers and their entries, with dates that suit `now`."""
+def plant(now: datetime, *, whole: bool = False) -> Planted:
+    """The fixed travellers and their entries, with dates that suit `now`; `whole` adds those who meet the lists of
+    Guatemala and Mexico."""
     today = now.date()
     later = (today + timedelta(days=900)).isoformat()
 
@@ -320,6 +336,14 @@ def plant(now: datetime) -> Planted:
             Expected("NOTHING_TO_REPORT", guarded=("PAN", "UTO")),
         ),
         Traveller(
+            "child_missing",
+            "The same child, asked about as a missing one: Panama looks for her. Do not detain; call.",
+            "HND",
+            "MISS.CHILD",
+            passport("ZOLDENIR", "PALDINETTA", "X60219457", "VEN", child_born, "F"),
+            Expected("HIT", hits=(ExpectedHit("PAN", "WPAN000004", "MISSING_CHILD", "DOCUMENT"),)),
+        ),
+        Traveller(
             "expired",
             "On Panama's list until yesterday. An entry past its date never answers.",
             "HND",
@@ -329,14 +353,42 @@ def plant(now: datetime) -> Planted:
         ),
         Traveller(
             "refused",
-            "An ordinary traveller, asked about for a return: the rules refuse the purpose aloud, before any message.",
+            "An ordinary traveller, asked about for a visa: the rules refuse the purpose aloud, before any message.",
             "HND",
-            "READ.IDENT",
+            "VISA.CONSULT",
             passport("ILSABRENT", "MERODIANA", "X55104927", "SLV", "1977-12-09", "F"),
             Expected("", exit_code=3, refused=("purpose_not_offered",)),
         ),
     )
-    at = {traveller.name: traveller.passport for traveller in travellers}
+    further = (
+        Traveller(
+            "missing_child",
+            "A child of whom Mexico's list knows a year only, and a name written otherwise. For a missing child "
+            "alone the sound of two names and a year are enough; the officer is told not to detain.",
+            "HND",
+            "MISS.CHILD",
+            passport("CANTARVIL", "OLSIMANDA", "X47719036", "NIC", str(today.year - 11), "F"),
+            Expected("HIT", hits=(ExpectedHit("MEX", "WMEX000000", "MISSING_CHILD", "NAME_SOUND_AND_YEAR"),)),
+        ),
+        Traveller(
+            "sounds_alike",
+            "On Mexico's list without a document and in another spelling: possible, the name differs, and two persons "
+            "of Mexico's desk must agree before anything more is told.",
+            "PAN",
+            "SEC.WATCH",
+            passport("KORVALESH", "FENDIMARO", "X58840217", "COL", "1969-03-08", "M"),
+            Expected("HIT", hits=(ExpectedHit("MEX", "WMEX000001", "REFUSE_ENTRY", "NAME_SOUND_AND_DATE"),)),
+        ),
+        Traveller(
+            "wanted_in_guatemala",
+            "Wanted in Guatemala, with the listed document.",
+            "PAN",
+            "SEC.WATCH",
+            passport("TALVENDRIS", "ORMILANDO", "X66102958", "SLV", "1986-11-19", "M"),
+            Expected("HIT", hits=(ExpectedHit("GTM", "WGTM000000", "WANTED_ARREST", "DOCUMENT"),)),
+        ),
+    )
+    at = {traveller.name: traveller.passport for traveller in (*travellers, *further)}
     yesterday = (today - timedelta(days=1)).isoformat()
     persons = {
         "PAN": (
@@ -377,6 +429,33 @@ def plant(now: datetime) -> Planted:
                 document_issuer="",
             ),
         ),
+        "MEX": (
+            _entry(
+                "WMEX000000",
+                "MISSING_CHILD",
+                at["missing_child"],
+                today,
+                later,
+                surname="KANTARVIL",
+                dob=f"{today.year - 11}-01-01",
+                document_no="",
+                document_issuer="",
+                handling="FOUR_EYES",
+            ),
+            _entry(
+                "WMEX000001",
+                "REFUSE_ENTRY",
+                at["sounds_alike"],
+                today,
+                later,
+                surname="CORVALESH",
+                given="PHENDIMARO",
+                document_no="",
+                document_issuer="",
+                handling="FOUR_EYES",
+            ),
+        ),
+        "GTM": (_entry("WGTM000000", "WANTED_ARREST", at["wanted_in_guatemala"], today, later),),
         "UTO": (
             _entry("WUTO000000", "WANTED_ARREST", at["protected"], today, later, aliases="NYSSARIMA VORTHESKIN"),
             _entry("WUTO000001", "WANTED_ARREST", at["undeclared"], today, later),
@@ -386,10 +465,12 @@ def plant(now: datetime) -> Planted:
     documents = {
         "PAN": (_document("DPAN000000", at["document_lost"], today, later),),
         "HND": (),
+        "GTM": (),
+        "MEX": (),
         # A state takes the papers of those who leave it: the same guard holds for DOC.STATUS.
         "UTO": (_document("DUTO000000", at["protected"], today, later),),
     }
-    return Planted(travellers, persons, documents)
+    return Planted((*travellers, *(further if whole else ())), persons, documents)
 
 
 def decision_ref(owner: str, year: int, number: int) -> str:

@@ -1,18 +1,20 @@
-"""`limen demo`: three states as real processes on this machine, every step narrated and checked.
+"""`limen demo`: five states as real processes here (`--fast`: three), every step narrated and checked.
 
-Panama and Honduras exchange; Utopia, a state some travellers fled from, is a member and lists some of them. All persons
-are invented. The exit code is 0 only if every step came out as said; `report.html` is built from the run.
+Panama, Honduras, Guatemala and Mexico exchange; Utopia, a state some travellers fled from, is a member too and lists
+some of them. All persons are invented. The exit code is 0 only if every step came out as said; `report.html` is built from the run.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,10 +39,14 @@ from gateway.cli.report.record import (
 from gateway.clock import SystemClock
 from gateway.federation import envelope
 from gateway.rpc.convert.peers import CHECK
-from gateway.terms import ListId, PeerId
+from gateway.terms import ListId, PeerId, Role
 
-AGENCIES = {"PAN": "SNM", "HND": "INM", "UTO": "UBG"}
-NAMES = {"PAN": "Panama", "HND": "Honduras", "UTO": "Utopia"}
+AGENCIES = {"PAN": "SNM", "HND": "INM", "UTO": "UBG", "GTM": "IGM", "MEX": "INAMI"}
+NAMES = {"PAN": "Panama", "HND": "Honduras", "UTO": "Utopia", "GTM": "Guatemala", "MEX": "Mexico"}
+FAST = ("PAN", "HND", "UTO")
+PASSENGERS = 300
+PLANTED = 4
+COUNTS = {3: "three", 5: "five"}
 SEED = 20231101
 ENTRIES = 300
 ENTRIES_FAST = 60
@@ -64,9 +70,12 @@ def run(args: argparse.Namespace) -> int:
     root = Path(tempfile.mkdtemp(prefix="limen-"))
     clock = SystemClock()
     now = datetime.fromtimestamp(clock.now_ns() // 10**9, UTC)
+    agencies = {state: AGENCIES[state] for state in (FAST if args.fast else AGENCIES)}
     story = Story(
-        nodes=Nodes(root, AGENCIES),
-        region=make_region(SEED, now, entries=ENTRIES_FAST if args.fast else ENTRIES),
+        nodes=Nodes(root, agencies),
+        region=make_region(
+            SEED, now, entries=ENTRIES_FAST if args.fast else ENTRIES, states=FAST if args.fast else tuple(AGENCIES)
+        ),
         quiet=args.quiet or args.json,
         started=time.monotonic(),
         made_at=now.isoformat(timespec="seconds"),
@@ -104,6 +113,16 @@ def _signed(body_bytes: int, *, reply: bool) -> int:
     fields = envelope.reply_fields(*told, bytes(64)) if reply else envelope.request_fields(*told)
     message = envelope.seal(fields, b"", lambda _: bytes(64))
     return body_bytes + len(message.header) + len(message.signature)
+
+
+def passenger_list(rows: Sequence[Mapping[str, str]]) -> bytes:
+    """A flight's list as `limen check --passengers` takes it."""
+    out = io.StringIO(newline="")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
 
 
 @dataclass
@@ -151,14 +170,21 @@ class Story:
         for one in learned:
             self.say(f"        {one.party} learned: {one.what}")
 
+    @property
+    def many(self) -> str:
+        """How many states, in a word."""
+        return COUNTS[len(self.nodes.nodes)]
+
     def tell(self, *, fast: bool) -> None:
         """The whole story, in order. Ends early when the ground is not there."""
-        self.say("Three invented states on this machine; every message between them goes over mutual TLS 1.3.")
+        self.say(f"{self.many.capitalize()} invented states on this machine; all that passes goes over mutual TLS 1.3.")
         self._found()
         if not all(step.ok for step in self.steps):
             return
         self._miss()
         self._hits()
+        self._child()
+        self._flight()
         self._refusal()
         self._protected()
         self._down(fast=fast)
@@ -169,7 +195,9 @@ class Story:
 
         def make() -> tuple[str, bool]:
             nodes.make()
-            return "three nodes, one signed list of members, agreements between all three, nine officers", True
+            for state in nodes.nodes:
+                nodes.enrol(state, "centre-1", (Role.TARGETING_CENTRE,))
+            return f"{self.many} nodes, one signed list of members, agreements between all, their officers", True
 
         def start() -> tuple[str, bool]:
             nodes.start()
@@ -195,11 +223,11 @@ class Story:
             return f"entries: {', '.join(counts)}; each peer got a table of its own, padded to {entries}", True
 
         self.step(
-            "Three states make their nodes",
+            f"{self.many.capitalize()} states make their nodes",
             "Each makes its own anchor, keys and rules. Nobody in the middle holds anything.",
             "limen init --state PAN ...; limen federation make, sign, accept; limen policy build, activate; "
             "limen officer enrol",
-            "three nodes that name each other in a list all three signed",
+            f"{self.many} nodes that name each other in a list all of them signed",
             make,
         )
         if self.steps[-1].ok:
@@ -272,7 +300,7 @@ class Story:
             act,
             (
                 Learned("officer in HND", "nothing to report"),
-                Learned("PAN and UTO", "that HND's INM put one padded question of 8 points under SEC.WATCH"),
+                Learned("the other states", "that HND's INM put one padded question of 8 points under SEC.WATCH"),
             ),
         )
 
@@ -311,18 +339,24 @@ class Story:
         )
 
     def _hits(self) -> None:
+        further = (
+            (("sounds_alike", "A possible hit: the name differs"), ("wanted_in_guatemala", "A hit in a fourth state"))
+            if "MEX" in self.nodes.nodes
+            else ()
+        )
         for name, title in (
             ("document_lost", "A stolen passport"),
             ("document_wanted", "A document hit"),
             ("name_and_date", "A hit by name and date"),
             ("undeclared", "A hit on a list of the state of origin"),
+            *further,
         ):
             traveller = self.region.traveller(name)
 
             def act(name: str = name) -> tuple[str, bool]:
                 ran, got, ok = self._ask(name)
                 lines = [
-                    f"HIT {hit['reference']}: {hit['kind']} by {hit['class']}, {hit['action']}"
+                    f"HIT {hit['reference']}: {hit['kind']}, {hit['match_text']}; {hit['action']}"
                     + (", screening first" if hit["screening_required"] else "")
                     for hit in got.get("hits", [])
                 ]
@@ -343,6 +377,53 @@ class Story:
                 ),
             )
 
+    def _child(self) -> None:
+        name = "missing_child" if "MEX" in self.nodes.nodes else "child_missing"
+        traveller = self.region.traveller(name)
+
+        def act() -> tuple[str, bool]:
+            _, got, ok = self._ask(name)
+            lines = [f"{hit['match_text']}: {hit['sentence']}" for hit in got.get("hits", [])]
+            ok = ok and all(hit["action"] == "DO_NOT_DETAIN_CALL_OWNER" for hit in got.get("hits", []))
+            return "\n".join(lines), ok
+
+        self.step(
+            "A missing child",
+            traveller.story,
+            self._command(name),
+            "do not detain; call the owner's desk, which answers within an hour",
+            act,
+            (Learned(traveller.expected.hits[0].owner, "nothing yet: a person confirms first"),),
+        )
+
+    def _flight(self) -> None:
+        owners = tuple(state for state in self.nodes.nodes if state not in ("PAN", "UTO"))
+        flight = self.region.flight(PASSENGERS, listed=PLANTED, owners=owners)
+
+        def act() -> tuple[str, bool]:
+            file = self.nodes.root / "flight.csv"
+            file.write_bytes(passenger_list([one.passport.fields() for one in flight]))
+            ends_ns = SystemClock().now_ns() + 3 * 3600 * 10**9
+            ran = self.nodes.flight("PAN", "centre-1", file, ends_ns=ends_ns)
+            if ran.code != 0:
+                return f"exit {ran.code}: {ran.err.strip()}", False
+            hits = ran.json["hits"]
+            met = {hit["traveller"] for hit in hits}
+            planted = {place for place, one in enumerate(flight) if one.entry_id}
+            told = f"{len(flight)} passengers in one question, {ran.seconds:.1f} s: {len(met)} to look at"
+            places = ", ".join(f"{place + 1}: {hit['kind']}" for place in sorted(met) for hit in hits
+                               if hit["traveller"] == place)  # fmt: skip
+            return f"{told}\nby place on the list, no names: {places}", met == planted
+
+        self.step(
+            "A flight of 300",
+            "The targeting centre asks about a whole flight at once. Of those who met nothing, nothing stays after it.",
+            "limen check --purpose API.PRESCREEN --flight-ends ... --passengers flight.csv        (in Panama)",
+            f"exactly the {PLANTED} passengers that were planted",
+            act,
+            (Learned("the other states", "padded questions of 1,280 points, whoever is on board"),),
+        )
+
     def _refusal(self) -> None:
         def act() -> tuple[str, bool]:
             time.sleep(0.3)  # the line of the step before
@@ -358,7 +439,7 @@ class Story:
             self._command("refused"),
             "exit 3 with the reason, and nothing sent",
             act,
-            (Learned("PAN and UTO", "nothing: no message left"),),
+            (Learned("the other states", "nothing: no message left"),),
         )
 
     def _protected(self) -> None:
@@ -411,16 +492,20 @@ class Story:
 
         def home() -> tuple[str, bool]:
             opened = self._entries("HND", "check.ask", reader="auditor")
+            others = len(self.nodes.nodes) - 1
             # The last two questions: the protected traveller's, then the ordinary one it is compared with.
             guards = [
                 (row["peer"], row["opened"]["guarded"])
                 for row in opened
                 if row["phase"] == "intent" and "opened" in row
-            ][-4:]
+            ][-2 * others :]
             sealed = self._entries("HND", "check.ask")
             hidden = all("guarded" not in row["public"] and "opened" not in row for row in sealed)
-            ok = sorted(guards[:2]) == [("PAN", False), ("UTO", True)] and hidden
-            return f"with the auditor's key: {', '.join(f'{peer} guarded={value}' for peer, value in guards[:2])}", ok
+            ok = {peer for peer, guarded in guards[:others] if guarded} == {"UTO"} and hidden
+            return (
+                f"with the auditor's key: {', '.join(f'{peer} guarded={value}' for peer, value in guards[:others])}",
+                ok,
+            )
 
         self.step(
             "What the home auditor sees",
@@ -637,7 +722,7 @@ class Story:
     def record(self) -> RunRecord:
         """What the report is made from."""
         return RunRecord(
-            title="Limen: what three states told each other",
+            title=f"Limen: what {self.many} states told each other",
             release=__version__,
             made_at=self.made_at,
             duration_s=time.monotonic() - self.started,

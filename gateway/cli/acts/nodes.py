@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha512
 from pathlib import Path
 from typing import Any
@@ -365,6 +366,15 @@ class Nodes:
         """Ask at the state's booth, with `--json`."""
         return limen("--json", "check", "--booth", str(self[state].booth), "--purpose", purpose, "--basis", BASIS,
                      "--case", case, *more, stdin=traveller)  # fmt: skip
+
+    def flight(
+        self, state: str, name: str, file: Path, *, ends_ns: int, purpose: str = "API.PRESCREEN", crew: bool = False
+    ) -> Ran:
+        """A flight's list at the officer's own workstation, in one question, with `--json`."""
+        ends = datetime.fromtimestamp(ends_ns // 10**9, UTC).isoformat()
+        return limen("--json", "check", "--booth", str(self.desk(state, name)), "--purpose", purpose, "--basis", BASIS,
+                     "--case", "FLIGHT-1", "--passengers", str(file), "--flight-ends", ends, "--timeout", "60",
+                     *(("--crew",) if crew else ()))  # fmt: skip
 
     # -- Cases --------------------------------------------------------------------------------------------------------
 
