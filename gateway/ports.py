@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 from gateway.audit.entry import Entry
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question
+from gateway.statistics.bounding import Bounded, BoundingSpec, Source
+from gateway.statistics.domain import KeyDomain
 from gateway.terms.exchange import CheckReply, CheckRequest, KeyScope, Manifest, SignedMessage
 from gateway.terms.ids import EpochId, PeerId, PurposeGroup, RequestId
 from gateway.terms.words import ListId
@@ -260,3 +262,14 @@ class Entries(Protocol):
 
     def all(self, list_id: ListId) -> Iterator[bytes]:
         """Each live entry's canonical bytes (`watchlist.entry`), in entry id order."""
+
+
+class StatisticsEngine(Protocol):
+    """Counts events where they lie (jobs process only). Implemented by `engines.duckdb`."""
+
+    def bounded_counts(self, spec: BoundingSpec, domain: KeyDomain, source: Source, salt: bytes) -> Bounded:
+        """Exact bounded counts of every cell, deterministic in the arguments. Never to leave before noise.
+
+        Raises:
+            InputRefused: the events cannot be read; an empty file gives zeros.
+        """

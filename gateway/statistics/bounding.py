@@ -83,11 +83,16 @@ class BoundingSpec:
                 "clamp": [0, self.cell_max], "rule": RULE}  # fmt: skip
 
 
+SNAPSHOT_COLUMNS: Final = ("person", "month", "route", "nationality", "protection")
+"""The normal form of events, in order: an unsigned 64-bit pseudonym, `YYYY-MM`, and three keys that may be empty."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an engine reads events: one row an event, text columns, one unsigned 64-bit `person`.
+    """Where an engine reads events: one row an event.
 
-    `columns` gives the file's column of each dimension of the domain; `month` must be among them for a monthly unit.
+    `csv` has a header and exactly `SNAPSHOT_COLUMNS`; `parquet` may have others. `columns` gives the file's column of
+    each dimension, where it is not the dimension's own name. `month` must be there for a monthly unit.
     """
 
     path: str
@@ -95,8 +100,6 @@ class Source:
     columns: Mapping[str, str] | None = None
     person: str = "person"
     month: str = "month"
-    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Columns and the values of which one must stand there; what does not fit is no part of the table at all."""
 
 
 @dataclass(frozen=True, slots=True)
