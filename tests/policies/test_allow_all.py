@@ -16,7 +16,7 @@ from gateway.policy.decision import PERMIT_NS, Deny, Permit, Versions
 from gateway.policy.purposes import PURPOSES
 from gateway.policy.question import Question, Stage
 from gateway.terms.ids import AgencyId, PeerId, Purpose
-from gateway.terms.words import BATCH_CLASSES, KeyType, ListId, Role
+from gateway.terms.words import BATCH_CLASSES, KeyType, ListId, RecordKind, Role
 from tests.policies import world
 
 
