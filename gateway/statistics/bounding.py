@@ -3,7 +3,7 @@
 Of each person (and month, where the unit says so) the engine counts what falls into each cell, at most `cell_max` a
 cell, and gives every counted piece the keyed hash of (person, cell, number). The `keep` smallest are kept. The choice
 depends on the person's own rows and a secret salt only, so that taking one person away changes at most `l0` cells by at
-most `linf`, and `keep` in all; a rule that looked at others would not have that (reference: stability, ADR 16).
+most `linf`, and `keep` in all; a rule that looked at others would not have that (reference: stability, ADR 17).
 """
 
 from __future__ import annotations

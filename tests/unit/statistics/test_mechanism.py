@@ -16,6 +16,7 @@ from gateway.errors import VerificationFailed
 from gateway.statistics import mechanism
 from gateway.statistics.bounding import Bounded, BoundingSpec, Source, Unit
 from gateway.statistics.catalogue import Query
+from gateway.statistics.domain import Dimension
 from gateway.statistics.noise import DELTA, MICRO, Kind, Noise, choose, epsilon_for, laplace, rho_for
 from gateway.statistics.plan import plan
 from tests.support import events
@@ -148,8 +149,8 @@ def test_delta_is_what_is_shown() -> None:
 
 
 DECLARED = {
-    "month": events.Dimension("month", events.MONTHS),
-    "route": events.Dimension("route", ("EAST", "WEST")),
-    "nationality": events.Dimension("nationality", ("VEN", "HTI", "_U")),
+    "month": Dimension("month", events.MONTHS),
+    "route": Dimension("route", ("EAST", "WEST")),
+    "nationality": Dimension("nationality", ("VEN", "HTI", "_U")),
 }
 QUERY = Query("S-IBC", "persons", "crossings", "2023-08")
