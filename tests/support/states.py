@@ -317,6 +317,25 @@ def running(
         yield states
 
 
+@contextlib.contextmanager
+def plain(agencies: dict[str, str], region: Region) -> Iterator[Nodes]:
+    """Nodes without proxies that hold the region's lists; stopped and removed at the end."""
+    root = Path(tempfile.mkdtemp(prefix="limen-", dir="/tmp"))
+    shift_ns = int(DEFAULT_CLOCK.timestamp() * 1e9) - time.time_ns()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(watched(root))
+        nodes = Nodes(root, agencies, shift_ns=shift_ns)
+        nodes.make()
+        stack.callback(nodes.stop)
+        nodes.start()
+        region.write(root / "data")
+        for state in agencies:
+            nodes.load(state, ListId.PERSONS, root / "data" / state / "persons.csv")
+            nodes.load(state, ListId.DOCUMENTS, root / "data" / state / "documents.csv")
+        nodes.wait_tables()
+        yield nodes
+
+
 def owners(ran: Ran) -> Sequence[PeerId]:
     """Whose entries an answer shows."""
     return [PeerId(hit["owner"]) for hit in ran.json["hits"]]
