@@ -22,6 +22,8 @@ VERSION: Final = version("duckdb")
 MEMORY_MB: Final = 1024
 THREADS: Final = 2
 SPILL_MB: Final = 8192
+_UNIT_BYTES: Final = 300
+"""What a person's kept cells need while they are chosen, bytes, measured generously."""
 
 
 class DuckDbEngine:
@@ -48,6 +50,8 @@ class DuckDbEngine:
         """
         if len(salt) != SALT_BYTES:
             raise ValueError("a salt has 32 bytes")
+        if source.form not in _READ:
+            raise InputRefused("an engine reads csv or parquet", field="form", code="FORM")
         with self._connect() as connection:
             try:
                 for place, dimension in enumerate(domain.dimensions):
@@ -56,17 +60,29 @@ class DuckDbEngine:
                         f"INSERT INTO d{place} SELECT unnest(?::VARCHAR[]), unnest(range(?))",
                         [list(dimension.values), len(dimension.values)],
                     )
-                rows = connection.execute(*_statement(spec, domain, source, salt)).fetchall()
+                rows: list[tuple[int | None, int]] = []
+                passes = self._passes(connection, source)
+                for part in range(passes):
+                    text = _statement(spec, domain, source, salt, passes, part)
+                    rows += connection.execute(text, [source.path]).fetchall()
             except duckdb.Error:
                 # The library's own text quotes the row.
                 raise InputRefused("the events cannot be read; load the file again", code="EVENTS") from None
         counts, lost = [0] * domain.size, 0
         for cell, count in rows:
             if cell is None:
-                lost = int(count)
+                lost += int(count)
             else:
-                counts[cell] = int(count)
+                counts[cell] += int(count)
         return Bounded(tuple(counts), lost)
+
+    def _passes(self, connection: duckdb.DuckDBPyConnection, source: Source) -> int:
+        """How often the file is read, each time for other persons: what is kept of a person is held in memory."""
+        found = connection.execute(
+            f"SELECT approx_count_distinct({_quoted(source.person)}) FROM {_READ[source.form]}", [source.path]
+        ).fetchone()
+        persons = int(found[0]) if found else 0
+        return max(1, -(-persons * _UNIT_BYTES // (self._memory_mb << 20)))
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
@@ -90,10 +106,8 @@ class DuckDbEngine:
         return connection
 
 
-def _statement(spec: BoundingSpec, domain: KeyDomain, source: Source, salt: bytes) -> tuple[str, list[object]]:
-    """The one statement, and its values. Column names are quoted; what else varies is a number or a value."""
-    if source.form not in _READ:
-        raise InputRefused("an engine reads csv or parquet", field="form", code="FORM")
+def _statement(spec: BoundingSpec, domain: KeyDomain, source: Source, salt: bytes, passes: int, part: int) -> str:
+    """The one statement; its value is the path. Column names are quoted; what else varies is a number."""
     columns = dict(source.columns or {name: name for name in domain.names})
     cell, joins = "0", []
     for place, dimension in enumerate(domain.dimensions):
@@ -112,12 +126,13 @@ def _statement(spec: BoundingSpec, domain: KeyDomain, source: Source, salt: byte
         cell=cell,
         read=_READ[source.form],
         joins=" ".join(joins),
+        where=f"WHERE hash(e.{_quoted(source.person)}::UBIGINT, 1) % {passes} = {part}" if passes > 1 else "",
         pieces=_DISTINCT if spec.cell_max == 1 else _COUNTED.format(unit=unit, cell_max=spec.cell_max),
         # The outer hash spreads what the inner one merely combines.
         order=f"hash(hash({unit}, cell, piece, {seeds}))",
         keep=spec.keep,
         loss_max=spec.loss_max,
-    ), [source.path]
+    )
 
 
 def _quoted(name: str) -> str:
@@ -146,7 +161,7 @@ _COUNTED: Final = """
 _TEXT: Final = """
 WITH held AS (
     SELECT {unit}, cell, count(*) AS seen
-    FROM (SELECT e.{person}::UBIGINT AS person{month}, ({cell})::INTEGER AS cell FROM {read} e {joins})
+    FROM (SELECT e.{person}::UBIGINT AS person{month}, ({cell})::INTEGER AS cell FROM {read} e {joins} {where})
     GROUP BY {unit}, cell
 ), pieces AS ({pieces}
 ), units AS MATERIALIZED (

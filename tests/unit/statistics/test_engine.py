@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.engines import duckdb
 from gateway.engines.duckdb import DuckDbEngine
 from gateway.errors import InputRefused
 from gateway.statistics.bounding import Bounded, BoundingSpec, Source, Unit
@@ -111,6 +112,16 @@ def test_the_choice_is_fair_to_every_cell(engine: DuckDbEngine, tmp_path: Path) 
     # Seven degrees of freedom: above 40 once in a million.
     assert len(taken) == 8
     assert sum((one - expected) ** 2 / (expected * 5 / 8) for one in taken) < 40
+
+
+def test_several_passes_give_the_numbers_of_one(
+    engine: DuckDbEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(person, "2023-01", route, "VEN", "NONE") for person in range(500) for route in ("EAST", "WEST", "SOUTH")]
+    spec = BoundingSpec(Unit.PERSON_MONTH, 1)
+    whole = count(engine, tmp_path, rows, spec)
+    monkeypatch.setattr(duckdb, "_UNIT_BYTES", 10_000_000)
+    assert count(engine, tmp_path, rows, spec) == whole
 
 
 def test_an_empty_file_gives_zeros(engine: DuckDbEngine, tmp_path: Path) -> None:
