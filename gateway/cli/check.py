@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--stream", action="store_true", help="one JSON object a line in, one answer a line out")
-    many.add_argument("--passengers", type=Path, metavar="FILE", help="a flight in one question, CSV with these fields")
+    many.add_argument("--passengers", type=Path, metavar="FILE", help="a flight in one question, CSV or PAXLST")
     parser.add_argument("--flight-ends", default="", metavar="TIME", help="when the flight ends, UTC (API.PRESCREEN)")
     parser.add_argument("--crew", action="store_true", help="the list is a crew's: a question of its own")
     back = parser.add_argument_group("for a return (READ.IDENT): two persons sign the question")

@@ -41,6 +41,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "status": ("gateway.cli.status", "is the node up, what is in force, which peers, which tables"),
     "check": ("gateway.cli.check", "ask other states about a traveller, many, or a flight"),
     "document": ("gateway.cli.document", "the machine readable zone of a document, as fields"),
+    "passengers": ("gateway.cli.passengers", "a carrier's list (PAXLST), as a flight and its travellers"),
     "case": ("gateway.cli.case", "the follow-up of a hit: inbox, confirm, request, approve, refuse"),
     "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, count"),
     "policy": ("gateway.cli.policy", "the rules, in words and in files"),
@@ -50,7 +51,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "federation": ("gateway.cli.federation", "the signed list of members: show, make, sign, verify, accept"),
     "node": ("gateway.cli.day_two", "back a node up, bring one back"),
     "config": ("gateway.cli.config", "every setting and where its value came from"),
-    "demo": ("gateway.cli.demo", "three states on this machine, every step narrated and checked"),
+    "demo": ("gateway.cli.demo", "five states on this machine, every step narrated and checked"),
     "doctor": ("gateway.cli.doctor", "clock, certificates, store, policy, peers, memory, each with the fix"),
 }
 """Noun -> module and one line of help, in the order of `limen --help`."""
@@ -59,7 +60,7 @@ START: Final = (
     ("officer", "limen officer login", "log in, then `limen check --help`"),
     ("operator", "limen init --state AAA DIR", "make a node, then `limen peer invite` and `limen doctor`"),
     ("auditor", "limen audit verify PATH", "check an export offline, with public keys only"),
-    ("developer", "limen demo", "two states and a third on this machine, every step narrated"),
+    ("developer", "limen demo", "five states on this machine, every step narrated"),
     ("lawyer", "limen policy --help", "the rules in words and in files"),
 )
 """What `limen` alone says: one line a role."""

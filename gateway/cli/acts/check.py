@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway_adapters import traveller
+from gateway_adapters import paxlst, traveller
 
 from gateway.cli import passphrase
 from gateway.cli.acts import booth
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     place = booth.load(args)
     token = place.token()
     if args.passengers is not None:
-        travellers = _passengers(args)
+        travellers = _passengers(args, on)
         return _show(args, asyncio.run(_ask(place, token, inquiry(args, travellers), args.timeout)))
     data = _stdin()
     if not args.stream:
@@ -93,9 +93,18 @@ def inquiry(args: argparse.Namespace, travellers: Sequence[Traveller]) -> Inquir
     )
 
 
-def _passengers(args: argparse.Namespace) -> list[Traveller]:
-    """One flight's list."""
-    seen = [one for _, one in traveller.read_csv(_file(args.passengers))]
+def _passengers(args: argparse.Namespace, on: date) -> list[Traveller]:
+    """One flight's list: CSV, or a carrier's message, whose crew and passengers are questions apart."""
+    data = _file(args.passengers)
+    if paxlst.is_message(data):
+        message = paxlst.read(data, on)
+        if message.crew != args.crew:
+            raise Refused("a crew's list is a question of its own: ask it with --crew, a passengers' list without")
+        for one in message.warnings:
+            note(args, f"{args.passengers}: segment {one.segment}: {one.code}")
+        seen = [one for _, one in message.travellers()]
+    else:
+        seen = [one for _, one in traveller.read_csv(data)]
     if not seen:
         raise InputRefused("the list has no travellers", code="EMPTY")
     return [_traveller(one) for one in seen]
