@@ -3,7 +3,7 @@ anything is told (rule 1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Protocol
@@ -116,8 +116,8 @@ class CaseBook(Protocol):
     def cases(self, only_open: bool = False) -> list[bytes]:
         """Bodies, soonest due first."""
 
-    def all(self, list_id: ListId) -> Iterator[bytes]:
-        """Live entries of our own list."""
+    def entry_ids(self, list_id: ListId) -> list[str]:
+        """The ids of the live entries of our own list."""
 
     def entry(self, list_id: ListId, entry_id: str) -> bytes | None:
         """One live entry, or None."""

@@ -219,7 +219,12 @@ async def _enter(
         },
     )
     committed = await world.uow.commit(
-        [sent], [expect(permit, case.peer), *(ports.Change("entry.expect", one) for one in records)]
+        [sent],
+        [
+            expect(permit, case.peer),
+            ports.Change("case.expect", {"case_id": case.case_id, "version": case.version}),
+            *(ports.Change("entry.expect", one) for one in records),
+        ],
     )
     return committed.pair_seqs[0]
 
@@ -255,10 +260,15 @@ async def receive_open(peer: PeerId, asked: OpenCase, request_hash: bytes, world
     """
     now = world.clock.now_ns()
     try:
-        case = await _judged_open(peer, asked, world, now)
         body = world.book.case(asked.case_id)
         if body is not None:
-            return await _again(peer, decode(body), "open", request_hash, world)
+            # Before anything is asked of the record: a case that comes again must not show that its record was
+            # withdrawn or tagged since (T5). The rules have their say again.
+            before = decode(body)
+            _judge_same(peer, asked, before)
+            await decide(before, world, now, stage=Stage.ANSWER)
+            return await _again(peer, before, "open", request_hash, world)
+        case = await _judged_open(peer, asked, world, now)
         taken = entry(
             "case.taken",
             case,
@@ -369,13 +379,25 @@ async def _judged_open(peer: PeerId, asked: OpenCase, world: CaseWorld, now: int
     )
 
 
+def _judge_same(peer: PeerId, asked: OpenCase, case: Case) -> None:
+    """What comes again is what was opened. Raises NotFoundOrNotPermitted."""
+    signed = {one.statement for one in case.signatures if one.act in (_CONFIRM, _REQUEST)}
+    if (
+        (case.side, case.peer) != (Side.OWNER, peer)
+        or (case.purpose, case.legal_basis, case.fields) != (asked.purpose, asked.legal_basis, asked.fields)
+        or case.recipient != asked.reply_key
+        or signed != {one.statement for one in asked.signatures}
+    ):
+        raise NotFoundOrNotPermitted("the number is another case's")
+
+
 async def _entry_of(ticket: Ticket, request: CheckRequest, world: CaseWorld) -> tuple[ListEntry, bytes]:
-    bodies = {entries.decode(body).entry_id: body for body in world.book.all(request.list_id)}
-    ids = list(bodies)
+    ids = world.book.entry_ids(request.list_id)
     handles = await world.keys.handles(_scope(request), ids) if ids else []
     for entry_id, handle in zip(ids, handles, strict=True):
-        if hmac.compare_digest(handle, ticket.handle):
-            return entries.decode(bodies[entry_id]), bodies[entry_id]
+        body = world.book.entry(request.list_id, entry_id) if hmac.compare_digest(handle, ticket.handle) else None
+        if body is not None:
+            return entries.decode(body), body
     raise NotFoundOrNotPermitted("no live entry of this handle")
 
 

@@ -21,6 +21,7 @@ from gateway.federation.officers import Enrolled
 from gateway.federation.statement import PersonalSignature
 from gateway.flows.casework import CaseWorld, decide, entry, expect, held, put, record, version_of
 from gateway.flows.check import Officer
+from gateway.policy import catalogue
 from gateway.policy.decision import Permit
 from gateway.policy.question import Stage
 from gateway.terms.hidden import Hidden
@@ -154,7 +155,7 @@ async def show(case_id: bytes, officer: Officer, world: CaseWorld) -> View:
         AuditUnavailable: nothing is told.
     """
     case = _visible(case_id, officer, world)
-    has_it = officer.officer in {case.assigned, case.confirmed_by} - {""}
+    has_it = officer.officer in {case.assigned, case.confirmed_by} - {""} and _may_receive(case, officer)
     opens = bool(case.sealed) and case.side is Side.ASKER and has_it
     await world.uow.commit([_read(officer, case.case_id, opens=opens)])
     if case.side is Side.OWNER and case.entry_id and case.state in (State.UNDER_REVIEW, State.AWAITING_SECOND_APPROVAL):
@@ -172,6 +173,11 @@ async def show(case_id: bytes, officer: Officer, world: CaseWorld) -> View:
     opened = slots.read(case.fields, await world.case_keys.open_case(case.sealed))
     marks = {name: ", ".join(values) for name, values in opened.marks.items() if name != "conditions"}
     return View(case, acts, withheld, opened.marks.get("conditions", ()), marks, opened.fields)
+
+
+def _may_receive(case: Case, officer: Officer) -> bool:
+    """What is said of a child goes to child protection only, whoever else follows the case (CHILD_RECIPIENT)."""
+    return case.kind is not RecordKind.MISSING_CHILD or Role.CHILD_PROTECTION in officer.roles
 
 
 async def _words(case: Case, world: CaseWorld) -> Hidden[str]:
@@ -459,6 +465,8 @@ def _approve(
     keys = {one.key for one in case.signatures if one.act == statement.CASE_ACTS["prepare"]}
     if person.officer == case.prepared_by or person.public_key in keys:
         raise PolicyDenied(("second_person",))
+    if catalogue.decision_of(case.purpose, "disclose") == "four_eyes":
+        handling = Handling.FOUR_EYES
     if handling is Handling.FOUR_EYES and asked.signatures[0].role is not Role.SUPERVISOR:
         raise PolicyDenied(("second_person",))
     event = Event.APPROVE if case.released == case.fields else Event.APPROVE_PART

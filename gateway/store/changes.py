@@ -284,6 +284,13 @@ def _case_put(db: sqlite3.Connection, a: Args) -> None:
     )
 
 
+def _case_expect(db: sqlite3.Connection, a: Args) -> None:
+    """{case_id, version}: the case is still where it was when its message was decided about (T5)."""
+    row = db.execute("SELECT version FROM case_file WHERE case_id = ?", (a["case_id"],)).fetchone()
+    if row is None or row[0] != a["version"]:
+        raise VersionMoved("the case went on meanwhile")
+
+
 def _case_token(db: sqlite3.Connection, a: Args) -> None:
     """{peer, request_id, entry_id, case_id}: use a hit token. Refused where it was used for another case (T12)."""
     key = (a["peer"], a["request_id"], a["entry_id"])
@@ -324,6 +331,7 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "federation.put": _federation_put,
     "case.put": _case_put,
     "case.token": _case_token,
+    "case.expect": _case_expect,
     "entry.expect": _entry_expect,
 }
 """Every change there is. A name outside this table is refused."""

@@ -199,6 +199,11 @@ class MemoryStore:
             raise VersionMoved("the case went on meanwhile")
         self._tables.cases[a["case_id"]] = dict(a)
 
+    def _case_expect(self, a: Args) -> None:
+        held = self._tables.cases.get(a["case_id"])
+        if held is None or held["version"] != a["version"]:
+            raise VersionMoved("the case went on meanwhile")
+
     def _case_token(self, a: Args) -> None:
         key = (a["peer"], a["request_id"], a["entry_id"])
         if self._tables.case_tokens.setdefault(key, a["case_id"]) != a["case_id"]:
@@ -293,6 +298,9 @@ class MemoryStore:
         for (name, _), body in sorted(self._tables.listed.items()):
             if name == list_id.value:
                 yield body
+
+    def entry_ids(self, list_id: ListId) -> list[str]:
+        return sorted(entry_id for name, entry_id in self._tables.listed if name == list_id.value)
 
     def entry(self, list_id: ListId, entry_id: str) -> bytes | None:
         return self._tables.listed.get((list_id.value, entry_id))
@@ -431,5 +439,6 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "federation.put": MemoryStore._federation_put,
     "case.put": MemoryStore._case_put,
     "case.token": MemoryStore._case_token,
+    "case.expect": MemoryStore._case_expect,
     "entry.expect": MemoryStore._entry_expect,
 }

@@ -118,6 +118,14 @@ class Reader:
         ):
             yield row[0]
 
+    def entry_ids(self, list_id: ListId) -> list[str]:
+        """The id of each live entry, in order."""
+        rows = self._one(
+            "SELECT entry_id FROM list_entry WHERE list = ? AND withdrawn_ns IS NULL ORDER BY entry_id",
+            (list_id.value,),
+        )
+        return [row[0] for row in rows]
+
     def entry(self, list_id: ListId, entry_id: str) -> bytes | None:
         """One live entry, or None."""
         row = self._one(

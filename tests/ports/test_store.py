@@ -334,6 +334,10 @@ def test_a_case_goes_on_version_by_version(run: Run) -> None:
         assert s.reader.case(bytes([2]) * 16) is None
         await s.uow.commit([], [put(1, b"later", number=3), put(1, b"sooner", number=4, due_ns=3)])
         assert s.reader.cases() == [b"sooner", b"two", b"later"]
+        await s.uow.commit([], [Change("case.expect", {"case_id": bytes([1]) * 16, "version": 2})])
+        for number, version in ((1, 1), (1, 3), (9, 1)):
+            with pytest.raises(VersionMoved):
+                await s.uow.commit([], [Change("case.expect", {"case_id": bytes([number]) * 16, "version": version})])
         await s.uow.commit([], [put(3, b"over", is_open=False)])
         assert s.reader.cases(only_open=True) == [b"sooner", b"later"]
         assert len(s.reader.cases()) == 3
@@ -365,10 +369,12 @@ def test_an_entry_is_expected_to_be_exactly_as_it_was(run: Run) -> None:
         with pytest.raises(VersionMoved):
             await s.uow.commit([], [entry("entry.expect", b"1")])
         await s.uow.commit([], [entry("entry.put", b"1")])
+        assert s.reader.entry_ids(ListId.PERSONS) == ["a"] and s.reader.entry_ids(ListId.DOCUMENTS) == []
         await s.uow.commit([], [entry("entry.expect", b"1")])
         with pytest.raises(VersionMoved):
             await s.uow.commit([], [entry("entry.expect", b"2")])
         await s.uow.commit([], [Change("entry.withdraw", {"list": "PERSONS", "entry_id": "a", "at_ns": 7})])
+        assert s.reader.entry_ids(ListId.PERSONS) == []
         with pytest.raises(VersionMoved):
             await s.uow.commit([], [entry("entry.expect", b"1")])
 
