@@ -33,6 +33,9 @@ ENFORCEMENT: Final = ("SEC.", "SMUG.", "PNR.", "READ.", "RISK.")
 RETURN: Final = Purpose("READ.IDENT")
 """The purpose of returns: its questions need two persons, and a claim that is not open."""
 
+RETENTION: Final = {Purpose("API.PRESCREEN"): RETENTION_CLASSES[0]}
+"""The log's class where it is no rule's to lengthen: what a flight leaves goes a day after it (T13)."""
+
 CLAIM_CLOSED: Final = frozenset({AsylumState.NONE, AsylumState.FINALLY_REFUSED})
 """What must be known of an asylum claim before a person is asked about for a return (T10)."""
 
@@ -162,6 +165,7 @@ def hold(question: Question, permit: Permit) -> Permit | Deny:
         kinds=kinds,
         slots_per_day=min(permit.slots_per_day, SLOTS_PER_DAY_MAX),
         expires_ns=expires_ns,
+        retention=RETENTION.get(question.purpose, permit.retention),
     )
 
 

@@ -95,6 +95,15 @@ def test_d_what_a_flight_leaves_is_of_the_shortest_class() -> None:
     assert not {"one_flight", "deleted_after_flight"} & set(other.obligations)
 
 
+def test_d_no_rule_keeps_a_flight_longer() -> None:
+    asked = good(Stage.ASK, FLIGHT)
+    permit = world.engine().decide_now(asked)
+    assert isinstance(permit, Permit)
+    held = floors.hold(asked, replace(permit, retention="10y"))
+    assert isinstance(held, Permit)
+    assert held.retention == "24h"
+
+
 # MISS.CHILD
 
 
