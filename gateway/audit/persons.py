@@ -1,6 +1,8 @@
 """What persons signed, as the log shows it: a disclosure stands on two of them or it is no disclosure (T7).
 
 Enrolments are entries of the same log, so the keys are known from it; nobody who runs the gateway holds a private half.
+Who runs a node could still log an enrolment of a key of his own: where the trust card names the persons of the agency's
+register, only theirs count.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ _RELEASED: Final = frozenset({"GRANTED", "PARTLY_GRANTED"})
 
 @dataclass(slots=True)
 class Persons:
-    """The persons of one log as it goes on: key thumbprints that were ever enrolled, and those retired since."""
+    """The persons of one log as it goes on: key thumbprints that were ever enrolled, and those retired since. `known`
+    are those of the trust card; none where it names nobody."""
 
+    known: frozenset[bytes] = frozenset()
     enrolled: set[bytes] = field(default_factory=set)
     retired: set[bytes] = field(default_factory=set)
     signatures: int = 0
@@ -84,8 +88,11 @@ class Persons:
 
     def _person(self, key: Any, statement: Any, signature: Any) -> tuple[Mapping[str, Any], str]:
         """(the statement, why it does not count or "")."""
-        if hashlib.sha256(_bytes(key)).digest() not in self.enrolled:
+        thumbprint = hashlib.sha256(_bytes(key)).digest()
+        if thumbprint not in self.enrolled:
             return {}, "signed with a key that nobody was enrolled with"
+        if self.known and thumbprint not in self.known:
+            return {}, "signed with a key that the log enrols and the trust card's register does not know"
         try:
             ed25519.verify(key, DOMAIN + _bytes(statement), _bytes(signature))
         except VerificationFailed:

@@ -1,4 +1,4 @@
-"""The trust card: all that an auditor must know beforehand (C2SP tlog-policy, with one line of our own).
+"""The trust card: all that an auditor must know beforehand (C2SP tlog-policy, with two lines of our own).
 
     log pan.example/log+c9a6e7b1+AdE0...
     witness HND hnd.example/witness+b1d4...+BK...
@@ -6,15 +6,19 @@
     group peers 1 HND UTO
     quorum peers
     seen pan.example/log 4096 3ZpT0dYv...=
+    person 9f2c...
 
 `seen` is ours: a head that this auditor, or somebody it trusts, has seen before. A copy that is shorter or says
-otherwise was cut or rewritten. The card travels apart from the log; public keys only.
+otherwise was cut or rewritten. `person` is ours too: the SHA-256 of the public key of somebody whom the agency's
+register has enrolled. Whoever runs a node can log an enrolment of his own; he cannot write on the card. The card travels
+apart from the log; public keys only.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,7 +27,9 @@ from gateway.audit.cosign import Group, Quorum
 from gateway.audit.note import LOG_KEY, WITNESS_KEY, Verifier
 from gateway.errors import InputRefused, Malformed
 
-CARD_BYTES_MAX = 1 << 16
+_THUMBPRINT = re.compile(r"[0-9a-f]{64}\Z")
+
+CARD_BYTES_MAX = 1 << 20
 """Longest card, bytes."""
 
 
@@ -34,6 +40,8 @@ class Card:
     logs: tuple[Verifier, ...]
     quorum: Quorum
     seen: tuple[Checkpoint, ...] = ()
+    persons: frozenset[bytes] = frozenset()
+    """Key thumbprints of the register; where there are any, nobody else's signature counts."""
 
     def log(self, origin: str) -> Verifier | None:
         """The key of the log with this origin."""
@@ -43,12 +51,13 @@ class Card:
     def parse(cls, text: str) -> Card:
         """Read a card. Raises InputRefused with the line that is wrong."""
         if len(text) > CARD_BYTES_MAX:
-            raise InputRefused("a trust card has at most 64 KiB", field="trust card")
+            raise InputRefused("a trust card has at most 1 MiB", field="trust card")
         logs: list[Verifier] = []
         witnesses: dict[str, Verifier] = {}
         groups: dict[str, Group] = {}
         members: set[str] = set()
         seen: list[Checkpoint] = []
+        persons: set[bytes] = set()
         quorum = ""
         for number, line in enumerate(text.split("\n"), 1):
             words = line.replace("\t", " ").split(" ")
@@ -71,6 +80,8 @@ class Card:
                         quorum = name
                     case ["seen", origin, size, root] if size.isascii() and size.isdecimal():
                         seen.append(Checkpoint(origin, int(size), base64.b64decode(root, validate=True)))
+                    case ["person", thumbprint] | ["person", thumbprint, _] if _THUMBPRINT.match(thumbprint):
+                        persons.add(bytes.fromhex(thumbprint))
                     case _:
                         raise Malformed(words[0], "not a line of a trust card")
             except (Malformed, ValueError, binascii.Error) as why:
@@ -78,7 +89,7 @@ class Card:
         if not quorum:
             raise InputRefused("the quorum line is missing; `quorum none` says that no witness is needed",
                                field="trust card", code="TRUST_CARD")  # fmt: skip
-        return cls(tuple(logs), Quorum(quorum, witnesses, groups), tuple(seen))
+        return cls(tuple(logs), Quorum(quorum, witnesses, groups), tuple(seen), frozenset(persons))
 
     def encode(self) -> str:
         """The card as text."""
@@ -87,6 +98,7 @@ class Card:
         lines += [f"group {name} {g.k} {' '.join(g.members)}" for name, g in self.quorum.groups.items()]
         lines.append(f"quorum {self.quorum.name}")
         lines += [f"seen {head.origin} {head.size} {base64.b64encode(head.root).decode()}" for head in self.seen]
+        lines += [f"person {thumbprint.hex()}" for thumbprint in sorted(self.persons)]
         return "\n".join(lines) + "\n"
 
 

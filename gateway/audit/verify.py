@@ -134,7 +134,7 @@ def inspect(
     Raises:
         Malformed: there is no checkpoint that can be read: not an export of a log.
     """
-    audit = _Audit(folder, card)
+    audit = _Audit(folder, card, persons=Persons(card.persons))
     audit.checkpoint()
     audit.known(witnessed)
     audit.walk(Opener(reader_key) if reader_key is not None else None)
@@ -522,6 +522,8 @@ class _Audit:
         ]
         if not self.cosigned:
             said.append("That the operator shows everybody the same log: no witness has cosigned.")
+        if self.persons.signatures and not self.card.persons:
+            said.append("That those enrolled are persons of the agency's register: the card names none.")
         if not with_key:
             said.append("What the sealed fields say: no reader's key was given.")
         if self.counts["erased"]:

@@ -30,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card.add_argument("--state", required=True, metavar="AAA", help="whose log the card is for")
     card.add_argument("--quorum", type=int, metavar="K", help="witnesses needed (default: more than half)")
     card.add_argument("--seen", type=Path, metavar="DIR", help="an export verified before: the log must extend it")
+    card.add_argument("--register", type=Path, metavar="FILE", help="the agency's register: only its persons count")
+    card.add_argument("--register-key", metavar="HEX", help="the public key that the register is signed with")
     card.add_argument("-o", dest="out", type=Path, metavar="FILE", help="where to (default: standard output)")
 
     check = verbs.add_parser("verify", help="verify an export offline", description="Verify an export offline.")

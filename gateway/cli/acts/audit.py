@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.cli.output import note as note_line
 from gateway.errors import ConfigRefused, InputRefused, Malformed, NotFoundOrNotPermitted
-from gateway.federation import document
+from gateway.federation import document, officers
 from gateway.keyring import files
+from gateway.primitives import ed25519
 from gateway.store.client import WriterClient
 from gateway.store.folder import DirectoryFolder, write_export
 from gateway.store.reader import Reader
@@ -103,6 +105,18 @@ async def _logged(args: argparse.Namespace, point: checkpoint.Checkpoint) -> Non
         await uow.close()
 
 
+def _persons(args: argparse.Namespace) -> frozenset[bytes]:
+    """Everybody whom the agency's register has ever enrolled: what they signed while they were in force stands."""
+    try:
+        key = bytes.fromhex(args.register_key or "")
+    except ValueError:
+        key = b""
+    if len(key) != ed25519.PUBLIC_BYTES:
+        raise Refused("--register-key: write the register's public key, 64 hex digits, with --register")
+    lines = officers.read(_read(args.register), key).lines
+    return frozenset(line.person.thumbprint for line in lines)
+
+
 def _card(args: argparse.Namespace) -> int:
     try:
         listed = document.parse(_read(args.federation)).document
@@ -122,6 +136,8 @@ def _card(args: argparse.Namespace) -> int:
     if args.seen is not None:
         point = checkpoint.parse(note.parse(_read(args.seen / "checkpoint")).text)
         made = trust.Card(made.logs, made.quorum, (point,))
+    if args.register is not None:
+        made = replace(made, persons=_persons(args))
     if args.out is None:
         print(made.encode(), end="")
         return OK

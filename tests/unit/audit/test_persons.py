@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -11,10 +11,13 @@ import pytest
 from gateway.audit.entry import Entry, Phase, Scalar
 from gateway.audit.leaf import Leaf
 from gateway.audit.persons import APPROVE, DOMAIN, PREPARE, Persons
+from gateway.audit.trust import Card
+from gateway.errors import InputRefused
 from gateway.federation import statement
 from gateway.primitives import cbor, ed25519
 from gateway.store.memory import MemoryStore
 from gateway.terms import PeerId, Role
+from tests.unit.audit.log import CARD
 
 pytestmark = pytest.mark.asyncio
 
@@ -68,8 +71,8 @@ class Log:
         }
         await self.store.commit([Entry("case.sent", Phase.EVENT, "HND", public={**public, **changes})])
 
-    def faults(self) -> list[str]:
-        persons = Persons()
+    def faults(self, *known: bytes) -> list[str]:
+        persons = Persons(frozenset(sha256(ed25519.public(seed)).digest() for seed in known))
         found = [persons.fault(Leaf.parse(data)) for data in self.store.leaves(0, self.store.size())]
         return [why for why in found if why]
 
@@ -89,6 +92,25 @@ async def test_two_persons_over_the_same_facts_hold() -> None:
     await log.enrol(ONE, retired=True)
     await log.sent(signed(ONE, PREPARE), signed(TWO, APPROVE))
     assert log.faults() == []
+
+
+async def test_a_person_whom_the_operator_enrolled_himself_counts_only_until_the_card_names_the_register_s() -> None:
+    log = await two_enrolled()
+    await log.enrol(OPERATOR)
+    await log.sent(signed(ONE, PREPARE), signed(OPERATOR, APPROVE))
+    assert log.faults() == []
+    (why,) = log.faults(ONE, TWO)
+    assert "register does not know" in why
+    await log.sent(signed(ONE, PREPARE), signed(TWO, APPROVE))
+    assert len(log.faults(ONE, TWO)) == 1
+
+
+async def test_a_card_names_persons() -> None:
+    card = replace(CARD, persons=frozenset({b"p" * 32, b"q" * 32}))
+    assert Card.parse(card.encode()) == card and Card.parse(CARD.encode()).persons == frozenset()
+    for wrong in ("person", "person abc", f"person {'G' * 64}", f"person {'ab' * 33}"):
+        with pytest.raises(InputRefused):
+            Card.parse(CARD.encode() + wrong + "\n")
 
 
 async def test_a_refusal_needs_nobody_s_second_word() -> None:
