@@ -10,8 +10,8 @@
 
 `seen` is ours: a head that this auditor, or somebody it trusts, has seen before. A copy that is shorter or says
 otherwise was cut or rewritten. `person` is ours too: the SHA-256 of the public key of somebody whom the agency's
-register has enrolled. Whoever runs a node can log an enrolment of his own; he cannot write on the card. The card travels
-apart from the log; public keys only.
+register has enrolled. Whoever runs a node can log an enrolment of his own; he cannot write on the card. The card
+travels apart from the log; public keys only.
 """
 
 from __future__ import annotations
