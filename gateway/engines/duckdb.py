@@ -22,7 +22,7 @@ VERSION: Final = version("duckdb")
 MEMORY_MB: Final = 1024
 THREADS: Final = 2
 SPILL_MB: Final = 8192
-_UNIT_BYTES: Final = 300
+_UNIT_BYTES: Final = 400
 """What a person's kept cells need while they are chosen, bytes, measured generously."""
 
 
@@ -82,7 +82,9 @@ class DuckDbEngine:
             f"SELECT approx_count_distinct({_quoted(source.person)}) FROM {_READ[source.form]}", [source.path]
         ).fetchone()
         persons = int(found[0]) if found else 0
-        return max(1, -(-persons * _UNIT_BYTES // (self._memory_mb << 20)))
+        room = self._memory_mb << 20
+        # Near the limit a pass spills and slows; several are made small enough not to.
+        return 1 if persons * _UNIT_BYTES <= room else -(-2 * persons * _UNIT_BYTES // room)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
