@@ -20,7 +20,7 @@ from gateway.policy.decision import Deny, Permit
 from tests.policies import world
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-DEADLINE_S = 0.4
+DEADLINE_S = 3.0
 
 
 def reply(body: bytes, *, status: str = "200 OK", more: str = "", kind: str = "application/json") -> bytes:
