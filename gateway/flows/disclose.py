@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from gateway.audit.entry import Entry, Phase
 from gateway.disclosure import profiles, slots
@@ -288,7 +288,7 @@ async def _act(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: 
     permit = await decide(case, world, now, stage=stage)
     # 3. The act's own conditions, and the person's signature over its facts.
     known = await _known(case, permit, asked, world, now)
-    after, signed = _STEPS[asked.name](case, asked, officer, world, now, known)
+    after, signed = _STEPS[asked.name](_Doing(case, asked, officer, world, now, known))
     # 4. Log and move in one.
     entered = entry(
         "case.act",
@@ -342,181 +342,162 @@ async def _known(case: Case, permit: Permit, asked: Act, world: CaseWorld, now: 
     return _Known(version_of(body), found.handling)
 
 
-Step = Callable[[Case, Act, Officer, CaseWorld, int, _Known], tuple[Case, Signature | None]]
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """One act on its way: the case before it, what was asked, by whom, when, and what it rests on."""
+
+    case: Case
+    asked: Act
+    officer: Officer
+    world: CaseWorld
+    now_ns: int
+    known: _Known
+
+    def signed(self, **facts: object) -> tuple[Signature, Enrolled]:
+        """The officer's own signature over exactly this act. Raises NotIdentified, VerificationFailed."""
+        case, asked, world = self.case, self.asked, self.world
+        if len(asked.signatures) != 1:
+            raise VerificationFailed("persons", "this act takes the person's own signature")
+        (one,) = asked.signatures
+        word = statement.CASE_ACTS[asked.name]
+        told = statement.case(
+            case_id=case.case_id,
+            state=world.state,
+            peer=case.peer,
+            purpose=case.purpose,
+            legal_basis=case.legal_basis,
+            code=asked.code,
+            words=asked.words.open(),
+            **facts,  # type: ignore[arg-type]
+        )
+        roles = ROLES[asked.name]
+        person = statement.verify(one, word, told, register=world.register(), roles=roles, now_ns=self.now_ns)
+        if person.officer != self.officer.officer:
+            raise VerificationFailed("persons", "the signature is another person's than the token")
+        return Signature(word, one.statement, one.signature, person.public_key), person
+
+    def moved(self, event: Event, **changes: Any) -> Case:
+        """The case after a move of this officer's. Raises PolicyDenied."""
+        return move(self.case, event, self.now_ns, self.officer.officer, **changes)
 
 
-def _signed(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, **facts: object
-) -> tuple[Signature, Enrolled]:
-    """The officer's own signature over exactly this act. Raises NotIdentified, VerificationFailed."""
-    if len(asked.signatures) != 1:
-        raise VerificationFailed("persons", "this act takes the person's own signature")
-    (one,) = asked.signatures
-    word = statement.CASE_ACTS[asked.name]
-    told = statement.case(
-        case_id=case.case_id,
-        state=world.state,
-        peer=case.peer,
-        purpose=case.purpose,
-        legal_basis=case.legal_basis,
-        code=asked.code,
-        words=asked.words.open(),
-        **facts,  # type: ignore[arg-type]
-    )
-    person = statement.verify(one, word, told, register=world.register(), roles=ROLES[asked.name], now_ns=now)
-    if person.officer != officer.officer:
-        raise VerificationFailed("persons", "the signature is another person's than the token")
-    return Signature(word, one.statement, one.signature, person.public_key), person
+Step = Callable[[_Doing], tuple[Case, Signature | None]]
 
 
-def _confirm(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    if case.screening_required and not case.screened:
+def _confirm(doing: _Doing) -> tuple[Case, Signature]:
+    if doing.case.screening_required and not doing.case.screened:
         raise PolicyDenied(("screening",))
-    signed, person = _signed(case, asked, officer, world, now)
-    after = move(
-        case,
+    signed, person = doing.signed()
+    after = doing.moved(
         Event.CONFIRM,
-        now,
-        officer.officer,
-        measure=asked.code,
+        measure=doing.asked.code,
         confirmed_by=person.officer,
-        assigned=case.assigned or person.officer,
-        reasons=known.reasons,
-        signatures=(*case.signatures, signed),
+        assigned=doing.case.assigned or person.officer,
+        reasons=doing.known.reasons,
+        signatures=(*doing.case.signatures, signed),
     )
     return after, signed
 
 
-def _screen(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    code = profiles.code(asked.code, profiles.SCREENINGS, "code")
-    signed, _ = _signed(case, asked, officer, world, now)
+def _screen(doing: _Doing) -> tuple[Case, Signature]:
+    code = profiles.code(doing.asked.code, profiles.SCREENINGS, "code")
+    signed, _ = doing.signed()
     if code == "CLEAR":
-        return move(case, Event.SCREEN, now, officer.officer, screened=True), signed
-    return _ended(move(case, Event.DISMISS, now, officer.officer)), signed
+        return doing.moved(Event.SCREEN, screened=True), signed
+    return _ended(doing.moved(Event.DISMISS)), signed
 
 
-def _dismiss(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    signed, _ = _signed(case, asked, officer, world, now)
-    return _ended(move(case, Event.DISMISS, now, officer.officer, outcome=asked.code)), signed
+def _dismiss(doing: _Doing) -> tuple[Case, Signature]:
+    signed, _ = doing.signed()
+    return _ended(doing.moved(Event.DISMISS, outcome=doing.asked.code)), signed
 
 
-def _request(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    fields = profiles.chosen(case.kind, asked.fields or profiles.fields_of(case.kind))
-    urgency = profiles.code(asked.code, profiles.URGENCIES, "urgency")
-    if case.kind is RecordKind.MISSING_CHILD and Role.CHILD_PROTECTION not in officer.roles:
+def _request(doing: _Doing) -> tuple[Case, Signature]:
+    fields = profiles.chosen(doing.case.kind, doing.asked.fields or profiles.fields_of(doing.case.kind))
+    urgency = profiles.code(doing.asked.code, profiles.URGENCIES, "urgency")
+    if doing.case.kind is RecordKind.MISSING_CHILD and Role.CHILD_PROTECTION not in doing.officer.roles:
         raise PolicyDenied(("role",))
-    signed, _ = _signed(case, asked, officer, world, now, fields=fields)
-    after = move(
-        case,
+    signed, _ = doing.signed(fields=fields)
+    after = doing.moved(
         Event.REQUEST,
-        now,
-        officer.officer,
         fields=fields,
         urgency=urgency,
-        reasons=known.reasons,
+        reasons=doing.known.reasons,
         outbound=Outbound.OPEN,
         due_ns=0,
-        expires_ns=now + profiles.EXPIRES_NS,
-        signatures=(*case.signatures, signed),
+        expires_ns=doing.now_ns + profiles.EXPIRES_NS,
+        signatures=(*doing.case.signatures, signed),
     )
     return after, signed
 
 
-def _prepare(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    version = known.version
-    fields = tuple(name for name in case.fields if name in asked.fields)
-    if not fields or len(fields) != len(asked.fields):
+def _prepare(doing: _Doing) -> tuple[Case, Signature]:
+    version = doing.known.version
+    fields = tuple(name for name in doing.case.fields if name in doing.asked.fields)
+    if not fields or len(fields) != len(doing.asked.fields):
         # Only what was asked for, and at least something: to release nothing is to refuse.
-        profiles.chosen(case.kind, ())
-    signed, person = _signed(case, asked, officer, world, now, **_release(case, fields, version))
-    after = move(
-        case,
+        profiles.chosen(doing.case.kind, ())
+    signed, person = doing.signed(**_release(doing.case, fields, version))
+    after = doing.moved(
         Event.PREPARE,
-        now,
-        officer.officer,
         released=fields,
         record_version=version,
         prepared_by=person.officer,
-        assigned=case.assigned or person.officer,
-        signatures=(*_others(case), signed),
+        assigned=doing.case.assigned or person.officer,
+        signatures=(*_others(doing.case), signed),
     )
     return after, signed
 
 
-def _approve(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    version, handling = known.version, known.handling
-    if not can(case, Event.APPROVE):
+def _approve(doing: _Doing) -> tuple[Case, Signature]:
+    version, handling = doing.known.version, doing.known.handling
+    if not can(doing.case, Event.APPROVE):
         raise PolicyDenied(("case_state",))
-    if version != case.record_version:
+    if version != doing.case.record_version:
         raise VersionMoved("the record changed after it was prepared; prepare again")
-    signed, person = _signed(case, asked, officer, world, now, **_release(case, case.released, version))
-    keys = {one.key for one in case.signatures if one.act == statement.CASE_ACTS["prepare"]}
-    if person.officer == case.prepared_by or person.public_key in keys:
+    signed, person = doing.signed(**_release(doing.case, doing.case.released, version))
+    keys = {one.key for one in doing.case.signatures if one.act == statement.CASE_ACTS["prepare"]}
+    if person.officer == doing.case.prepared_by or person.public_key in keys:
         raise PolicyDenied(("second_person",))
-    if catalogue.decision_of(case.purpose, "disclose") == "four_eyes":
+    if catalogue.decision_of(doing.case.purpose, "disclose") == "four_eyes":
         handling = Handling.FOUR_EYES
-    if handling is Handling.FOUR_EYES and asked.signatures[0].role is not Role.SUPERVISOR:
+    if handling is Handling.FOUR_EYES and doing.asked.signatures[0].role is not Role.SUPERVISOR:
         raise PolicyDenied(("second_person",))
-    event = Event.APPROVE if case.released == case.fields else Event.APPROVE_PART
-    after = move(
-        case,
+    event = Event.APPROVE if doing.case.released == doing.case.fields else Event.APPROVE_PART
+    after = doing.moved(
         event,
-        now,
-        officer.officer,
         outbound=Outbound.DECISION,
         due_ns=0,
-        signatures=(*case.signatures, signed),
+        signatures=(*doing.case.signatures, signed),
     )
     return after, signed
 
 
-def _refuse(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    version = known.version
-    code = profiles.code(asked.code, profiles.REFUSALS, "code")
-    signed, _ = _signed(case, asked, officer, world, now, record_version=version)
-    after = move(
-        case,
+def _refuse(doing: _Doing) -> tuple[Case, Signature]:
+    version = doing.known.version
+    code = profiles.code(doing.asked.code, profiles.REFUSALS, "code")
+    signed, _ = doing.signed(record_version=version)
+    after = doing.moved(
         Event.REFUSE,
-        now,
-        officer.officer,
         refusal=code,
         released=(),
         record_version=version,
         outbound=Outbound.DECISION,
         due_ns=0,
-        signatures=(*_others(case), signed),
+        signatures=(*_others(doing.case), signed),
     )
     return after, signed
 
 
-def _outcome(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    code = profiles.code(asked.code, profiles.OUTCOMES, "code")
-    signed, _ = _signed(case, asked, officer, world, now)
-    after = move(
-        case,
+def _outcome(doing: _Doing) -> tuple[Case, Signature]:
+    code = profiles.code(doing.asked.code, profiles.OUTCOMES, "code")
+    signed, _ = doing.signed()
+    after = doing.moved(
         Event.OUTCOME,
-        now,
-        officer.officer,
         outcome=code,
         outbound=Outbound.CLOSE,
         due_ns=0,
-        signatures=(*case.signatures, signed),
+        signatures=(*doing.case.signatures, signed),
     )
     if code == "DIFFERENT_PERSON":
         # What came of a wrong match goes at once.
@@ -524,48 +505,41 @@ def _outcome(
     return after, signed
 
 
-def _withdraw(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, Signature]:
-    signed, _ = _signed(case, asked, officer, world, now)
-    after = move(
-        case,
+def _withdraw(doing: _Doing) -> tuple[Case, Signature]:
+    signed, _ = doing.signed()
+    after = doing.moved(
         Event.WITHDRAW,
-        now,
-        officer.officer,
         outcome="WITHDRAWN",
         outbound=Outbound.CLOSE,
         due_ns=0,
         ticket=b"",
-        signatures=(*case.signatures, signed),
+        signatures=(*doing.case.signatures, signed),
     )
     return after, signed
 
 
-def _assign(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known) -> tuple[Case, None]:
-    to = _colleague(case, asked, world, now)
-    return move(case, Event.ASSIGN, now, officer.officer, assigned=to, offered_to=""), None
+def _assign(doing: _Doing) -> tuple[Case, None]:
+    to = _colleague(doing)
+    return doing.moved(Event.ASSIGN, assigned=to, offered_to=""), None
 
 
-def _hand_over(
-    case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known
-) -> tuple[Case, None]:
-    if case.assigned != officer.officer:
+def _hand_over(doing: _Doing) -> tuple[Case, None]:
+    if doing.case.assigned != doing.officer.officer:
         raise PolicyDenied(("not_assigned",))
-    to = _colleague(case, asked, world, now)
-    return move(case, Event.HAND_OVER, now, officer.officer, offered_to=to), None
+    to = _colleague(doing)
+    return doing.moved(Event.HAND_OVER, offered_to=to), None
 
 
-def _take(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known) -> tuple[Case, None]:
-    if case.offered_to != officer.officer:
+def _take(doing: _Doing) -> tuple[Case, None]:
+    if doing.case.offered_to != doing.officer.officer:
         raise PolicyDenied(("not_assigned",))
-    return move(case, Event.TAKE, now, officer.officer, assigned=officer.officer, offered_to=""), None
+    return doing.moved(Event.TAKE, assigned=doing.officer.officer, offered_to=""), None
 
 
-def _deliver(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: int, known: _Known) -> tuple[Case, None]:
-    if case.outbound is Outbound.NONE:
+def _deliver(doing: _Doing) -> tuple[Case, None]:
+    if doing.case.outbound is Outbound.NONE:
         raise PolicyDenied(("case_state",))
-    return case, None
+    return doing.case, None
 
 
 _STEPS: Final[Mapping[str, Step]] = {
@@ -606,10 +580,10 @@ def _others(case: Case) -> tuple[Signature, ...]:
     return tuple(one for one in case.signatures if one.act not in ours)
 
 
-def _colleague(case: Case, asked: Act, world: CaseWorld, now: int) -> OfficerId:
+def _colleague(doing: _Doing) -> OfficerId:
     """The officer to whom a case goes: in force, with a role that follows it. Raises NotIdentified, PolicyDenied."""
-    person = world.register().officer(OfficerId(asked.to), now)
-    if not may_see(case, person.roles):
+    person = doing.world.register().officer(OfficerId(doing.asked.to), doing.now_ns)
+    if not may_see(doing.case, person.roles):
         raise PolicyDenied(("role",))
     return person.officer
 
