@@ -9,10 +9,10 @@ from typing import Final
 
 from gateway.app.home import Node, officer_of
 from gateway.disclosure.case import Case, Outbound, decode
-from gateway.errors import GatewayError, InputRefused, NotFoundOrNotPermitted, PeerUnreachable
+from gateway.errors import GatewayError, InputRefused, PeerUnreachable
 from gateway.federation.officers import Register
 from gateway.flows import deliver, disclose
-from gateway.flows.casework import CasePeers, CaseWorld, Closing, Decision, OpenCase
+from gateway.flows.casework import CasePeers, CaseWorld, Closing, Decision, OpenCase, held
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.home_cases import LINES_MAX
 from gateway.rpc.doors import CallContext, CaseAct, CaseLine, CaseQuery, CaseStep, CaseView, HomeCall
@@ -111,17 +111,11 @@ class CaseDesk:
         after = await disclose.act(act.case_id, asked, officer_of(self.node, call), self._world())
         if act.act == "deliver":
             await deliver.send(act.case_id, self._world())
-            after = self._held(act.case_id)
+            after = held(act.case_id, self._world())
         elif after.outbound is not Outbound.NONE:
             self._later.pop(act.case_id, None)
             self._hurry.set()
         return line_of(after)
-
-    def _held(self, case_id: bytes) -> Case:
-        body = self.node.reader.case(case_id)
-        if body is None:
-            raise NotFoundOrNotPermitted("no such case")
-        return decode(body)
 
     # -- The other side -----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256, sha512
 from typing import Any, Final
@@ -54,7 +54,7 @@ from gateway.policy.decision import Permit
 from gateway.policy.question import Stage
 from gateway.primitives import cbor
 from gateway.pseudonym import oprf, schedule
-from gateway.terms.exchange import CheckRequest, KeyScope
+from gateway.terms.exchange import CheckRequest
 from gateway.terms.ids import PeerId, RequestId
 from gateway.terms.words import KeyType, MatchClass
 from gateway.watchlist import entry as entries
@@ -71,15 +71,15 @@ _PREPARE, _APPROVE = statement.CASE_ACTS["prepare"], statement.CASE_ACTS["approv
 # -- Sending ----------------------------------------------------------------------------------------------------------
 
 
-async def send(case_id: bytes, world: CaseWorld) -> bool:
-    """Try once to bring the other side what waits in this case. True where nothing waits any more.
+async def send(case_id: bytes, world: CaseWorld) -> None:
+    """Try once to bring the other side what waits in this case.
 
     Raises:
         PeerUnreachable, PolicyDenied and others of the catalogue: not now; what waits stays in the record.
     """
     case = held(case_id, world)
     if case.outbound is Outbound.NONE:
-        return True
+        return
     now = world.clock.now_ns()
     try:
         if case.outbound is Outbound.OPEN:
@@ -92,7 +92,6 @@ async def send(case_id: bytes, world: CaseWorld) -> bool:
         reasons = ",".join(denied.reasons)
         await world.uow.commit([entry("case.denied", case, public={"act": "send", "reasons": reasons})])
         raise
-    return True
 
 
 async def _send_open(case: Case, world: CaseWorld, now: int) -> None:
@@ -268,24 +267,10 @@ async def receive_open(peer: PeerId, asked: OpenCase, request_hash: bytes, world
             _judge_same(peer, asked, before)
             await decide(before, world, now, stage=Stage.ANSWER)
             return await _again(peer, before, "open", request_hash, world)
-        case = await _judged_open(peer, asked, world, now)
-        taken = entry(
-            "case.taken",
-            case,
-            public={
-                "message": "open",
-                "state": case.state.value,
-                "request_hash": request_hash,
-                "persons": cbor.encode([[one.act, one.statement, one.signature] for one in case.signatures]),
-                "record_version": case.record_version,
-                "fields": ",".join(case.fields),
-            },
-            secret={"entry_id": case.entry_id},
-        )
         ticket = Ticket.decode(asked.ticket)
-        permit = await decide(case, world, now, stage=Stage.ANSWER)
+        case, permit = await _judged_open(peer, asked, ticket, world, now)
         committed = await world.uow.commit(
-            [taken],
+            [_taken(case, "open", request_hash, case.fields, {"entry_id": case.entry_id})],
             [
                 expect(permit, peer),
                 ports.Change(
@@ -317,10 +302,12 @@ _NOT_TAKEN = (
 """Causes that look alike from outside."""
 
 
-async def _judged_open(peer: PeerId, asked: OpenCase, world: CaseWorld, now: int) -> Case:
-    """The case as it would begin. Every cause of a no is raised here, and the caller gives them one face."""
+async def _judged_open(
+    peer: PeerId, asked: OpenCase, ticket: Ticket, world: CaseWorld, now: int
+) -> tuple[Case, Permit]:
+    """The case as it would begin, and what permits it. Every cause of a no is raised here; the caller gives them one
+    face."""
     # 1. The request we answered: its bytes, its sender, its reply in our store, within a day.
-    ticket = Ticket.decode(asked.ticket)
     request = world.read_check(ticket.request)
     if sha512(ticket.request).digest() != ticket.request_hash or request.leg_id.value != ticket.leg_id:
         raise VerificationFailed("opening", "is not of the request it names")
@@ -362,7 +349,7 @@ async def _judged_open(peer: PeerId, asked: OpenCase, world: CaseWorld, now: int
     if sum(one.peer == peer for one in map(decode, world.book.cases(only_open=True))) >= OPEN_MAX:
         raise NotFoundOrNotPermitted("too many open cases of this peer")
     due_ns = now + profiles.answer_ns(found.kind, urgency)
-    return replace(
+    case = replace(
         begun,
         match=match,
         due_ns=due_ns,
@@ -377,6 +364,7 @@ async def _judged_open(peer: PeerId, asked: OpenCase, world: CaseWorld, now: int
         signatures=signatures,
         history=(Step(Event.OPENED, now),),
     )
+    return case, permit
 
 
 def _judge_same(peer: PeerId, asked: OpenCase, case: Case) -> None:
@@ -393,7 +381,7 @@ def _judge_same(peer: PeerId, asked: OpenCase, case: Case) -> None:
 
 async def _entry_of(ticket: Ticket, request: CheckRequest, world: CaseWorld) -> tuple[ListEntry, bytes]:
     ids = world.book.entry_ids(request.list_id)
-    handles = await world.keys.handles(_scope(request), ids) if ids else []
+    handles = await world.keys.handles(request.scope, ids) if ids else []
     for entry_id, handle in zip(ids, handles, strict=True):
         body = world.book.entry(request.list_id, entry_id) if hmac.compare_digest(handle, ticket.handle) else None
         if body is not None:
@@ -410,7 +398,7 @@ async def _hit_of(
     point = request.blinded[ticket.slot * 32 : (ticket.slot + 1) * 32]
     listed = keys_of(found, frozenset(KeyType(one) for one in request.key_types))
     inputs = [key.input.open() for key in listed]
-    for key, one, y in zip(listed, inputs, await world.keys.derive(_scope(request), inputs), strict=True):
+    for key, one, y in zip(listed, inputs, await world.keys.derive(request.scope, inputs), strict=True):
         if not hmac.compare_digest(schedule.tag(y), ticket.tag):
             continue
         leg_id = RequestId(ticket.leg_id)
@@ -423,10 +411,6 @@ async def _hit_of(
             return MatchClass.of(key.key_type)
         break
     raise VerificationFailed("token", "is not of a key of this entry in this batch")
-
-
-def _scope(request: CheckRequest) -> KeyScope:
-    return request.scope
 
 
 def _askers(peer: PeerId, asked: OpenCase, world: CaseWorld) -> tuple[tuple[Signature, ...], str, bytes]:
@@ -571,9 +555,10 @@ def _approvers(case: Case, peer: PeerId, told: Decision, world: CaseWorld) -> tu
     return released
 
 
-async def _take(after: Case, message: str, request_hash: bytes, secret: Mapping[str, str], world: CaseWorld) -> int:
+def _taken(after: Case, message: str, request_hash: bytes, fields: Sequence[str], secret: Mapping[str, str]) -> Entry:
+    """The entry of a message that moved the case. Only what the other side's persons signed counts as theirs."""
     persons = [[one.act, one.statement, one.signature] for one in after.signatures if not one.key]
-    taken = entry(
+    return entry(
         "case.taken",
         after,
         public={
@@ -582,12 +567,15 @@ async def _take(after: Case, message: str, request_hash: bytes, secret: Mapping[
             "request_hash": request_hash,
             "persons": cbor.encode(persons),
             "record_version": after.record_version,
-            "fields": ",".join(after.released),
+            "fields": ",".join(fields),
         },
         secret=secret,
     )
-    committed = await world.uow.commit([taken], [put(after)])
-    return committed.pair_seqs[0]
+
+
+async def _take(after: Case, message: str, request_hash: bytes, secret: Mapping[str, str], world: CaseWorld) -> int:
+    taken = _taken(after, message, request_hash, after.released, secret)
+    return (await world.uow.commit([taken], [put(after)])).pair_seqs[0]
 
 
 async def _again(peer: PeerId, case: Case, message: str, request_hash: bytes, world: CaseWorld) -> int:
