@@ -22,7 +22,8 @@ from gateway.errors import (
     QuotaExhausted,
     RequestReused,
 )
-from gateway.policy import catalogue, floors
+from gateway.flows.deciding import decide
+from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.terms.exchange import CheckReply, CheckRequest, SignedMessage
@@ -197,10 +198,7 @@ async def _gates(request: CheckRequest, now: int, world: AnsweringWorld) -> tupl
         signers=0,
         time_ns=now,
     )
-    decision = await world.policy.decide(question)
-    if isinstance(decision, Deny):
-        raise PolicyDenied(decision.reasons)
-    permit = floors.hold(question, decision)
+    permit = await decide(question, world.policy)
     if isinstance(permit, Deny):
         raise PolicyDenied(permit.reasons)
     if request.baseline_digest != permit.baseline:

@@ -14,8 +14,9 @@ from gateway.disclosure.case import Case, Outbound, Signature, decode
 from gateway.errors import NotFoundOrNotPermitted, PolicyDenied
 from gateway.federation.officers import Register
 from gateway.federation.statement import PersonalSignature
+from gateway.flows import deciding
 from gateway.flows.check import put
-from gateway.policy import catalogue, floors
+from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.primitives import cbor
@@ -181,9 +182,7 @@ async def decide(case: Case, world: CaseWorld, now_ns: int, *, stage: Stage) -> 
         signers=catalogue.signers_of(case.purpose, stage),
         time_ns=now_ns,
     )
-    decision = await world.policy.decide(question)
-    if isinstance(decision, Permit):
-        decision = floors.hold(question, decision)
+    decision = await deciding.decide(question, world.policy)
     if isinstance(decision, Deny):
         raise PolicyDenied(decision.reasons)
     if catalogue.decision_of(case.purpose, "disclose") not in ("approval", "four_eyes"):

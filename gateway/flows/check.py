@@ -39,6 +39,7 @@ from gateway.errors import (
 from gateway.federation import statement
 from gateway.federation.officers import Register
 from gateway.federation.statement import PersonalSignature
+from gateway.flows.deciding import decide
 from gateway.flows.subjects import Subjects
 from gateway.people.origins import Origins, candidate_origins
 from gateway.people.person import Document, Person, could_be_child
@@ -489,9 +490,7 @@ async def _may_ask(
             signers=signers,
             time_ns=now,
         )
-        decision = await world.policy.decide(question)
-        if isinstance(decision, Permit):
-            decision = floors.hold(question, decision)
+        decision = await decide(question, world.policy)
         if isinstance(decision, Permit):
             return decision, role
         reasons.update(decision.reasons)

@@ -13,8 +13,9 @@ from typing import Protocol
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import InputRefused, PolicyDenied
+from gateway.flows.deciding import decide
 from gateway.people import codes
-from gateway.policy import catalogue, floors
+from gateway.policy import catalogue
 from gateway.policy.decision import Deny
 from gateway.policy.question import Question, Stage
 from gateway.terms.ids import AgencyId, OfficerId, PeerId, Purpose
@@ -128,9 +129,7 @@ async def load(load: Load, world: ListingWorld) -> Difference:
         time_ns=now,
         issuers=issuers_of(load, change),
     )
-    decision = await world.policy.decide(question)
-    if not isinstance(decision, Deny):
-        decision = floors.hold(question, decision)
+    decision = await decide(question, world.policy)
     if isinstance(decision, Deny):
         await world.uow.commit([_denied(load, decision.reasons)])
         raise PolicyDenied(decision.reasons)

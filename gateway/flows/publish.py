@@ -15,7 +15,8 @@ from typing import Protocol
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import PeerSuspended, VerificationFailed, VersionMoved
-from gateway.policy import catalogue, floors
+from gateway.flows.deciding import decide
+from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.primitives.lp import lp
@@ -261,9 +262,7 @@ async def _may_publish(peer: PeerId, place: catalogue.TableOf, now: int, world: 
             signers=0,
             time_ns=now,
         )
-        decision = await world.policy.decide(question)
-        if not isinstance(decision, Deny):
-            decision = floors.hold(question, decision)
+        decision = await decide(question, world.policy)
         if not isinstance(decision, Deny):
             permits.append(decision)
     if not permits:

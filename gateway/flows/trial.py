@@ -9,7 +9,8 @@ from __future__ import annotations
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.flows.answer import AnsweringWorld
-from gateway.policy import catalogue, floors
+from gateway.flows.deciding import decide
+from gateway.policy import catalogue
 from gateway.policy.decision import Deny
 from gateway.policy.question import Question, Stage
 from gateway.terms.exchange import DryRun, DryRunDecision
@@ -69,9 +70,7 @@ async def _decide(
             signers=catalogue.signers_of(asked.purpose, stage),
             time_ns=now_ns,
         )
-        decision = await policy.decide(question)
-        if not isinstance(decision, Deny):
-            decision = floors.hold(question, decision)
+        decision = await decide(question, policy)
         if isinstance(decision, Deny):
             reasons.update(decision.reasons)
         else:
