@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.errors import Malformed
+from gateway.primitives import strict_json
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
@@ -24,8 +25,8 @@ def parse(data: bytes, bytes_max: int) -> Any:
     if len(data) > bytes_max:
         raise Malformed("document", f"has more than {bytes_max} bytes")
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique_pairs, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        return strict_json.loads(data.decode("utf-8"))
+    except ValueError:
         raise Malformed("document", "is not JSON text with each key once") from None
 
 
@@ -73,14 +74,3 @@ def whole(value: object, at: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 63:
         raise Malformed(at, f"is not a whole number from {least}")
     return value
-
-
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -12,7 +12,6 @@ times are judged here by the caller's.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ from gateway.federation.claims import (
     judge,
     signing_input,
 )
+from gateway.primitives import strict_json
 from gateway.terms.ids import AgencyId, OfficerId, PeerId
 from gateway.terms.words import Role
 
@@ -163,23 +163,12 @@ def _bytes_of(part: str) -> bytes:
 
 def _object_of(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(_bytes_of(part).decode("utf-8"), object_pairs_hook=_each_once, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        value = strict_json.loads(_bytes_of(part).decode("utf-8"))
+    except ValueError:
         raise NotIdentified("token: not JSON with each key once") from None
     if not isinstance(value, dict):
         raise NotIdentified("token: not a JSON object")
     return value
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("a key stands twice")
-    return table
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 __all__ = [

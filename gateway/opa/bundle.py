@@ -20,7 +20,7 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,6 +33,7 @@ from jwt.algorithms import ECAlgorithm
 from gateway.errors import ConfigRefused, VerificationFailed
 from gateway.opa import content, prepare
 from gateway.policy.agreement import NS_MAX
+from gateway.primitives import strict_json
 
 RAW_BYTES_MAX: Final = 16 << 20
 """Largest bundle as it lies on disk."""
@@ -319,7 +320,7 @@ def _public(pem: bytes) -> ec.EllipticCurvePublicKey:
 def _digest(name: str, body: bytes) -> str:
     """OPA's digest: of the bytes, or for structured files of their canonical JSON (v1/bundle/hash.go)."""
     if name.rpartition("/")[2] in ("data.json", MANIFEST):
-        body = json.dumps(_loads(name, body), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        body = _json(_loads(name, body))
     return hashlib.sha256(body).hexdigest()
 
 
@@ -333,28 +334,19 @@ def _loads(name: str, body: bytes) -> Any:
     What is left out (fractions, control characters) is where Go's and Python's canonical forms differ.
     """
 
-    def refuse(_: object) -> NoReturn:
-        raise ValueError
-
     def whole(digits: str) -> int:
         if not _ITEM.match(digits) or digits == "-0" or len(digits) > 20 or abs(int(digits)) > NS_MAX:
             raise ValueError
         return int(digits)
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        document = dict(pairs)
-        if len(document) != len(pairs):
-            raise ValueError
-        return document
-
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, parse_int=whole, parse_float=refuse, parse_constant=refuse, object_pairs_hook=unique)
+        value = strict_json.loads(text, parse_int=whole, parse_float=strict_json.refuse)
         if "\\" in text:
             _printable(value)
         elif not text.translate(_BLANK).isprintable():
             raise ValueError
-    except (ValueError, RecursionError):
+    except ValueError:
         raise VerificationFailed("bundle content", f"{name} is not strict JSON") from None
     return value
 

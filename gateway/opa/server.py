@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from gateway.errors import ConfigRefused, PolicyUnavailable
+from gateway.primitives import strict_json
 
 ANSWER_BYTES_MAX: Final = 64 << 10
 HEAD_BYTES_MAX: Final = 8 << 10
@@ -192,24 +192,14 @@ async def _exactly(reader: asyncio.StreamReader, digits: bytes, base: int, have:
 
 def _answer(body: bytes) -> Answer:
     """The document of an answer, strictly read."""
-
-    def refuse(_: object) -> NoReturn:
-        raise ValueError
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            raise ValueError
-        return made
-
     try:
-        document = json.loads(body.decode("utf-8"), parse_float=refuse, parse_constant=refuse, object_pairs_hook=once)
+        document = strict_json.loads(body.decode("utf-8"), parse_float=strict_json.refuse)
         if not isinstance(document, dict) or not document.keys() <= _KNOWN:
             raise ValueError
         bundles = document["provenance"]["bundles"]
         revisions = {name: bundle["revision"] for name, bundle in bundles.items()}
         if not all(isinstance(revision, str) for revision in revisions.values()):
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise PolicyUnavailable("the OPA server's answer is not one of OPA's") from None
     return Answer("result" in document, document.get("result"), revisions)
