@@ -91,28 +91,21 @@ class Supervisor:
 
     def _start(self, name: str) -> None:
         (self.run_dir / f"{name}.ready").unlink(missing_ok=True)
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "gateway.app",
-                name.partition("-")[0],
-                "--name",
-                name,
-                "--config",
-                str(self.config_file),
-                "--parent",
-                str(os.getpid()),
-                *self.flags,
-            ],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = self._spawn(name.partition("-")[0], "--name", name)
         child = self._children.get(name)
         if child is None:
             self._children[name] = _Child(name, process)
         else:
             child.process = process
+
+    def _spawn(self, process: str, *more: str) -> subprocess.Popen[bytes]:
+        """Start a process of the node, which ends when we do."""
+        parent = ("--config", str(self.config_file), "--parent", str(os.getpid()))
+        return subprocess.Popen(
+            [sys.executable, "-m", "gateway.app", process, *more, *parent, *self.flags],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _wait_ready(self, name: str) -> bool:
         until = time.monotonic() + START_S_MAX
@@ -140,21 +133,7 @@ class Supervisor:
             if self._jobs is None and time.monotonic() >= next_job:
                 next_job = time.monotonic() + self.jobs_every_s
                 if self.stale():
-                    self._jobs = subprocess.Popen(
-                        [
-                            sys.executable,
-                            "-m",
-                            "gateway.app",
-                            "jobs",
-                            "--config",
-                            str(self.config_file),
-                            "--parent",
-                            str(os.getpid()),
-                            *self.flags,
-                        ],
-                        stdin=subprocess.DEVNULL,
-                        start_new_session=True,
-                    )
+                    self._jobs = self._spawn("jobs")
         return 0
 
     def _keep(self, child: _Child) -> bool:
