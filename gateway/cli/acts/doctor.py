@@ -11,7 +11,6 @@ import asyncio
 import os
 import shutil
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -534,16 +533,8 @@ def _peer(patient: Patient, member: MemberKeys, state: PeerId) -> Finding:
     problem, fix = "has no endpoint", "ask the state for a card that says where it listens"
     for endpoint in member.endpoints:
         host, _, port = endpoint.rpartition(":")
-        context = ssl.create_default_context(cadata=member.anchor_pem.decode("ascii"))
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.set_alpn_protocols(["h2"])
         try:
-            context.load_cert_chain(folder / "gateway.crt", folder / "gateway.key")
-            with (
-                socket.create_connection((host.strip("[]"), int(port)), PEER_TIMEOUT_S) as plain,
-                context.wrap_socket(plain, server_hostname=host.strip("[]")) as secured,
-            ):
-                der = secured.getpeercert(binary_form=True) or b""
+            der = probing.presented(member, folder, host.strip("[]"), int(port), PEER_TIMEOUT_S)
             member.bind(der, patient.wall_ns)
         except NotIdentified as cause:
             return Finding(

@@ -15,6 +15,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Final
 
 from gateway.app import bundles, federation, parts
@@ -220,16 +221,8 @@ class _Probe:
 
     def _identity(self) -> tuple[str, str]:
         member, folder = self._known(), self.settings.paths.tls
-        context = ssl.create_default_context(cadata=member.anchor_pem.decode("ascii"))
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.set_alpn_protocols(["h2"])
         try:
-            context.load_cert_chain(folder / "gateway.crt", folder / "gateway.key")
-            with (
-                socket.create_connection((self.host, self.port), TIMEOUT_S) as plain,
-                context.wrap_socket(plain, server_hostname=self.host) as secured,
-            ):
-                der = secured.getpeercert(binary_form=True) or b""
+            der = presented(member, folder, self.host, self.port, TIMEOUT_S)
             identity = member.bind(der, node.clock_of(self.settings).now_ns())
         except ssl.SSLCertVerificationError as cause:
             raise Failed(
@@ -401,6 +394,23 @@ def described(settings: Config, peer: PeerId) -> Description | None:
         return None
     finally:
         reader.close()
+
+
+def presented(member: MemberKeys, folder: Path, host: str, port: int, timeout_s: float) -> bytes:
+    """The certificate (DER) that a member's gateway shows, under its own anchor, to our gateway's leaf in `folder`.
+
+    Raises:
+        OSError: no connection, or a handshake that failed (ssl.SSLCertVerificationError: another's certificate).
+    """
+    context = ssl.create_default_context(cadata=member.anchor_pem.decode("ascii"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["h2"])
+    context.load_cert_chain(folder / "gateway.crt", folder / "gateway.key")
+    with (
+        socket.create_connection((host, port), timeout_s) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        return secured.getpeercert(binary_form=True) or b""
 
 
 def negotiated_group(host: str, port: int, *, timeout_s: float = TIMEOUT_S) -> int:
