@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
-from gateway.cli.main import OK, Refused
+from gateway.cli import inputs
+from gateway.cli.main import OK
 from gateway.cli.output import emit
-from gateway.clock import SystemClock
 from gateway.errors import InputRefused
 from gateway.people import mrz
 
@@ -27,14 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print every zone. Exit 0 when all are valid, 8 when one is not."""
-    try:
-        on = (
-            date.fromisoformat(args.on)
-            if args.on
-            else datetime.fromtimestamp(SystemClock().now_ns() / 1e9, tz=UTC).date()
-        )
-    except ValueError:
-        raise Refused("--on: write a date as YYYY-MM-DD") from None
+    on = inputs.day(args.on)
     readings = [mrz.parse(lines, on) for lines in mrz.split(text_of(args.file))]
     shown = [as_json(reading) for reading in readings]
     lines: list[str] = []
@@ -72,10 +62,7 @@ def as_json(reading: mrz.Reading) -> dict[str, Any]:
 
 def text_of(name: str) -> str:
     """The text of a file or of standard input. Raises InputRefused when it is not text, or too long."""
-    try:
-        data = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1) if name == "-" else Path(name).read_bytes()
-    except OSError as cause:
-        raise InputRefused(f"{name}: cannot be read ({cause.strerror})", code="FILE") from None
+    data = inputs.data_of(name, INPUT_BYTES_MAX)
     if len(data) > INPUT_BYTES_MAX:
         raise InputRefused("the input is too long for machine readable zones", code="SIZE")
     try:

@@ -14,11 +14,10 @@ from typing import Any
 
 from gateway_adapters import paxlst, traveller
 
-from gateway.cli import passphrase
+from gateway.cli import inputs, passphrase
 from gateway.cli.acts import booth
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note
-from gateway.clock import SystemClock
 from gateway.errors import InputRefused, PeerUnreachable, PolicyDenied
 from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
@@ -34,7 +33,7 @@ TIMEOUT_S_MAX = 60
 
 def run(args: argparse.Namespace) -> int:
     """Ask and print. 0 complete whatever the result, 5 if a peer was unreachable, 3 if all refused."""
-    on = _day(args.on)
+    on = inputs.day(args.on)
     if not 0 < args.timeout <= TIMEOUT_S_MAX:
         raise Refused(f"--timeout: write seconds, above 0 and up to {TIMEOUT_S_MAX}")
     place = booth.load(args)
@@ -203,15 +202,6 @@ def _hit(hit: Hit) -> Iterator[str]:
 
 def _traveller(seen: traveller.Seen) -> Traveller:
     return Traveller(seen.person, seen.documents)
-
-
-def _day(text: str) -> date:
-    if not text:
-        return datetime.fromtimestamp(SystemClock().now_ns() / 1e9, tz=UTC).date()
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Refused("--on: write a date as YYYY-MM-DD") from None
 
 
 def _stdin() -> bytes:

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict
-from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 from gateway_adapters import paxlst
 
-from gateway.cli.main import OK, Refused
+from gateway.cli import inputs
+from gateway.cli.main import OK
 from gateway.cli.output import emit
-from gateway.clock import SystemClock
-from gateway.errors import InputRefused
 
 
 def run(args: argparse.Namespace) -> int:
     """Print flight, legs, travellers and warnings. Exit 8 for a file that is no such message."""
-    try:
-        on = (
-            date.fromisoformat(args.on)
-            if args.on
-            else datetime.fromtimestamp(SystemClock().now_ns() / 1e9, tz=UTC).date()
-        )
-    except ValueError:
-        raise Refused("--on: write a date as YYYY-MM-DD") from None
-    shown = document(paxlst.read(_data(args.file), on))
+    shown = document(paxlst.read(inputs.data_of(args.file, paxlst.MESSAGE_BYTES_MAX), inputs.day(args.on)))
     who = "crew" if shown["flight"]["crew"] else "passengers"
     lines = [f"{shown['flight']['number']}, {len(shown['travellers'])} {who}"]
     lines += [f"{leg['origin']} to {leg['destination']}, {leg['departure']}" for leg in shown["legs"]]
@@ -48,10 +36,3 @@ def document(message: paxlst.Message) -> dict[str, Any]:
         "travellers": [one.fields.open() for one in message.listed],
         "warnings": [asdict(one) for one in message.warnings],
     }
-
-
-def _data(name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read(paxlst.MESSAGE_BYTES_MAX + 1) if name == "-" else Path(name).read_bytes()
-    except OSError as cause:
-        raise InputRefused(f"{name}: cannot be read ({cause.strerror})", code="FILE") from None

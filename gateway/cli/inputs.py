@@ -1,0 +1,33 @@
+"""What verbs that read a file on some day have in common."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from gateway.cli.main import Refused
+from gateway.clock import SystemClock
+from gateway.errors import InputRefused
+
+
+def day(text: str) -> date:
+    """The value of `--on`, today (UTC) where it was not given. Raises Refused."""
+    if not text:
+        return datetime.fromtimestamp(SystemClock().now_ns() / 1e9, tz=UTC).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Refused("--on: write a date as YYYY-MM-DD") from None
+
+
+def data_of(name: str, bytes_max: int) -> bytes:
+    """The bytes of a file, or up to `bytes_max` and one more of standard input (`-`): the caller judges the size.
+
+    Raises:
+        InputRefused: it cannot be read.
+    """
+    try:
+        return sys.stdin.buffer.read(bytes_max + 1) if name == "-" else Path(name).read_bytes()
+    except OSError as cause:
+        raise InputRefused(f"{name}: cannot be read ({cause.strerror})", code="FILE") from None
