@@ -33,6 +33,7 @@ import yaml
 from gateway.errors import InputRefused
 from gateway.people import codes
 from gateway.terms import ProtectionTag
+from gateway_adapters import csv_rows
 
 SCHEMA: Final = "limen/event-map/1"
 MAP_BYTES_MAX: Final = 64 << 10
@@ -306,29 +307,7 @@ def _protection(text: str, column: str) -> str:
 
 
 def _rows(source: BinaryIO, event_map: EventMap) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(_lines(source), strict=True)
-    header: list[str] | None = None
-    start = 1
-    try:
-        for count, cells in enumerate(reader):
-            line, start = start, reader.line_num + 1
-            if header is None:
-                header = [cell.strip() for cell in cells]
-                _judge_header(header, event_map)
-                continue
-            if not any(cell.strip() for cell in cells):
-                continue
-            if count > ROWS_MAX:
-                raise InputRefused(f"the file has more than {ROWS_MAX} rows", line=line, code="FILE_SIZE")
-            if len(cells) != len(header):
-                yield line, {"": f"{len(cells)} cells under {len(header)} columns"}
-                continue
-            yield line, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    except csv.Error:
-        raise InputRefused("the line is not CSV: a quote or a line break is broken", line=reader.line_num,
-                           code="CSV") from None  # fmt: skip
-    if header is None:
-        raise InputRefused("the file is empty", code="EMPTY")
+    return csv_rows.rows(_lines(source), lambda header: _judge_header(header, event_map), rows_max=ROWS_MAX)
 
 
 def _judge_header(header: list[str], event_map: EventMap) -> None:

@@ -9,7 +9,6 @@ column for comes from the load's own options. A report names line, column and co
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from gateway.people.dates import PartialDate
 from gateway.people.names import Name
 from gateway.people.person import Document, Person, Sex, document_number
 from gateway.terms import Handling, Hidden, ListId, PeerId, ProtectionTag, RecordKind
+from gateway_adapters import csv_rows
 
 FILE_BYTES_MAX: Final = 64 << 20
 ROWS_MAX: Final = 500_000
@@ -146,30 +146,7 @@ def _cells(data: bytes) -> Iterator[tuple[int, dict[str, str]]]:
         raise InputRefused("the file is not UTF-8", line=line, code="ENCODING") from None
     if "\0" in text:
         raise InputRefused("the file has a zero byte", line=text[: text.index("\0")].count("\n") + 1, code="ENCODING")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    start = 1
-    try:
-        for count, cells in enumerate(reader):
-            line, start = start, reader.line_num + 1
-            if header is None:
-                header = [cell.strip().lower() for cell in cells]
-                _judge_header(header)
-                continue
-            if not any(cell.strip() for cell in cells):
-                continue
-            if count > ROWS_MAX:
-                raise InputRefused(f"the file has more than {ROWS_MAX} rows", line=line, code="FILE_SIZE")
-            if len(cells) != len(header):
-                # A shifted row could put a number into another column: the row is refused as a whole by its reader.
-                yield line, {"": f"{len(cells)} cells under {len(header)} columns"}
-                continue
-            yield line, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    except csv.Error:
-        raise InputRefused("the line is not CSV: a quote or a line break is broken", line=reader.line_num,
-                           code="CSV") from None  # fmt: skip
-    if header is None:
-        raise InputRefused("the file is empty", code="EMPTY")
+    return csv_rows.rows(io.StringIO(text, newline=""), _judge_header, rows_max=ROWS_MAX, lower=True)
 
 
 def _judge_header(header: list[str]) -> None:
