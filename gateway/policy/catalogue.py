@@ -131,7 +131,7 @@ def signers_of(purpose: Purpose, stage: Stage) -> int:
 
 
 def is_aggregate(purpose: Purpose) -> bool:
-    """True where only numbers may be asked for: no list, no match key, no record (`flows.release`)."""
+    """True where only numbers may be asked for: no list, no match key, no record (`gateway.statistics`)."""
     return check_operation(purpose) == "aggregate"
 
 

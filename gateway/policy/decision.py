@@ -69,7 +69,7 @@ class Obligation(StrEnum):
     NEVER_FALSE = "never_false"
     """The answer is true or unknown: silence never says that somebody is no national (people.messages)."""
     AGGREGATE_ONLY = "aggregate_only"
-    """Numbers with noise over declared cells; nothing about a single person (flows.release)."""
+    """Numbers with noise over declared cells; nothing about a single person (gateway.statistics)."""
 
 
 _SEC_WATCH = frozenset(
