@@ -223,7 +223,8 @@ class _Probe:
         member, folder = self._known(), self.settings.paths.tls
         try:
             der = presented(member, folder, self.host, self.port, TIMEOUT_S)
-            identity = member.bind(der, node.clock_of(self.settings).now_ns())
+            now_ns = node.clock_of(self.settings).now_ns()
+            identity = member.bind(der, now_ns)
         except ssl.SSLCertVerificationError as cause:
             raise Failed(
                 f"the certificate at {self._where()} is not {self.peer}'s: {cause.verify_message}",
@@ -236,7 +237,7 @@ class _Probe:
             ) from None
         except (OSError, GatewayError) as cause:
             raise Failed(f"the handshake failed: {cause}", f"ask {self.peer} what its log says of us") from None
-        days = (identity.not_after_ns - time.time_ns()) // (86_400 * 10**9)
+        days = (identity.not_after_ns - now_ns) // (86_400 * 10**9)
         return f"{identity.uri}, its pinned key, {days} days left", ""
 
     def _message(self) -> tuple[str, str]:
