@@ -61,11 +61,13 @@ from gateway.terms.words import Action, AsylumState, RecordKind, Role
 TRAVELLERS_MAX = 1000
 """Largest question, travellers: three flights."""
 
-FLIGHT = Purpose("API.PRESCREEN")
-FLIGHT_PAST_NS = 24 * 3600 * 10**9
-FLIGHT_AHEAD_NS = 72 * 3600 * 10**9
+DAY_NS: Final = 24 * 3600 * 10**9
 
-HOME_REPLY_KEPT_NS = 24 * 3600 * 10**9
+FLIGHT = Purpose("API.PRESCREEN")
+FLIGHT_PAST_NS = DAY_NS
+FLIGHT_AHEAD_NS = 3 * DAY_NS
+
+HOME_REPLY_KEPT_NS = DAY_NS
 KEY_SEALED_BYTES = 192
 """Room in an intent's sealed payload for one ordered match key; the whole is padded to the class."""
 
@@ -362,7 +364,7 @@ def _charges(inquiry: Inquiry, officer: Officer, now: int, world: AskingWorld) -
                 "peer": f"officer/{officer.officer}",
                 "list": what,
                 "group": "",
-                "day": now // (24 * 3600 * 10**9),
+                "day": now // DAY_NS,
                 "amount": amount,
                 "limit": limit,
             },
@@ -599,8 +601,8 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
     if leg.manifest is None:
         leg.failure = "no_table"
         return
-    found: dict[tuple[int, bytes], tuple[MatchClass, labels.Label]] = {}
-    tickets: dict[tuple[int, bytes], bytes] = {}
+    # Of a traveller and an entry, by its handle: the strongest match, its label and its ticket.
+    found: dict[tuple[int, bytes], tuple[MatchClass, labels.Label, bytes]] = {}
     try:
         async with asyncio.timeout(world.timeout_s * len(leg.seeds)):
             for batch, seed in enumerate(leg.seeds):
@@ -614,8 +616,7 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
                     place = (number, hit.handle)
                     match = MatchClass.of(key.key_type)
                     if place not in found or _strength(match) > _strength(found[place][0]):
-                        found[place] = (match, hit)
-                        tickets[place] = _ticket(leg, request, keys, seed, index, y, hit.handle, world)
+                        found[place] = (match, hit, _ticket(leg, request, keys, seed, index, y, hit.handle, world))
     except (PolicyDenied, PeerSuspended, QuotaExhausted, BaselineOutdated) as refusal:
         leg.refusal = getattr(refusal, "reasons", None) or (refusal.row.reason.lower(),)
         return
@@ -633,7 +634,8 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
         leg.failure = failure.row.reason.lower() if isinstance(failure, GatewayError) else "late"
         return
     origins = [_origins(inquiry, traveller) for traveller in inquiry.travellers]
-    now_day = world.clock.now_ns() // (24 * 3600 * 10**9)
+    now = world.clock.now_ns()
+    standing = [(*place, *found[place]) for place in sorted(found) if found[place][1].expiry_day >= now // DAY_NS]
     leg.hits = [
         Hit(
             reference=f"{leg.owner}-{handle.hex()}",
@@ -644,15 +646,12 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
             contact=label.contact,
             traveller=number,
             screening_required=origins[number].includes(leg.owner),
-            case_id=world.chance.token(16) if tickets[number, handle] else b"",
+            case_id=world.chance.token(16) if ticket else b"",
         )
-        for (number, handle), (match, label) in sorted(found.items(), key=lambda item: item[0])
-        if label.expiry_day >= now_day
+        for number, handle, match, label, ticket in standing
     ]
-    now = world.clock.now_ns()
-    if world.tickets is not None and leg.hits:
-        plain = [tickets[hit.traveller, bytes.fromhex(hit.reference.rpartition("-")[2])] for hit in leg.hits]
-        sealed = await world.tickets.keys.seal_case(world.tickets.own_key(), plain)
+    if world.tickets is not None and standing:
+        sealed = await world.tickets.keys.seal_case(world.tickets.own_key(), [ticket for *_, ticket in standing])
         leg.cases = [
             _candidate(leg, hit, one, inquiry, officer, now) for hit, one in zip(leg.hits, sealed, strict=True)
         ]
