@@ -67,14 +67,10 @@ def question(stage: Stage, purpose: Purpose, owner: str, asker: str) -> Question
         agency=AgencyId("AGENCY"),
         role=role,
         has_case=not publishing and not aggregate,
-        signers=2 if listing or (stage is Stage.ASK and _four_eyes(purpose)) else 0,
+        signers=2 if listing else catalogue.signers_of(purpose, stage),
         time_ns=TIME_NS,
         issuers=(owner,) if listing and list_id is ListId.DOCUMENTS else (),
     )
-
-
-def _four_eyes(purpose: Purpose) -> bool:
-    return catalogue.decision_of(purpose, catalogue.check_operation(purpose)) == "four_eyes"
 
 
 def baseline(limits: Mapping[str, Any]) -> list[dict[str, Any]]:
