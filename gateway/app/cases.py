@@ -16,7 +16,7 @@ from gateway.flows.casework import CasePeers, CaseWorld, Closing, Decision, Open
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.home_cases import LINES_MAX
 from gateway.rpc.doors import CallContext, CaseAct, CaseLine, CaseQuery, CaseStep, CaseView, HomeCall
-from gateway.terms.ids import PeerId
+from gateway.terms.ids import PeerId, case_number
 from gateway.web.notices import Notice
 
 LATER_S_MAX: Final = 60.0
@@ -170,7 +170,7 @@ class CaseDesk:
         """The cases that wait for our own people, for notices: number and due time."""
         cases = (decode(body) for body in self.node.reader.cases(only_open=True))
         return [
-            Notice(f"case_{case.case_id.hex()}", case.due_ns)
+            Notice(case_number(case.case_id), case.due_ns)
             for case in cases
             if case.due_ns and case.outbound is Outbound.NONE and disclose.waits_here(case)
         ]

@@ -54,3 +54,8 @@ class RequestId:
         if not text.startswith(cls.PREFIX):
             raise ValueError("a request id starts with req_")
         return cls(bytes.fromhex(text[len(cls.PREFIX) :]))
+
+
+def case_number(case_id: bytes) -> str:
+    """A case's number as people see it; `case_id` is 16 bytes, the same on both sides."""
+    return f"case_{case_id.hex()}"

@@ -29,6 +29,7 @@ from gateway.people import messages
 from gateway.rpc.doors import CaseAct, CaseLine, CaseQuery, CaseView
 from gateway.rpc.home import HomeClient
 from gateway.terms import Hidden, PeerId, Role
+from gateway.terms.ids import case_number
 
 WORDS_CHARACTERS_MAX: Final = 2_048
 WORDS_BYTES_MAX: Final = 16_384
@@ -62,11 +63,6 @@ def number(text: str) -> bytes:
     return bytes.fromhex(found[1])
 
 
-def text_of(case_id: bytes) -> str:
-    """A case's number as people see it."""
-    return f"case_{case_id.hex()}"
-
-
 # -- Reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -77,7 +73,7 @@ async def _list(args: argparse.Namespace, place: booth.Booth, token: str) -> int
     now_ns = place.now_ns()
     rows = [
         {
-            "case": text_of(line.case_id),
+            "case": case_number(line.case_id),
             "due": when(line.due_ns, now_ns),
             "state": state_words(line.state),
             "with": str(line.peer),
@@ -103,7 +99,7 @@ async def _show(args: argparse.Namespace, place: booth.Booth, token: str, case_i
 def line_document(line: CaseLine) -> dict[str, Any]:
     """One case for programs."""
     return {
-        "case": text_of(line.case_id),
+        "case": case_number(line.case_id),
         "side": line.side,
         "peer": line.peer,
         "purpose": line.purpose,
@@ -149,7 +145,7 @@ def told(view: CaseView, now_ns: int) -> Iterator[str]:
     """One case for a person."""
     line = view.line
     asks = f"{line.peer} asks us" if line.side == "owner" else f"we ask {line.peer}"
-    yield f"{text_of(line.case_id)}: {state_words(line.state)}; {asks}"
+    yield f"{case_number(line.case_id)}: {state_words(line.state)}; {asks}"
     yield f"  {about(line)}"
     yield f"  purpose {line.purpose}, {view.legal_basis}" + (f"; URGENT: {line.urgency}" if line.urgency else "")
     if line.due_ns:
@@ -270,7 +266,7 @@ async def _act(args: argparse.Namespace, place: booth.Booth, token: str, case_id
             )
         act = CaseAct(case_id, view.line.version, args.verb, arguments, words, signatures)
         line = await client.act(act, token)
-    done = f"{text_of(case_id)}: {args.verb} is done; now {state_words(line.state)}"
+    done = f"{case_number(case_id)}: {args.verb} is done; now {state_words(line.state)}"
     due = f", due {when(line.due_ns, place.now_ns())}" if line.due_ns else ""
     emit(args, line_document(line), [done + due])
     return OK

@@ -26,6 +26,7 @@ from gateway.flows.check import TRAVELLERS_MAX, CheckAnswer, Hit, Inquiry, Trave
 from gateway.keyring import files
 from gateway.people import messages
 from gateway.terms import AsylumState, Hidden, Purpose, RequestId, Role
+from gateway.terms.ids import case_number
 
 INPUT_BYTES_MAX = 4 << 20
 TIMEOUT_S_MAX = 60
@@ -160,7 +161,7 @@ def document(answer: CheckAnswer) -> dict[str, Any]:
                 "contact": hit.contact,
                 "traveller": hit.traveller,
                 "screening_required": hit.screening_required,
-                "case": f"case_{hit.case_id.hex()}" if hit.case_id else None,
+                "case": case_number(hit.case_id) if hit.case_id else None,
                 "possible": not hit.match.is_exact,
                 "message": messages.KINDS[hit.kind].code,
                 "sentence": messages.KINDS[hit.kind].sentence,
