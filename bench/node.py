@@ -43,6 +43,7 @@ from gateway.federation.members import FederationView
 from gateway.flows.check import Inquiry, Traveller
 from gateway.keyring import files
 from gateway.keyring.operations import LockedSigner
+from gateway.policy import catalogue
 from gateway.primitives.lp import lp
 from gateway.pseudonym import batch, oprf
 from gateway.rpc.convert import peers as convert
@@ -50,7 +51,7 @@ from gateway.rpc.convert.peers import Sender
 from gateway.rpc.home import HomeClient
 from gateway.store import db
 from gateway.store.reader import Reader
-from gateway.terms import Hidden, KeyType, ListId, Purpose, RequestId, Role
+from gateway.terms import Hidden, ListId, Purpose, RequestId, Role
 from gateway.terms.exchange import CheckRequest, SignedMessage
 from gateway.terms.ids import AgencyId, PurposeGroup
 
@@ -220,7 +221,7 @@ class Generator:
                 "list_id": ListId.PERSONS,
                 "group": PurposeGroup("WATCH"),
                 "epoch": epoch[0],
-                "key_types": tuple(KeyType),
+                "key_types": catalogue.key_types_of(Purpose("SEC.WATCH")),
                 "known_version": 1,
                 "blinded": batch.blinded_elements([lp("doc/1", "HND", "P", "X1")], seed, CLASS_SIZE),
                 "seed_commitment": hashlib.new("sha512_256", seed).digest(),

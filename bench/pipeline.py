@@ -29,6 +29,7 @@ from gateway.federation import certificates, document, envelope
 from gateway.federation.certificates import KeyPair
 from gateway.federation.document import Document, Member, MessageKey, Status
 from gateway.federation.members import FederationView
+from gateway.policy import catalogue
 from gateway.primitives import ed25519
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.peers import Sender
@@ -36,7 +37,7 @@ from gateway.rpc.doors import CallContext
 from gateway.rpc.limits import Limits
 from gateway.rpc.server import PEER_METHODS, PeerServer, Seen
 from gateway.telemetry.observe import Telemetry
-from gateway.terms import KeyType, ListId, PeerId, Purpose, RequestId, Role
+from gateway.terms import ListId, PeerId, Purpose, RequestId, Role
 from gateway.terms.exchange import CheckReply, CheckRequest, SignedMessage
 from gateway.terms.ids import AgencyId, EpochId, PurposeGroup
 
@@ -175,7 +176,7 @@ def _request() -> bytes:
             list_id=ListId.PERSONS,
             group=PurposeGroup("WATCH"),
             epoch=EpochId("68e6a400-0badcafe"),
-            key_types=tuple(KeyType),
+            key_types=catalogue.key_types_of(Purpose("SEC.WATCH")),
             known_version=3,
             blinded=bytes(32 * CLASS_SIZE),
             seed_commitment=bytes(32),
