@@ -69,6 +69,7 @@ def environment() -> dict[str, str]:
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": ":".join(dict.fromkeys(paths)),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONFAULTHANDLER": "1",
         "PYTHONUTF8": "1",
         "TZ": "UTC",
         "GRPC_VERBOSITY": "NONE",
