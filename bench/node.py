@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import hashlib
+import itertools
 import os
 import secrets
 import shutil
@@ -53,7 +54,7 @@ from gateway.store import db
 from gateway.store.reader import Reader
 from gateway.terms import Hidden, ListId, Purpose, RequestId, Role
 from gateway.terms.exchange import CheckRequest, SignedMessage
-from gateway.terms.ids import AgencyId, PurposeGroup
+from gateway.terms.ids import AgencyId
 
 Row = dict[str, Any]
 
@@ -65,6 +66,7 @@ ENTRIES: Final = 300
 TABLES_S: Final = 3600.0
 """How long the making of tables may take: 10^5 entries take minutes."""
 
+WATCH: Final = Purpose("SEC.WATCH")
 CLASS_SIZE: Final = 8
 CONCURRENT: Final = 16
 EVALUATE_EVERY: Final = 20
@@ -187,9 +189,19 @@ class Generator:
     sender: Sender
     signer: LockedSigner
     template: dict[str, Any]
+    class_size: int
 
     @classmethod
-    def of(cls, nodes: Nodes, *, asker: str, owner: str) -> Generator:
+    def of(
+        cls,
+        nodes: Nodes,
+        *,
+        asker: str,
+        owner: str,
+        purpose: Purpose = WATCH,
+        role: Role = Role.BORDER_FRONTLINE,
+        class_size: int = CLASS_SIZE,
+    ) -> Generator:
         """What the asker's node would know."""
         ours, theirs = nodes[asker].settings, nodes[owner].settings
         reader = Reader(ours.paths.store)
@@ -215,19 +227,20 @@ class Generator:
                 "asker": ours.state,
                 "owner": theirs.state,
                 "agency": AgencyId(nodes[asker].agency),
-                "role": Role.BORDER_FRONTLINE,
-                "purpose": Purpose("SEC.WATCH"),
+                "role": role,
+                "purpose": purpose,
                 "legal_basis": BASIS,
                 "list_id": ListId.PERSONS,
-                "group": PurposeGroup("WATCH"),
+                "group": catalogue.group_of(purpose),
                 "epoch": epoch[0],
-                "key_types": catalogue.key_types_of(Purpose("SEC.WATCH")),
+                "key_types": catalogue.key_types_of(purpose),
                 "known_version": 1,
-                "blinded": batch.blinded_elements([lp("doc/1", "HND", "P", "X1")], seed, CLASS_SIZE),
+                "blinded": batch.blinded_elements([lp("doc/1", "HND", "P", "X1")], seed, class_size),
                 "seed_commitment": hashlib.new("sha512_256", seed).digest(),
                 "baseline_digest": policy["baseline"][1],
                 "national_digest": policy["national"][1],
             },
+            class_size=class_size,
         )
 
     def requests(self, count: int) -> list[SignedMessage]:
@@ -248,21 +261,22 @@ class Generator:
         return made
 
     @contextlib.asynccontextmanager
-    async def connected(self) -> AsyncIterator[Callable[[SignedMessage], Any]]:
-        """Calls the owner's listener with a request; what is returned is gRPC's call."""
+    async def connected(self, connections: int = CONNECTIONS) -> AsyncIterator[Callable[[SignedMessage], Any]]:
+        """Calls the owner's listener with a request, over each connection in turn; what is returned is gRPC's call."""
         folder = self.asker.paths.tls
         leaf = KeyPair((folder / "gateway.key").read_bytes(), (folder / "gateway.crt").read_bytes())
         anchor_pem = self.view.member(self.owner.state).anchor_pem
-        (channel,) = echo.connected(str(self.owner.bound("peers")), leaf, anchor_pem, CONNECTIONS)
+        channels = echo.connected(str(self.owner.bound("peers")), leaf, anchor_pem, connections)
         try:
-            method: Any = channel.unary_unary(convert.CHECK)
-            yield lambda request: method(
+            methods: Iterator[Any] = itertools.cycle([channel.unary_unary(convert.CHECK) for channel in channels])
+            yield lambda request: next(methods)(
                 request.body,
                 timeout=30,
                 metadata=((envelope.HEADER_KEY, request.header), (envelope.SIGNATURE_KEY, request.signature)),
             )
         finally:
-            await channel.close()
+            for channel in channels:
+                await channel.close()
 
     def verify(self, request: SignedMessage, body: bytes, trailing: Sequence[tuple[str, Any]]) -> None:
         """Raise unless this is the owner's signed answer to this request, with as many points and a proof."""
@@ -277,7 +291,7 @@ class Generator:
             request_hash=envelope.body_hash(request.body),
         )
         reply = convert.check_reply(body, header.request_hash or b"")
-        if len(reply.evaluated) != 32 * CLASS_SIZE:
+        if len(reply.evaluated) != 32 * self.class_size:
             raise RuntimeError("the reply has another number of points")
 
 
@@ -286,7 +300,7 @@ async def _answering(generator: Generator, pids: list[int], bare: echo.Echo, sca
     echo_ns: list[float] = []
     own_ns: list[float] = []
     rates: list[float] = []
-    evaluate = _evaluation()
+    evaluate = evaluation(CLASS_SIZE)
     async with generator.connected() as method:
         replies: list[tuple[SignedMessage, bytes, Any]] = []
 
@@ -335,10 +349,10 @@ async def _answering(generator: Generator, pids: list[int], bare: echo.Echo, sca
     ]
 
 
-def _evaluation() -> Callable[[], int]:
-    """Times one bare verifiable evaluation of a batch of class 8, CPU ns."""
+def evaluation(class_size: int) -> Callable[[], int]:
+    """Times one bare verifiable evaluation of a batch of this class, CPU ns."""
     secret, public = oprf.derive_key_pair(secrets.token_bytes(32), b"bench")
-    elements = oprf.split(batch.blinded_elements([], secrets.token_bytes(32), CLASS_SIZE))
+    elements = oprf.split(batch.blinded_elements([], secrets.token_bytes(32), class_size))
 
     def timed() -> int:
         began = time.thread_time_ns()
@@ -434,4 +448,4 @@ def row(name: str, value: float, unit: str, against: str, *, goal: float | None 
     }
 
 
-__all__ = ["ENTRIES", "IDS", "INSTALLED", "Generator", "environment", "made", "row", "run"]
+__all__ = ["ENTRIES", "IDS", "INSTALLED", "Generator", "environment", "evaluation", "made", "row", "run"]
