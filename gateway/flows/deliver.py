@@ -25,6 +25,7 @@ from gateway.errors import (
     InputRefused,
     Malformed,
     NotFoundOrNotPermitted,
+    NotIdentified,
     PolicyDenied,
     VerificationFailed,
     VersionMoved,
@@ -46,7 +47,7 @@ from gateway.flows.casework import (
     record,
     version_of,
 )
-from gateway.flows.disclose import OUTCOME_NS
+from gateway.flows.disclose import OUTCOME_NS, ROLES
 from gateway.flows.publish import keys_of
 from gateway.people import dates
 from gateway.policy import catalogue
@@ -145,6 +146,14 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
             await _settle(case, Event.RETURN, world, released=(), due_ns=now + profiles.DUE_NS)
             raise VersionMoved("the record changed after it was approved")
         persons = tuple(one for one in case.signatures if one.act in (_PREPARE, _APPROVE))
+        try:
+            _judge_release(case, persons, world)
+        except (VerificationFailed, NotIdentified, Malformed):
+            # Whoever can write in the store cannot sign: what two persons did not release goes back to them.
+            reason = {"act": "send", "reasons": "second_person"}
+            await world.uow.commit([entry("case.denied", case, public=reason)])
+            await _settle(case, Event.RETURN, world, released=(), due_ns=now + profiles.DUE_NS)
+            raise
         values = {name: one for name, one in values_of(found).items() if name in case.released}
         plain = slots.lay_out(case.fields, values, marks_of(found, now))
         origin = Origin(found.originator, found.provenance, found.decision, found.legal_basis)
@@ -172,6 +181,45 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
         await _settle(case, Event.CLOSE, world, due_ns=0, expires_ns=0)
         return
     await _settle(case, Event.DELIVER, world, due_ns=0, expires_ns=0)
+
+
+def _judge_release(case: Case, persons: Sequence[Signature], world: CaseWorld) -> None:
+    """Two of our own people signed exactly this release (T7): judged again where it leaves, because between the
+    approval and the sending the case lies in a store that an operator can write.
+
+    Raises:
+        VerificationFailed, NotIdentified, Malformed: they did not.
+    """
+    facts = statement.case(
+        case_id=case.case_id,
+        state=world.state,
+        peer=case.peer,
+        purpose=case.purpose,
+        legal_basis=case.legal_basis,
+        fields=case.released,
+        withheld=[name for name in case.fields if name not in case.released],
+        recipient=sha256(case.recipient).digest(),
+        record_version=case.record_version,
+    )
+    people = []
+    for act in ("prepare", "approve"):
+        word = statement.CASE_ACTS[act]
+        kept = [one for one in persons if one.act == word]
+        if len(kept) != 1:
+            raise VerificationFailed("persons", "a release carries one preparation and one approval")
+        signed = personal(kept[0])
+        said = statement.says(signed, word, {})
+        # Of the signer's own words only a digest stands in the statement.
+        told = {**facts, "code": said.get("code"), "words": said.get("words")}
+        # By the register as it was when they signed: who has left since had signed.
+        person = statement.verify(
+            signed, word, told, register=world.register(), roles=ROLES[act], now_ns=signed.signed_ns
+        )
+        if person.public_key != kept[0].key:
+            raise VerificationFailed("persons", "the key kept beside a signature is another")
+        people.append(person)
+    if people[0].officer == people[1].officer:
+        raise VerificationFailed("persons", "one person did both parts of a release")
 
 
 async def _send_close(case: Case, world: CaseWorld, now: int) -> None:

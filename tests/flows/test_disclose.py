@@ -9,25 +9,30 @@ from typing import Any
 
 import pytest
 
-from gateway.disclosure.case import Outbound
+from gateway.disclosure.case import Outbound, Signature, State
 from gateway.disclosure.ticket import Ticket
 from gateway.errors import (
     AuditUnavailable,
     GatewayError,
     InputRefused,
     NotFoundOrNotPermitted,
+    NotIdentified,
     PeerUnreachable,
     PolicyDenied,
     VerificationFailed,
     VersionMoved,
 )
+from gateway.federation import officers, statement
+from gateway.federation.officers import Register
 from gateway.flows import check, deliver, disclose
 from gateway.flows.casework import Decision, OpenCase
 from gateway.policy.decision import Deny
 from gateway.ports import Change
+from gateway.primitives import ed25519
 from gateway.terms import Handling, ProtectionTag, Purpose, RecordKind, Role
+from gateway.terms.ids import OfficerId
 from gateway.watchlist.entry import TagChange
-from tests.flows.cases import WANTED, Desks, desks
+from tests.flows.cases import WANTED, Desks, desks, seed
 from tests.flows.world import GTM, HND, PAN
 from tests.support.entries import DAY_NS, NOW_NS, entry, person
 
@@ -106,6 +111,50 @@ async def test_a_second_signature_made_by_the_operator_does_not_count() -> None:
         with pytest.raises(GatewayError):
             await disclose.act(number, asked, pair.owner.officer("desk-2"), pair.owner.world())
     assert pair.owner.where(number) == "AWAITING_SECOND_APPROVAL"
+
+
+@pytest.mark.parametrize("how", ["own key", "one person", "none", "other fields", "borrowed key"])
+async def test_an_approval_that_the_operator_wrote_into_the_store_does_not_leave(how: str) -> None:
+    pair = await desks()
+    number = await pair.opened()
+    await pair.owner.do("desk-1", "prepare", number, "names")
+    case = pair.owner.case(number)
+    facts = pair.owner.facts("approve", case, (), "")
+    if how == "other fields":
+        facts["fields"], facts["withheld"] = ("names", "sex"), ()
+    word = statement.CASE_ACTS["approve"]
+    told = statement.case(
+        case_id=number, state=HND, peer=PAN, purpose=case.purpose, legal_basis=case.legal_basis, **facts
+    )
+    seeds = {"one person": seed(HND, "desk-1"), "other fields": seed(HND, "desk-2")}
+    forger = seeds.get(how, b"o" * 32)
+    made = statement.make(word, told, role=Role.DESK_NATIONAL, signed_ns=pair.clock.now_ns(), seed=forger)
+    shown_key = seed(HND, "desk-2") if how == "borrowed key" else forger
+    forged = Signature(word, made.statement, made.signature, ed25519.public(shown_key))
+    signatures = case.signatures if how == "none" else (*case.signatures, forged)
+    written = replace(
+        case, state=State.GRANTED, outbound=Outbound.DECISION, version=case.version + 1, signatures=signatures
+    )
+    kept = pair.owner.state.store._tables.cases
+    kept[number] = {**kept[number], "body": written.encode(), "version": written.version}
+    with pytest.raises((VerificationFailed, NotIdentified)):
+        await pair.owner.send(number)
+    assert pair.owner.post.bodies == [] and pair.asker.where(number) == "ACKNOWLEDGED"
+    assert pair.owner.where(number) == "UNDER_REVIEW"
+    # People look again, and then it goes.
+    await pair.owner.do("desk-1", "prepare", number, "names")
+    await pair.owner.do("desk-2", "approve", number)
+    await pair.owner.send(number)
+    assert pair.owner.where(number) == "DELIVERED"
+
+
+async def test_who_has_left_since_had_signed() -> None:
+    pair = await desks()
+    number = await pair.approved()
+    left = officers.retire(pair.owner.register, OfficerId("desk-2"), pair.clock.now_ns() + 1, b"r" * 32)
+    pair.owner.register = Register([*pair.owner.register.lines, left])
+    await pair.owner.send(number)
+    assert pair.owner.where(number) == "DELIVERED"
 
 
 async def test_four_eyes_are_of_two_roles() -> None:
