@@ -218,6 +218,7 @@ class Paths:
     lock: Path = _setting(Path("lock"), _path, "the log's lock record; best on another disk than the store")
     tables: Path = _setting(Path("tables"), _path, "tables made for peers")
     copies: Path = _setting(Path("copies"), _path, "tables received from peers")
+    events: Path = _setting(Path("events"), _path, "events that statistics count, and the keys of their pseudonyms")
     run: Path = _setting(Path("run"), _path, "sockets and port files while the node runs; a short path")
 
 

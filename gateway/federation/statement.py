@@ -25,6 +25,7 @@ LISTING: Final = "limen/listing/1"
 ACTIVATION: Final = "limen/activation/1"
 LOGIN: Final = "limen/login/1"
 QUESTION: Final = "limen/question/1"
+DATASET: Final = "limen/dataset/1"
 
 CASE_ACTS: Final[Mapping[str, str]] = {
     act: f"limen/case/{act}/1"
@@ -89,6 +90,29 @@ def listing(
         "file_hash": file_hash,
         "originator": originator,
         "provenance": list(provenance),
+        "decision": decision,
+        "legal_basis": legal_basis,
+    }
+
+
+def dataset(
+    *,
+    state: PeerId,
+    name: str,
+    declaration: bytes,
+    columns: bytes,
+    file_hash: bytes,
+    decision: str,
+    legal_basis: str,
+) -> dict[str, Any]:
+    """The facts of loading events for statistics: the data set's name, the SHA-256 of its declaration, the SHA-256 of
+    the column map and the SHA-512 of the events, each over the exact bytes."""
+    return {
+        "state": state,
+        "name": name,
+        "declaration": declaration,
+        "map": columns,
+        "file_hash": file_hash,
         "decision": decision,
         "legal_basis": legal_basis,
     }

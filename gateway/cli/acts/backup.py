@@ -52,7 +52,7 @@ FOLDERS: Final = ("keys", "tls", "policy", "federation", "officers")
 
 LEFT_OUT: Final = ("keys/seeds",)
 
-EMPTY: Final = ("keys/seeds", "tables", "copies", "run")
+EMPTY: Final = ("keys/seeds", "tables", "copies", "events", "run")
 """Made empty when a node is restored."""
 
 

@@ -54,7 +54,7 @@ FOLDERS: Final = (
 LISTENERS: Final = {field.name: field.default for field in fields(Listeners)}
 """Where listeners bind unless told otherwise."""
 
-EMPTY_FOLDERS: Final = ("federation", "tables", "copies", "run")
+EMPTY_FOLDERS: Final = ("federation", "tables", "copies", "events", "run")
 
 MOVE_AWAY: Final = {
     "anchor": "issues this state's certificates and signs for the federation: keep it offline, with a copy",
