@@ -28,16 +28,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Final
 
-import yaml
-
 from gateway.errors import InputRefused
 from gateway.people import codes
 from gateway.terms import ProtectionTag
-from gateway_adapters import csv_rows
+from gateway_adapters import csv_rows, plain_yaml
 
 SCHEMA: Final = "limen/event-map/1"
-MAP_BYTES_MAX: Final = 64 << 10
-MAP_DEPTH_MAX: Final = 8
 FILE_BYTES_MAX: Final = 8 << 30
 ROWS_MAX: Final = 1 << 26
 """More units would make equal 64-bit pseudonyms likelier than a release says."""
@@ -122,7 +118,7 @@ def read_map(data: bytes) -> EventMap:
     Raises:
         InputRefused: not YAML of the plain kind (no anchors, no tags), an unknown or missing field.
     """
-    found = _yaml(data)
+    found = plain_yaml.read(data, "the map")
     if not isinstance(found, dict) or found.get("map") != SCHEMA:
         raise InputRefused(f"the first field says map: {SCHEMA}", field="map", code="MAP")
     for name in found:
@@ -338,44 +334,9 @@ def _decoded(raw: bytes, line: int) -> str:
     return text
 
 
-class _Loader(yaml.BaseLoader):
-    """Text, lists and maps; a key that stands twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        if not all(isinstance(key, str) for key in keys) or len(set(keys)) != len(keys):
-            raise yaml.YAMLError
-        return super().construct_mapping(node, deep)
-
-
-def _yaml(data: bytes) -> Any:
-    if len(data) > MAP_BYTES_MAX:
-        raise InputRefused(f"the map has more than {MAP_BYTES_MAX >> 10} KiB", code="FILE_SIZE")
-    try:
-        text = data.decode("utf-8")
-        depth = 0
-        # Before anything is built: neither references, which could grow without end, nor depth, nor other types.
-        for token in yaml.scan(text, Loader=_Loader):
-            if isinstance(token, (yaml.AnchorToken, yaml.AliasToken, yaml.TagToken, yaml.DirectiveToken)):
-                raise InputRefused("anchors and tags are not taken", line=token.start_mark.line + 1, code="YAML")
-            depth += isinstance(token, _OPENS) - isinstance(token, _CLOSES)
-            if depth > MAP_DEPTH_MAX:
-                raise InputRefused("is nested too deeply", line=token.start_mark.line + 1, code="YAML")
-        return yaml.load(text, Loader=_Loader)  # (a subclass of BaseLoader: text, lists and maps only)
-    except UnicodeDecodeError:
-        raise InputRefused("the map is not UTF-8", code="ENCODING") from None
-    except yaml.YAMLError as cause:
-        mark = getattr(cause, "problem_mark", None)
-        raise InputRefused("the map is not YAML", line=mark.line + 1 if mark else None, code="YAML") from None
-
-
 def _scalar(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else "'" + name.replace("'", "''") + "'"
 
-
-_OPENS = (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken,
-          yaml.BlockMappingStartToken)  # fmt: skip
-_CLOSES = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 _PERSONS = ("personref", "personid", "person", "truthperson", "travellerid", "subjectid")
 _NUMBERS = ("documentno", "documentnumber", "passportno", "passportnumber", "docno")
