@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from gateway.errors import ConfigRefused
 from gateway.terms.ids import AgencyId, PeerId
+from gateway.terms.realm import SANDBOX_STATES, Realm
 
 FILE_NAME: Final = "limen.toml"
 
@@ -349,6 +350,9 @@ class Config:
 
     state: PeerId = _required(_state, "this state's code")
     agencies: tuple[AgencyId, ...] = _required(_list_of(_agency, 1, "agency codes"), "the agencies that may ask")
+    realm: str = _setting(
+        "live", _one_of("live", "sandbox"), "a state's own node, or one of a sandbox; they never meet"
+    )
     production: bool = _setting(False, _flag, "refuse every setting that is unsafe outside a demonstration")
     listeners: Listeners = _section(Listeners)
     paths: Paths = _section(Paths)
@@ -571,6 +575,10 @@ def _nearest(word: str, words: list[str]) -> str:
 
 def _judge_whole(file: Path, config: Config, environ: Mapping[str, str]) -> None:
     """What no value shows alone."""
+    if config.state in SANDBOX_STATES and config.realm != Realm.SANDBOX:
+        raise ConfigRefused(
+            f'{file}: state: {config.state} is a code of sandboxes; write your own, or realm = "sandbox"'
+        )
     taken: dict[Address, str] = {}
     for place in dataclasses.fields(Listeners):
         address: Address = getattr(config.listeners, place.name)
@@ -603,6 +611,8 @@ def _judge_whole(file: Path, config: Config, environ: Mapping[str, str]) -> None
 
 def _judge_production(file: Path, config: Config, environ: Mapping[str, str]) -> None:
     """Refuse what a demonstration may do and a node with live data may not."""
+    if config.realm != Realm.LIVE:
+        raise ConfigRefused(f"{file}: realm: production takes a live node only; make one with `limen init`")
     if config.clock.kind != "system":
         raise ConfigRefused(f'{file}: clock.kind: production takes the system clock only; write "system"')
     if config.faults.points:

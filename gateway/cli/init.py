@@ -10,6 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`--state AAA DIR` and what may be known before the first start."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="the node's folder; made here, must not hold anything")
     parser.add_argument("--state", required=True, metavar="AAA", help="the state's code, three capital letters")
+    parser.add_argument(
+        "--sandbox", action="store_true", help="a node for a sandbox (`limen sandbox`): no live state will speak to it"
+    )
     parser.add_argument("--agency", action="append", metavar="CODE", help="an agency that may ask (default: BORDER)")
     parser.add_argument(
         "--host",

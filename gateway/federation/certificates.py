@@ -25,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.errors import Malformed, VerificationFailed
 from gateway.terms.ids import PeerId
+from gateway.terms.realm import Realm
 
 DAY_NS = 86_400 * 10**9
 
@@ -37,9 +38,13 @@ EARLY = timedelta(days=1)
 CERTIFICATE_BYTES_MAX = 16_384
 """Largest certificate read, bytes DER."""
 
-URI_SCHEME = "limen://"
+SCHEMES = {Realm.LIVE: "limen", Realm.SANDBOX: "limen-sandbox"}
+"""A sandbox's certificates have names of their own, so that none is ever taken for a live node's."""
 
-_URI = re.compile(r"limen://(?P<state>[A-Z]{3})/(?P<role>[a-z]+)(?:/(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}))?\Z")
+_URI = re.compile(
+    r"(?P<scheme>limen|limen-sandbox)://(?P<state>[A-Z]{3})/(?P<role>[a-z]+)(?:/(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}))?\Z"
+)
+_REALMS = {scheme: realm for realm, scheme in SCHEMES.items()}
 
 _ROLES = frozenset({"gateway", "home", "workstation", "auditor", "auditors"})
 """`gateway`: the listener for peers and the client towards them; `home` and `auditors`: the listeners for agencies and
@@ -68,23 +73,24 @@ class Identity:
     not_after_ns: int
     pin: bytes = field(repr=False)
     thumbprint: bytes = field(repr=False)
+    realm: Realm = Realm.LIVE
 
     @property
     def uri(self) -> str:
         """The name as it stands in the certificate."""
-        return uri(self.state, self.role, self.name)
+        return uri(self.state, self.role, self.name, self.realm)
 
     def in_force(self, now_ns: int) -> bool:
         """True from the first to the last instant of the validity, both included."""
         return self.not_before_ns <= now_ns <= self.not_after_ns
 
 
-def uri(state: PeerId, role: str, name: str = "") -> str:
-    """`limen://PAN/gateway`, or with a name `limen://PAN/workstation/SNM.booth-1`."""
-    return f"{URI_SCHEME}{state}/{role}" + (f"/{name}" if name else "")
+def uri(state: PeerId, role: str, name: str = "", realm: Realm = Realm.LIVE) -> str:
+    """`limen://PAN/gateway`, or with a name `limen://PAN/workstation/SNM.booth-1`; in a sandbox `limen-sandbox://`."""
+    return f"{SCHEMES[realm]}://{state}/{role}" + (f"/{name}" if name else "")
 
 
-def make_anchor(state: PeerId, now_ns: int, *, days: int = ANCHOR_DAYS) -> KeyPair:
+def make_anchor(state: PeerId, now_ns: int, *, days: int = ANCHOR_DAYS, realm: Realm = Realm.LIVE) -> KeyPair:
     """Draw a P-256 key and certify it as the state's own anchor: it may issue leaves and no other authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(state, "anchor")
@@ -95,7 +101,9 @@ def make_anchor(state: PeerId, now_ns: int, *, days: int = ANCHOR_DAYS) -> KeyPa
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(issue=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri(state, "anchor"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri(state, "anchor", realm=realm))]), False
+        )
         .sign(key, hashes.SHA256())
     )
     return _pair(key, certificate)
@@ -112,6 +120,7 @@ def issue_leaf(
     server: bool = True,
     client: bool = True,
     days: int = LEAF_DAYS,
+    realm: Realm = Realm.LIVE,
 ) -> KeyPair:
     """Draw a P-256 key and have the anchor certify it as `limen://<state>/<role>[/<name>]`.
 
@@ -128,7 +137,7 @@ def issue_leaf(
         raise Malformed("anchor", "its key is neither P-256, P-384 nor Ed25519")
     issuer = x509.load_pem_x509_certificate(anchor.certificate_pem)
     key = ec.generate_private_key(ec.SECP256R1())
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri(state, role, name))]
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri(state, role, name, realm))]
     if server:
         names += [_host(host) for host in hosts]
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH] * server + [ExtendedKeyUsageOID.CLIENT_AUTH] * client
@@ -217,6 +226,7 @@ def identity(der: bytes) -> Identity:
         not_after_ns=_ns(certificate.not_valid_after_utc),
         pin=_pin(certificate),
         thumbprint=sha256(der).digest(),
+        realm=_REALMS[found["scheme"]],
     )
 
 

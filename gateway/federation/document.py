@@ -25,6 +25,7 @@ from gateway.errors import Malformed, VerificationFailed
 from gateway.federation import form
 from gateway.primitives import ed25519
 from gateway.terms.ids import AgencyId, PeerId
+from gateway.terms.realm import SANDBOX_STATES, Realm
 
 SCHEMA: Final = "limen/federation/1"
 CARD_SCHEMA: Final = "limen/member/1"
@@ -88,17 +89,20 @@ class Member:
     log_vkey: str
     witness_vkey: str
     case_key: bytes = field(repr=False)
+    realm: Realm = Realm.LIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The list. `baseline` is the SHA-256 of the regional policy bundle all members must run (T6)."""
+    """The list. `baseline` is the SHA-256 of the regional policy bundle all members must run (T6); `realm` is every
+    member's, so that live nodes and a sandbox's are never on one list."""
 
     version: int
     expires_ns: int
     threshold: int
     baseline: bytes = field(repr=False)
     members: tuple[Member, ...]
+    realm: Realm = Realm.LIVE
 
     def signers(self) -> dict[PeerId, bytes]:
         """Who may sign: members that are not suspended, with their authority keys."""
@@ -138,6 +142,7 @@ def encode(document: Document) -> bytes:
     return form.canonical(
         {
             "schema": SCHEMA,
+            "realm": document.realm.value,
             "version": document.version,
             "expires_ns": document.expires_ns,
             "threshold": document.threshold,
@@ -156,8 +161,10 @@ def decode(text: bytes) -> Document:
     table = form.table(form.parse(text, DOCUMENT_BYTES_MAX), "document", _DOCUMENT_FIELDS)
     if table["schema"] != SCHEMA:
         raise Malformed("schema", f"is not {SCHEMA}")
+    realm = _realm(table["realm"], "realm")
     members = tuple(
-        _member(value, f"members[{number}]") for number, value in enumerate(form.items(table["members"], "members"))
+        _member(value, f"members[{number}]", realm)
+        for number, value in enumerate(form.items(table["members"], "members"))
     )
     document = Document(
         version=form.whole(table["version"], "version", 1),
@@ -165,6 +172,7 @@ def decode(text: bytes) -> Document:
         threshold=form.whole(table["threshold"], "threshold", 1),
         baseline=form.hexadecimal(table["baseline"], "baseline", 32),
         members=members,
+        realm=realm,
     )
     _judge(document)
     if encode(document) != text:
@@ -174,15 +182,15 @@ def decode(text: bytes) -> Document:
 
 def encode_card(member: Member) -> bytes:
     """A member's own card: what a state hands to the others so that they list it."""
-    return form.canonical({"schema": CARD_SCHEMA, **_member_out(member)})
+    return form.canonical({"schema": CARD_SCHEMA, "realm": member.realm.value, **_member_out(member)})
 
 
 def decode_card(text: bytes) -> Member:
     """Read a card. Raises Malformed."""
-    table = form.table(form.parse(text, DOCUMENT_BYTES_MAX), "card", frozenset({*_MEMBER_FIELDS, "schema"}))
+    table = form.table(form.parse(text, DOCUMENT_BYTES_MAX), "card", frozenset({*_MEMBER_FIELDS, "schema", "realm"}))
     if table.pop("schema") != CARD_SCHEMA:
         raise Malformed("schema", f"is not {CARD_SCHEMA}")
-    member = _member(table, "card")
+    member = _member(table, "card", _realm(table.pop("realm"), "realm"))
     if encode_card(member) != text:
         raise Malformed("card", "is not in canonical form")
     return member
@@ -208,6 +216,7 @@ def sign(signed: SignedDocument, state: PeerId, seed: bytes) -> SignedDocument:
 
 def unsigned(document: Document) -> SignedDocument:
     """A document nobody has signed yet. Raises Malformed when it could not be read back."""
+    _judge(document)
     text = encode(document)
     return SignedDocument(text, decode(text), ())
 
@@ -251,9 +260,12 @@ def verify(signed: SignedDocument, previous: Document | None, now_ns: int) -> Do
     """Decide whether the document may replace `previous` (None: the first one, compared by people).
 
     Raises:
-        VerificationFailed: with the step, in this order: `expiry`, `version`, `quorum`, `old_quorum`.
+        VerificationFailed: with the step, in this order: `realm`, `expiry`, `version`, `quorum`, `old_quorum`.
     """
     document = signed.document
+    # 0. A list of one realm never follows one of the other.
+    if previous is not None:
+        require_realm(document.realm, previous.realm)
     # 1. A list that nobody renews is not believed, nor one that could never be taken back.
     if document.expires_ns <= now_ns:
         raise VerificationFailed("expiry", "the federation document has expired")
@@ -270,6 +282,14 @@ def verify(signed: SignedDocument, previous: Document | None, now_ns: int) -> Do
     if previous is not None and (previous.signers(), previous.threshold) != (document.signers(), document.threshold):
         _count(signed, previous, "old_quorum")
     return document
+
+
+def require_realm(offered: Realm, ours: Realm) -> None:
+    """Refuse what is the other realm's. Raises VerificationFailed, step `realm`."""
+    if offered is not ours:
+        raise VerificationFailed(
+            "realm", f"this is of the {offered.value} realm and this node is {ours.value}: the two never meet"
+        )
 
 
 def signed_by(signed: SignedDocument, document: Document) -> tuple[PeerId, ...]:
@@ -304,6 +324,10 @@ def _judge(document: Document) -> None:
     states = [member.state for member in members]
     if states != sorted(set(states)):
         raise Malformed("members", "are not sorted by state, each once")
+    if any(member.realm is not document.realm for member in members):
+        raise Malformed("members", "are of two realms: live nodes and a sandbox's are never on one list")
+    if document.realm is Realm.LIVE and not SANDBOX_STATES.isdisjoint(states):
+        raise Malformed("members", "name a state of a sandbox; a list of live members never does")
     signers = len(document.signers())
     # A threshold of at most half would let two groups sign two different lists of one version.
     if not signers // 2 < document.threshold <= signers:
@@ -325,7 +349,7 @@ _UNIQUE: Final[Mapping[str, Callable[[Member], Iterable[object]]]] = {
 }
 """What must differ between members: one that lists another's key would speak in its name."""
 
-_DOCUMENT_FIELDS: Final = frozenset({"schema", "version", "expires_ns", "threshold", "baseline", "members"})
+_DOCUMENT_FIELDS: Final = frozenset({"schema", "realm", "version", "expires_ns", "threshold", "baseline", "members"})
 _MEMBER_FIELDS: Final = frozenset(
     {
         "state",
@@ -368,7 +392,11 @@ def _member_out(member: Member) -> dict[str, Any]:
     }
 
 
-def _member(value: object, at: str) -> Member:
+def _realm(value: object, at: str) -> Realm:
+    return Realm(form.text(value, at, re.compile(r"live\Z|sandbox\Z")))
+
+
+def _member(value: object, at: str, realm: Realm) -> Member:
     table = form.table(value, at, _MEMBER_FIELDS)
     state = form.text(table["state"], f"{at}.state", re.compile(r"[A-Z]{3}\Z"))
     status = form.text(table["status"], f"{at}.status", re.compile(r"active\Z|suspended\Z|pending\Z"))
@@ -394,6 +422,7 @@ def _member(value: object, at: str) -> Member:
         log_vkey=form.text(table["log_vkey"], f"{at}.log_vkey", _VKEY),
         witness_vkey=form.text(table["witness_vkey"], f"{at}.witness_vkey", _VKEY),
         case_key=form.hexadecimal(table["case_key"], f"{at}.case_key", 32),
+        realm=realm,
     )
 
 

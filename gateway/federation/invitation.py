@@ -205,6 +205,8 @@ def verify(signed: SignedInvitation, us: PeerId, now_ns: int) -> Invitation:
         listed = document.verify(invitation.listed, None, now_ns)
         if listed.signers().get(invitation.inviter) != invitation.card.authority:
             raise VerificationFailed("invitation", "its list of members does not name the inviter with this key")
+        if listed.realm is not invitation.card.realm:
+            raise VerificationFailed("invitation", "its list of members is of another realm than its card")
         if listed.baseline != invitation.baseline.digest:
             raise VerificationFailed("invitation", "its baseline is not the one that its list of members names")
     return invitation
@@ -234,6 +236,7 @@ def draft(invitation: Invitation, card: Member) -> SignedDocument:
                 threshold=least if before is None else max(min(before.threshold, signers), least),
                 baseline=invitation.baseline.digest,
                 members=tuple(sorted(members, key=lambda member: member.state)),
+                realm=invitation.card.realm,
             )
         )
     except Malformed as cause:

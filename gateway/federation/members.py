@@ -77,6 +77,10 @@ class MemberKeys:
             raise NotIdentified(f"{self.state}: {cause}") from None
         if (identity.state, identity.role) != (self.state, "gateway"):
             raise NotIdentified(f"{self.state}: the certificate is not its gateway's")
+        if identity.realm is not self.member.realm:
+            raise NotIdentified(
+                f"{self.state}: the certificate is of the {identity.realm.value} realm, not of this list's"
+            )
         if identity.pin not in self.member.tls_pins:
             raise NotIdentified(f"{self.state}: the certificate's key is not pinned")
         if not identity.in_force(now_ns):

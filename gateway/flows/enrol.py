@@ -14,6 +14,7 @@ from gateway.federation import document, officers
 from gateway.federation.document import Document, SignedDocument
 from gateway.federation.officers import Act, Line, Register
 from gateway.terms.ids import OfficerId
+from gateway.terms.realm import Realm
 
 
 async def log_register(register: Register, held: Mapping[OfficerId, bytes], uow: ports.UnitOfWork) -> tuple[Line, ...]:
@@ -52,16 +53,24 @@ async def log_register(register: Register, held: Mapping[OfficerId, bytes], uow:
     return lines
 
 
-async def adopt(signed: SignedDocument, held: tuple[int, bytes] | None, now_ns: int, uow: ports.UnitOfWork) -> Document:
+async def adopt(
+    signed: SignedDocument,
+    held: tuple[int, bytes] | None,
+    now_ns: int,
+    uow: ports.UnitOfWork,
+    realm: Realm = Realm.LIVE,
+) -> Document:
     """Put a list of members in force, in the log and in the store, and return it.
 
-    `held` is the version and file the store has in force. The same list again changes nothing, even where it has
-    gathered more signatures since.
+    `held` is the version and file the store has in force; `realm` is this node's own. The same list again changes
+    nothing, even where it has gathered more signatures since.
 
     Raises:
-        VerificationFailed: as `document.verify`; an older list than the one in force is step `version`.
+        VerificationFailed: as `document.verify`; an older list than the one in force is step `version`, one of
+            the other realm step `realm`.
         AuditUnavailable: nothing changed.
     """
+    document.require_realm(signed.document.realm, realm)
     before = document.parse(held[1]) if held is not None else None
     if before is not None and before.text == signed.text:
         if before.document.expires_ns <= now_ns:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.terms.realm import SANDBOX_STATES
+
 STATELESS: Final = "XXA"
 REFUGEE: Final = "XXB"
 REFUGEE_OTHER: Final = "XXC"
@@ -52,8 +54,10 @@ _CODE = re.compile(r"[A-Z]{3}\Z")
 _USER_ASSIGNED = re.compile(r"(AA[A-Z]|Q[M-Z][A-Z]|X[A-X][A-Z]|ZZ[A-Z])\Z")
 """ISO 3166-1 leaves these to its users: exercises and test states have such codes, and Kosovo's XKX."""
 
-DEFINED: Final = ISO_3166 | ORGANISATIONS | NO_NATIONALITY - {""} | frozenset(_ISO) | {UNK, UTOPIA, "NTZ", "XKX"}
-"""Every code with a meaning of its own."""
+DEFINED: Final = (
+    ISO_3166 | ORGANISATIONS | NO_NATIONALITY - {""} | frozenset(_ISO) | {UNK, UTOPIA, "NTZ", "XKX"} | SANDBOX_STATES
+)
+"""Every code with a meaning of its own, those of a sandbox's states among them."""
 
 
 def is_code(code: str) -> bool:

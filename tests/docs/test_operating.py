@@ -47,6 +47,7 @@ def test_what_production_refuses_is_marked() -> None:
         *(f"listeners.{place.name}" for place in fields(config.Listeners)),
         *(f"recipients.{place.name}" for place in fields(config.Recipients)),
         "register.public_key",
+        "realm",
         "clock.kind",
         "faults.points",
     }

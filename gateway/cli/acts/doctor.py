@@ -264,7 +264,7 @@ def _certificates(patient: Patient) -> Iterator[Finding]:
             yield Finding(name, "fail", str(cause), fix)
             continue
         days = (leaf.not_after_ns - patient.wall_ns) // DAY_NS
-        if (leaf.state, leaf.role) != (patient.settings.state, role):
+        if (leaf.state, leaf.role, leaf.realm) != (patient.settings.state, role, patient.settings.realm):
             yield Finding(name, "fail", f"is {leaf.uri}", fix)
         elif leaf.not_before_ns > patient.wall_ns:
             yield Finding(name, "fail", "is not in force yet: this machine's clock is wrong", CLOCK_FIX)

@@ -27,6 +27,7 @@ from gateway.federation import certificates, document, names
 from gateway.federation.document import Document, Member, MessageKey, SignedDocument, Status
 from gateway.keyring import files
 from gateway.terms.ids import PeerId, peer_id
+from gateway.terms.realm import Realm
 
 DAY_NS = 86_400 * 10**9
 MESSAGE_KEY_DAYS = 730
@@ -61,6 +62,7 @@ def _show(args: argparse.Namespace) -> int:
         for member in listed.members
     ]
     head = [
+        f"realm      {listed.realm.value}",
         f"version    {listed.version}",
         f"expires    {_day(listed.expires_ns)}",
         f"threshold  {listed.threshold} of {len(listed.signers())}",
@@ -115,11 +117,23 @@ def card(settings: Config, *, endpoints: list[str] | None = None, next_certifica
         log_vkey=log,
         witness_vkey=witness,
         case_key=public.case,
+        realm=Realm(settings.realm),
     )
+    _judge_realm(settings, pems)
     try:
         return document.decode_card(document.encode_card(made))
     except Malformed as cause:
         raise ConfigRefused(f"the card cannot be made: {cause}") from None
+
+
+def _judge_realm(settings: Config, pems: list[bytes]) -> None:
+    """The certificates say what the settings say: a sandbox's node does not become a live one by a line of text."""
+    for pem in pems:
+        if certificates.identity(certificates.der_of(pem)).realm.value != settings.realm:
+            raise ConfigRefused(
+                f"the settings say realm {settings.realm} and the gateway's certificate another; what was made for a "
+                "sandbox stays in it: make a node with `limen init`"
+            )
 
 
 def _reached(settings: Config, pem: bytes) -> list[str]:
@@ -157,6 +171,7 @@ def _make(args: argparse.Namespace) -> int:
         threshold=args.threshold,
         baseline=_baseline(args.baseline),
         members=tuple(sorted(members, key=lambda member: member.state)),
+        realm=members[0].realm,
     )
     try:
         signed = document.unsigned(made)
@@ -209,6 +224,7 @@ def _verify(args: argparse.Namespace) -> int:
 def _accept(args: argparse.Namespace) -> int:
     settings = node.load(args)
     signed = read(args.file)
+    document.require_realm(signed.document.realm, Realm(settings.realm))
     place = settings.paths.federation / document.FILE_NAME
     now_ns = node.clock_of(settings).now_ns()
     previous = in_force(settings)
@@ -274,6 +290,7 @@ def _day(ns: int) -> str:
 def _told(signed: SignedDocument) -> dict[str, Any]:
     listed = signed.document
     return {
+        "realm": listed.realm.value,
         "version": listed.version,
         "digest": signed.digest.hex(),
         "expires_ns": listed.expires_ns,

@@ -34,6 +34,7 @@ from gateway.primitives import ed25519
 from gateway.store.writer import WriterConfig
 from gateway.store.writer import create as create_log
 from gateway.terms.ids import AgencyId, PeerId, peer_id
+from gateway.terms.realm import SANDBOX_STATES, Realm
 
 READERS: Final = ("supervisor", "auditor", "protection")
 """Whom the log is sealed to."""
@@ -80,6 +81,7 @@ class Plan:
     listeners: dict[str, str]
     clock_file: Path | None
     region: starter.Region | None
+    realm: Realm = Realm.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +158,17 @@ def _fill(plan: Plan, root: Path) -> Made:
 
     # TLS judges certificates by the system's clock, our own check by the node's: in force by both at once.
     wall_ns = min(wall_ns, now_ns)
-    anchor = certificates.make_anchor(plan.state, wall_ns)
+    issue = partial(certificates.issue_leaf, realm=plan.realm)
+    anchor = certificates.make_anchor(plan.state, wall_ns, realm=plan.realm)
     _keep(root / "anchor", "anchor", anchor)
-    gateway = certificates.issue_leaf(anchor, plan.state, "gateway", wall_ns, hosts=plan.hosts)
+    gateway = issue(anchor, plan.state, "gateway", wall_ns, hosts=plan.hosts)
     _keep(root / "tls", "gateway", gateway)
     for role in ("home", "auditors"):
-        listener = certificates.issue_leaf(anchor, plan.state, role, wall_ns, hosts=plan.hosts, client=False)
+        listener = issue(anchor, plan.state, role, wall_ns, hosts=plan.hosts, client=False)
         _keep(root / "tls", role, listener)
-    workstation = certificates.issue_leaf(
-        anchor, plan.state, "workstation", wall_ns, name=f"{plan.agencies[0]}.booth-1", server=False
-    )
+    workstation = issue(anchor, plan.state, "workstation", wall_ns, name=f"{plan.agencies[0]}.booth-1", server=False)
     _keep(root / "booth", "client", workstation)
-    auditor = certificates.issue_leaf(anchor, plan.state, "auditor", wall_ns, server=False)
+    auditor = issue(anchor, plan.state, "auditor", wall_ns, server=False)
     _keep(root / "handover", "auditor-client", auditor)
     home = plan.listeners.get("home") or str(LISTENERS["home"])
     shifted = plan.clock_file.resolve() if plan.clock_file is not None else None
@@ -213,6 +214,8 @@ def _plan(args: argparse.Namespace) -> Plan:
             raise ValueError
     except ValueError:
         raise Refused("--state: write the code of a state, three capital letters such as PAN") from None
+    if state in SANDBOX_STATES and not args.sandbox:
+        raise Refused(f"--state: {state} is a code of sandboxes; give --sandbox, or run `limen sandbox`")
     agencies = _each(args.agency or ["BORDER"], _AGENCY, "--agency: write 2 to 12 capital letters and digits")
     listeners = {name: given for name in LISTENERS if (given := getattr(args, name))}
     if any(not is_loopback(host) for host in args.host or ()) and "peers" not in listeners:
@@ -230,6 +233,7 @@ def _plan(args: argparse.Namespace) -> Plan:
         listeners=listeners,
         clock_file=args.clock_file.resolve() if args.clock_file is not None else None,
         region=starter.Region(args.baseline, args.baseline_key) if args.baseline is not None else None,
+        realm=Realm.SANDBOX if args.sandbox else Realm.LIVE,
     )
 
 
@@ -246,6 +250,7 @@ def _toml(plan: Plan, readers: dict[str, str], register: str) -> str:
         "# Settings of a Limen node. All others have defaults: `limen config show --origin` lists them.",
         f"state = {quoted(plan.state)}",
         f"agencies = [{', '.join(quoted(agency) for agency in plan.agencies)}]",
+        *([f"realm = {quoted(plan.realm.value)}"] if plan.realm is not Realm.LIVE else []),
         "",
         "[listeners]",
     ]

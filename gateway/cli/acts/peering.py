@@ -37,6 +37,7 @@ from gateway.keyring import files
 from gateway.opa import bundle
 from gateway.people import codes
 from gateway.terms.ids import PeerId, peer_id
+from gateway.terms.realm import SANDBOX_STATES, Realm
 
 FOLDER: Final = "invitations"
 """Within the node's folder `federation`: invitations made and answered here, by digest."""
@@ -51,6 +52,8 @@ def invite(args: argparse.Namespace) -> int:
     """Make the invitation and say its words."""
     settings = node.load(args)
     invited = _state(args.state)
+    if settings.realm == Realm.LIVE and invited in SANDBOX_STATES:
+        raise Refused(f"{invited} is a state of sandboxes, and this node is live: the two never meet")
     if invited == settings.state:
         raise Refused(f"{invited} is this node's own state; write the one you invite")
     if not 1 <= args.days <= invitation.LIFE_DAYS_MAX:
@@ -113,6 +116,7 @@ def _accept_invitation(args: argparse.Namespace, settings: Config, data: bytes) 
     now_ns = node.clock_of(settings).now_ns()
     signed = invitation.parse(data)
     offered = invitation.verify(signed, settings.state, now_ns)
+    document.require_realm(offered.card.realm, Realm(settings.realm))
     held = federation.in_force(settings)
     if held is not None and (offered.listed is None or held.text != offered.listed.text):
         raise InputRefused(
@@ -152,6 +156,7 @@ def _accept_invitation(args: argparse.Namespace, settings: Config, data: bytes) 
 def _accept_answer(args: argparse.Namespace, settings: Config, data: bytes) -> int:
     now_ns = node.clock_of(settings).now_ns()
     answer = invitation.decode_answer(data)
+    document.require_realm(answer.card.realm, Realm(settings.realm))
     if _kept(settings, answer.invitation, "used").exists():
         raise InputRefused(
             f"{answer.card.state}'s answer was accepted before and an invitation counts once; nothing was changed",
@@ -179,6 +184,7 @@ def _accept_answer(args: argparse.Namespace, settings: Config, data: bytes) -> i
 def _accept_list(args: argparse.Namespace, settings: Config, data: bytes) -> int:
     now_ns = node.clock_of(settings).now_ns()
     made = document.parse(data)
+    document.require_realm(made.document.realm, Realm(settings.realm))
     held = federation.in_force(settings)
     if held is not None and held.text == made.text:
         emit(

@@ -13,6 +13,7 @@ from gateway.store import db as database
 from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
 from gateway.terms.ids import OfficerId
+from gateway.terms.realm import Realm
 
 
 def is_running(settings: Config) -> bool:
@@ -63,7 +64,7 @@ async def adopt(settings: Config, signed: SignedDocument, now_ns: int) -> bool:
     reader = Reader(settings.paths.store)
     uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings))
     try:
-        await enrol.adopt(signed, reader.federation(), now_ns, uow)
+        await enrol.adopt(signed, reader.federation(), now_ns, uow, Realm(settings.realm))
     finally:
         reader.close()
         await uow.close()

@@ -23,6 +23,7 @@ from gateway.federation.document import Document, Member, MessageKey, SignedDocu
 from gateway.federation.members import FederationView
 from gateway.primitives import ed25519
 from gateway.terms.ids import AgencyId, PeerId
+from gateway.terms.realm import Realm
 
 NOW = 1_770_000_000 * 10**9
 DAY = 86_400 * 10**9
@@ -189,6 +190,7 @@ def test_members_are_sorted_and_stand_once() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ('"realm": "live"', '"realm": "test"'),
         ('"version": 1', '"version": 1.0'),
         ('"version": 1', '"version": true'),
         ('"version": 1', '"version": 1,\n  "version": 2'),
@@ -206,6 +208,31 @@ def test_odd_json_is_refused(old: str, new: str) -> None:
     assert old in text
     with pytest.raises(Malformed):
         document.decode(text.replace(old, new).encode())
+
+
+def test_live_members_and_a_sandboxs_are_never_on_one_list() -> None:
+    sandbox = [dataclasses.replace(one, realm=Realm.SANDBOX) for one in THREE.members]
+    made = dataclasses.replace(THREE, realm=Realm.SANDBOX, members=tuple(sandbox))
+    assert document.decode(document.encode(made)) == made
+    with pytest.raises(Malformed, match="two realms"):
+        document.unsigned(dataclasses.replace(THREE, members=(*THREE.members[:2], sandbox[2])))
+    with pytest.raises(Malformed, match="state of a sandbox"):
+        document.unsigned(listing("PAN", "SBX"))
+    with pytest.raises(VerificationFailed) as caught:
+        document.verify(signed(dataclasses.replace(made, version=2), "PAN", "HND"), THREE, NOW)
+    assert caught.value.step == "realm"
+
+
+@pytest.mark.parametrize("ours", Realm)
+def test_a_connection_of_the_other_realm_is_not_bound(ours: Realm) -> None:
+    theirs = Realm.SANDBOX if ours is Realm.LIVE else Realm.LIVE
+    made = certificates.issue_leaf(anchor("PAN"), PeerId("PAN"), "gateway", NOW, realm=theirs)
+    der = certificates.der_of(made.certificate_pem)
+    assert certificates.identity(der).uri == certificates.uri(PeerId("PAN"), "gateway", realm=theirs)
+    # Even a list that pins the key does not help: the name in the certificate is of the other realm.
+    bent = dataclasses.replace(member("PAN"), realm=ours, tls_pins=(certificates.spki_pin(der),))
+    with pytest.raises(NotIdentified, match=f"of the {theirs.value} realm"):
+        FederationView(Document(1, NOW + DAY, 1, bytes(32), (bent,), ours)).state_of(der, NOW)
 
 
 def test_the_same_json_in_another_spelling_is_refused() -> None:
