@@ -12,7 +12,8 @@ def test_the_block_holds_six_lines_of_a_run_whose_steps_exist() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     block = readme.split("<!-- demo:begin -->\n")[1].split("<!-- demo:end -->")[0]
     lines = [line for line in block.splitlines() if line and not line.startswith("```")]
-    story = (ROOT / "gateway" / "cli" / "acts" / "demo.py").read_text("utf-8")
+    parts = (ROOT / "gateway" / "cli" / "acts" / "demo").glob("*.py")
+    story = "".join(part.read_text("utf-8") for part in parts)
     assert len(lines) == 6
     for line in lines:
         found = re.fullmatch(r"ok +\d+\. ([^:]+): .+", line)

@@ -11,7 +11,7 @@ import pytest
 
 from examples.region.generate import make_region
 from examples.region.travellers import ALL_STATES, Passport
-from gateway.cli.acts.demo import passenger_list
+from gateway.cli.acts.demo.checks import passenger_list
 from gateway.cli.acts.nodes import Nodes, Ran, limen, must
 from gateway.terms import ListId, Role
 from tests.support import states as support

@@ -16,10 +16,21 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the run: what was typed, what had to come out, what came out, and who learned what by it.
+class View:
+    """What one party has in front of it after a step, verbatim: a screen, entries of a log, bytes of the line."""
 
-    `command` is shown as typed; `expected` and `got` are words or a few lines of output.
+    party: str
+    what: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the run: what was typed, what had to come out, what came out, who learned what by it, and what each
+    party had in front of it.
+
+    `command` is shown as typed; `expected` and `got` are words or a few lines of output. `drawing` is an SVG of the
+    run's own making (`report.picture`), or nothing.
     """
 
     title: str
@@ -30,6 +41,8 @@ class Step:
     ok: bool
     duration_ms: float
     learned: tuple[Learned, ...] = ()
+    views: tuple[View, ...] = ()
+    drawing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
