@@ -113,6 +113,24 @@ class QuotaExhausted(GatewayError):
     row = Row("QUOTA_EXHAUSTED", "RESOURCE_EXHAUSTED", "The allowance is used up.", "caller", True, 3)
 
 
+class BudgetExhausted(GatewayError):
+    """A private statistic costs more than is left in the account, or in the peer's share of it; nothing was charged.
+
+    `of` is `account` or `share`; the numbers are micro-rho, and `left_epsilon_micro` what is left as micro-epsilon at
+    delta 10^-8. They depend on what was asked before and never on the data.
+    """
+
+    row = Row("BUDGET_EXHAUSTED", "RESOURCE_EXHAUSTED", "The privacy budget is used up.", "caller", False, 7)
+
+    def __init__(self, of: str, cost_micro_rho: int, left_micro_rho: int, left_epsilon_micro: int) -> None:
+        left = f"{left_micro_rho / 1e6:.6f} rho (epsilon {left_epsilon_micro / 1e6:.2f}) are left"
+        super().__init__(f"the release costs {cost_micro_rho / 1e6:.6f} rho and in the {of} {left}")
+        self.of = of
+        self.cost_micro_rho = cost_micro_rho
+        self.left_micro_rho = left_micro_rho
+        self.left_epsilon_micro = left_epsilon_micro
+
+
 class TooMany(GatewayError):
     """A rate, size or concurrency limit of this peer (T19)."""
 
@@ -204,6 +222,7 @@ CATALOGUE: tuple[type[GatewayError], ...] = (
     NodeUnreachable,
     NotFoundOrNotPermitted,
     QuotaExhausted,
+    BudgetExhausted,
     TooMany,
     DeadlineMissing,
     EpochRefused,

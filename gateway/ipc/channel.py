@@ -156,4 +156,7 @@ def error_of(reason: str, details: Any) -> GatewayError:
         return errors.Malformed(details[0], details[1])
     if kind is errors.InputRefused:
         return errors.InputRefused(details[1], line=details[2], field=details[0] or None)
+    if kind is errors.BudgetExhausted:
+        of, cost, left, epsilon = details
+        return errors.BudgetExhausted(of, cost, left, epsilon)
     return kind(*details)

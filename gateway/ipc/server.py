@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
-from gateway.errors import GatewayError
+from gateway.errors import BudgetExhausted, GatewayError
 from gateway.ipc.frames import Frames, frame
 
 PATH_BYTES_MAX: Final = 107
@@ -131,6 +131,8 @@ def _details(error: GatewayError) -> list[Any]:
     reasons = getattr(error, "reasons", None)
     if reasons is not None:
         return [list(reasons)]
+    if isinstance(error, BudgetExhausted):
+        return [error.of, error.cost_micro_rho, error.left_micro_rho, error.left_epsilon_micro]
     if hasattr(error, "step"):
         return [error.step, getattr(error, "why", ""), getattr(error, "position", None)]
     if hasattr(error, "why"):

@@ -31,6 +31,10 @@ BY_REASON: Final = {kind.row.reason: kind for kind in errors.CATALOGUE}
 _CODE = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,64}\Z")
 
 
+_BUDGET: Final = ("cost_micro_rho", "left_micro_rho", "left_epsilon_micro")
+"""What is said of an account: numbers that depend on what was asked, never on the data."""
+
+
 @lru_cache(maxsize=1024)
 def _details(reason: str, metadata: tuple[tuple[str, str], ...]) -> bytes:
     row = BY_REASON[reason].row
@@ -46,11 +50,11 @@ def _codes(error: GatewayError) -> tuple[tuple[str, str], ...]:
     reasons = getattr(error, "reasons", ())
     if reasons:
         found.append(("reasons", ",".join(code for code in reasons[:REASONS_MAX] if _CODE.match(code))))
-    for name in ("field", "step", "code"):
+    for name in ("field", "step", "code", "of"):
         value = getattr(error, name, None)
         if isinstance(value, str) and _CODE.match(value):
             found.append((name, value))
-    for name in ("line", "position"):
+    for name in ("line", "position", *_BUDGET):
         value = getattr(error, name, None)
         if type(value) is int:
             found.append((name, str(value)))
@@ -116,6 +120,10 @@ def _made(kind: type[GatewayError], said: dict[str, str]) -> GatewayError:
             field=code("field") or None,
             code=code("code"),
         )
+    if kind is errors.BudgetExhausted:
+        of = code("of") if code("of") in ("account", "share") else "account"
+        cost, left, epsilon = (_number(said, name) or 0 for name in _BUDGET)
+        return errors.BudgetExhausted(of, cost, left, epsilon)
     plain = cast("type[Exception]", kind)
     return cast("GatewayError", plain(kind.row.public))
 

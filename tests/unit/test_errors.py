@@ -63,6 +63,10 @@ def test_what_must_look_alike_looks_alike() -> None:
             "inclusion at entry 7: the root differs",
         ),
         (errors.VerificationFailed("signature", "no known key"), "signature: no known key"),
+        (
+            errors.BudgetExhausted("share", 520_000, 20_000, 612_345),
+            "the release costs 0.520000 rho and in the share 0.020000 rho (epsilon 0.61) are left",
+        ),
     ],
 )
 def test_the_private_text_says_where_and_why(error: GatewayError, private: str) -> None:

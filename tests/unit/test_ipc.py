@@ -174,6 +174,7 @@ async def test_every_error_of_the_catalogue_arrives_as_itself(socket: Path) -> N
         errors.PolicyDenied(("purpose", "role")),
         errors.VerificationFailed("inclusion", "the root differs", position=7),
         errors.VerificationFailed("signature", "no known key"),
+        errors.BudgetExhausted("account", 520_000, 480_000, 4_321_000),
     ]
     special = {type(sample) for sample in samples}
     samples += [kind("what happened") for kind in CATALOGUE if kind not in special]

@@ -355,7 +355,7 @@ async def test_every_refusal_leaves_with_its_public_half_only(kind: type[errors.
         node.door.trouble = an_error(kind)
         code, reason = await refused(node)
         assert (code.name, reason) == (kind.row.status, kind.row.reason)
-        assert "SECRET WORDS" in node.last().private or kind is errors.PolicyDenied
+        assert "SECRET WORDS" in node.last().private or kind in (errors.PolicyDenied, errors.BudgetExhausted)
 
 
 def an_error(kind: type[errors.GatewayError]) -> errors.GatewayError:
@@ -363,6 +363,8 @@ def an_error(kind: type[errors.GatewayError]) -> errors.GatewayError:
         return errors.PolicyDenied(("purpose_not_agreed", "role"))
     if kind in (errors.Malformed, errors.VerificationFailed):
         return kind("place", "SECRET WORDS")
+    if kind is errors.BudgetExhausted:
+        return errors.BudgetExhausted("share", 520_000, 0, 0)
     return kind("SECRET WORDS")
 
 

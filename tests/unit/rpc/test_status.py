@@ -34,6 +34,8 @@ def _made(kind: type[errors.GatewayError]) -> errors.GatewayError:
         return errors.PolicyDenied(("role",))
     if kind in (errors.Malformed, errors.VerificationFailed):
         return kind("place", "why")
+    if kind is errors.BudgetExhausted:
+        return errors.BudgetExhausted("share", 520_000, 20_000, 612_000)
     return kind("why")
 
 
@@ -43,6 +45,8 @@ def test_what_is_told_is_read_again(kind: type[errors.GatewayError]) -> None:
     told = status.read(code, details)
     assert type(told) is kind
     assert public == kind.row.public
+    if isinstance(told, errors.BudgetExhausted):
+        assert str(told) == str(_made(kind))
 
 
 @given(st.lists(st.text(max_size=80), max_size=50), st.text(max_size=80))
