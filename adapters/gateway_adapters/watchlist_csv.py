@@ -10,7 +10,7 @@ column for comes from the load's own options. A report names line, column and co
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -117,10 +117,15 @@ def read(data: bytes, defaults: Defaults) -> Reading:
     Raises:
         InputRefused: not UTF-8, no header, an unknown or missing column, a broken quote, too large. Nothing is taken.
     """
+    return read_cells(_cells(data), defaults)
+
+
+def read_cells(lines: Iterable[tuple[int, Mapping[str, str]]], defaults: Defaults) -> Reading:
+    """Judge (line, cells by column) pairs, whatever file they came from. Columns are the format's own."""
     rows: list[Row] = []
     remarks: list[Remark] = []
     seen: dict[str, int] = {}
-    for line, cells in _cells(data):
+    for line, cells in lines:
         warnings: list[Remark] = []
         try:
             row = _row(line, cells, defaults, warnings)
@@ -163,7 +168,7 @@ def _judge_header(header: list[str]) -> None:
         raise InputRefused("a column stands twice", line=1, code="COLUMN")
 
 
-def _row(line: int, cells: dict[str, str], defaults: Defaults, warnings: list[Remark]) -> Row:
+def _row(line: int, cells: Mapping[str, str], defaults: Defaults, warnings: list[Remark]) -> Row:
     if "" in cells:
         raise InputRefused(cells[""], line=line, code="CELLS")
     for name, cell in cells.items():
@@ -258,7 +263,7 @@ def _tags(text: str) -> frozenset[ProtectionTag]:
         raise InputRefused("no such protection tag", field="protection", code="TAG") from None
 
 
-def _person(cells: dict[str, str], warn: _Warn) -> Person:
+def _person(cells: Mapping[str, str], warn: _Warn) -> Person:
     if not cells.get("surname") and not cells.get("given"):
         raise InputRefused("a name is required", field="surname", code="NO_NAME")
     # "NA" is a name, not a missing value.
@@ -321,7 +326,7 @@ def _births(text: str, warn: _Warn) -> tuple[PartialDate, ...]:
     return births
 
 
-def _documents(cells: dict[str, str], defaults: Defaults, list_id: ListId, warn: _Warn) -> tuple[Document, ...]:
+def _documents(cells: Mapping[str, str], defaults: Defaults, list_id: ListId, warn: _Warn) -> tuple[Document, ...]:
     number, issuer = cells.get("document_no", ""), cells.get("document_issuer", "")
     if not number:
         if list_id is ListId.DOCUMENTS:

@@ -12,20 +12,21 @@ from typing import Protocol
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
-from gateway.errors import InputRefused, PolicyDenied
+from gateway.errors import InputRefused, NotFoundOrNotPermitted, PolicyDenied
 from gateway.flows.deciding import decide
 from gateway.people import codes
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny
 from gateway.policy.question import Question, Stage
-from gateway.terms.ids import AgencyId, OfficerId, PeerId, Purpose
+from gateway.terms.ids import AgencyId, OfficerId, PeerId
 from gateway.terms.words import ListId, Role
 from gateway.watchlist.entry import ListEntry
 
 ROWS_MAX = 20_000
 """Rows one load may change: what one transaction and one frame hold. Larger files are split."""
 
-PURPOSE_OF = {ListId.PERSONS: Purpose("SEC.WATCH"), ListId.DOCUMENTS: Purpose("DOC.STATUS")}
+SNAPSHOT, DELTA, WITHDRAW = MODES = ("snapshot", "delta", "withdraw")
+"""What a load does: its file is the whole list, its file adds and alters, or it takes entries off by their ids."""
 
 
 class ListBook(Protocol):
@@ -46,7 +47,11 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One file's worth of changes. `digest` is the SHA-512 of the file's bytes, `decision` the act's reference."""
+    """One act upon a list. `digest` is the SHA-512 of the file's bytes, `decision` the act's reference.
+
+    `mode` is one of `MODES`; `withdraws` are the entries taken off by their ids, `entries` is empty then. What stands
+    for a file's digest there must not tell the ids: leaves are for everybody.
+    """
 
     list_id: ListId
     mode: str
@@ -55,6 +60,7 @@ class Load:
     decision: str
     legal_basis: str
     signers: tuple[Signer, ...]
+    withdraws: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ class Difference:
 
 
 def difference(load: Load, held: Iterable[ListEntry], now_ns: int = 0) -> Difference:
-    """Compare a file with the list. `snapshot` withdraws what the file does not name; `delta` leaves it.
+    """Compare a file with the list. `snapshot` withdraws what the file does not name; `delta` leaves it; `withdraw`
+    takes off what is named and still there.
 
     An entry that replaces another goes on with the history of its protection tags: a file can set a tag and never clear
     one (T10). `now_ns` is the time of a tag that is new.
@@ -80,11 +87,8 @@ def difference(load: Load, held: Iterable[ListEntry], now_ns: int = 0) -> Differ
         entry for entry in entries if entry.entry_id in before and before[entry.entry_id].encode() != entry.encode()
     )
     named = {entry.entry_id for entry in entries}
-    withdrawn = (
-        tuple(entry for entry_id, entry in sorted(before.items()) if entry_id not in named)
-        if load.mode == "snapshot"
-        else ()
-    )
+    leaving = {SNAPSHOT: before.keys() - named, DELTA: set[str](), WITHDRAW: before.keys() & set(load.withdraws)}
+    withdrawn = tuple(before[entry_id] for entry_id in sorted(leaving[load.mode]))
     return Difference(added, changed, withdrawn, len(entries) - len(added) - len(changed))
 
 
@@ -105,20 +109,24 @@ async def load(load: Load, world: ListingWorld) -> Difference:
     Raises:
         PolicyDenied: the rules or a floor (two distinct persons, authority, issuing state) said no.
         InputRefused: too many changes for one transaction.
+        NotFoundOrNotPermitted: an entry to withdraw is not on the list.
     """
     now = world.clock.now_ns()
     change = difference(load, world.book.list_entries(load.list_id), now)
+    if len(change.withdrawn) < len(set(load.withdraws)):
+        raise NotFoundOrNotPermitted("no live entry of this id; nothing was changed")
     persons = {signer.officer for signer in load.signers}
     # Who enters is the list officer among those who signed, in whatever order they did.
     first = next((signer for signer in load.signers if Role.LIST_OFFICER in signer.roles), None)
     first = first or (load.signers[0] if load.signers else None)
+    purpose = catalogue.purpose_of_list(load.list_id)
     question = Question(
         stage=Stage.LIST,
-        purpose=PURPOSE_OF[load.list_id],
-        operation="enter",
+        purpose=purpose,
+        operation="withdraw" if load.mode == WITHDRAW else "enter",
         legal_basis=load.legal_basis,
         list_id=load.list_id,
-        key_types=catalogue.key_types_of(PURPOSE_OF[load.list_id]),
+        key_types=catalogue.key_types_of(purpose),
         class_size=0,
         asker=world.state,
         owner=world.state,

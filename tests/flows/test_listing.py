@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway import ports
-from gateway.errors import AuditUnavailable, InputRefused, PolicyDenied, VersionMoved
+from gateway.errors import AuditUnavailable, InputRefused, NotFoundOrNotPermitted, PolicyDenied, VersionMoved
 from gateway.flows import listing
 from gateway.flows.listing import Difference, Load, Signer
 from gateway.policy.decision import Deny
@@ -261,3 +261,44 @@ async def test_a_states_code_in_the_zone_is_its_own_too() -> None:
     world = await World.of(germany, policy=lambda code: w.allow_all())
     change = await applied(world[germany], load(lost("D", entry_id="D1", originator=germany), list_id=ListId.DOCUMENTS))
     assert len(change.added) == 1
+
+
+def withdrawal(*entry_ids: str, **changes: Any) -> Load:
+    return load(**({"mode": listing.WITHDRAW, "withdraws": entry_ids} | changes))
+
+
+async def test_one_entry_is_withdrawn_by_its_id_under_the_same_rules() -> None:
+    world, state = await pan()
+    await applied(state, load(entry(entry_id="A", person=IVAN), entry(entry_id="B", person=ROSA)))
+    rules = state.rule(w.everything)
+    world.journal.clear()
+    change = await applied(state, withdrawal("A"))
+    assert ([one.entry_id for one in change.withdrawn], set(listed(state))) == (["A"], {"B"})
+    assert world.journal == ["PAN logs list.loaded event", "PAN logs list.entry event"]
+    act = state.leaves("list.entry")[-1]
+    assert (act.public["act"], state.opened(act)["entry_id"]) == ("withdraw", "A")
+    assert [asked.operation for asked in rules.asked] == ["withdraw"]
+
+
+@pytest.mark.parametrize("how", DENIED)
+async def test_a_withdrawal_without_authority_is_refused_and_logged(how: str) -> None:
+    changes, reason = DENIED[how]
+    _, state = await pan()
+    await applied(state, load(entry(entry_id="A", person=IVAN)))
+    with pytest.raises(PolicyDenied) as caught:
+        await applied(state, withdrawal("A", **changes))
+    assert reason in caught.value.reasons and len(state.leaves("list.denied")) == 1
+    assert set(listed(state)) == {"A"}
+
+
+async def test_only_what_is_on_the_list_is_withdrawn_and_once() -> None:
+    world, state = await pan()
+    await applied(state, load(entry(entry_id="A", person=IVAN)))
+    await applied(state, withdrawal("A"))
+    world.journal.clear()
+    for ids in (("A",), ("B",), ("A", "B")):
+        with pytest.raises(NotFoundOrNotPermitted):
+            await applied(state, withdrawal(*ids))
+    with pytest.raises(NotFoundOrNotPermitted):
+        await applied(state, withdrawal("A", list_id=ListId.DOCUMENTS))
+    assert world.journal == []
