@@ -14,6 +14,7 @@ from gateway.app.cases import CaseDesk
 from gateway.app.door import Door
 from gateway.app.engines import Engine, engine_of, patiently
 from gateway.app.home import AuditDesk, HomeDesk
+from gateway.app.lists import ListDesk
 from gateway.app.notices import Notices, ways_of
 from gateway.app.refusals import Refusals
 from gateway.app.restored import ReplyKeys
@@ -272,6 +273,7 @@ class Node:
         self.home_server = HomeServer(
             state=settings.state,
             door=HomeDesk(self, Challenges()),
+            lists=ListDesk(self),
             cases=self.cases,
             anchor_pem=anchor,
             leaf=lambda: self.leaf("home"),

@@ -43,7 +43,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "document": ("gateway.cli.document", "the machine readable zone of a document, as fields"),
     "passengers": ("gateway.cli.passengers", "a carrier's list (PAXLST), as a flight and its travellers"),
     "case": ("gateway.cli.case", "the follow-up of a hit: inbox, confirm, request, approve, refuse"),
-    "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, count"),
+    "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, add, withdraw, count"),
     "policy": ("gateway.cli.policy", "the rules, in words and in files"),
     "peer": ("gateway.cli.peer", "other states: invite, accept, test, list, copies, suspend"),
     "audit": ("gateway.cli.audit", "the access log: export, verify offline, show"),
@@ -52,6 +52,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "node": ("gateway.cli.day_two", "back a node up, bring one back"),
     "config": ("gateway.cli.config", "every setting and where its value came from"),
     "demo": ("gateway.cli.demo", "five states on this machine, every step narrated and checked"),
+    "sandbox": ("gateway.cli.sandbox", "a state of published test travellers, each with a fixed outcome"),
     "doctor": ("gateway.cli.doctor", "clock, certificates, store, policy, peers, memory, each with the fix"),
 }
 """Noun -> module and one line of help, in the order of `limen --help`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from gateway.federation import envelope
@@ -21,7 +22,8 @@ from gateway.terms.exchange import (
     ManifestRequest,
     SignedMessage,
 )
-from gateway.terms.ids import OfficerId
+from gateway.terms.ids import OfficerId, Purpose
+from gateway.terms.release import ReleaseAsk, ReleasePlan, ReleaseStanding, ReleaseState
 from gateway.terms.words import MatchClass, RecordKind
 
 
@@ -130,14 +132,25 @@ class ListFile:
     signatures: tuple[PersonalSignature, ...]
 
 
+class Became(StrEnum):
+    """What a load made of one row."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class RowReport:
-    """What became of one row that was not simply taken: left out, or taken with a warning."""
+    """What became of one row: never its content. `code` says why it was left out, or what it is warned of; a row with
+    several warnings has several of these."""
 
     line: int
     refused: bool
     code: str
     column: str
+    became: Became
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +300,78 @@ class CaseDoor(Protocol):
 
     async def act(self, act: CaseAct, call: HomeCall) -> CaseLine:
         """Do it and return the case after it. Raises NotFoundOrNotPermitted, PolicyDenied, VersionMoved."""
+
+
+# -- Releases ---------------------------------------------------------------------------------------------------------
+
+
+class PeerReleaseDoor(Protocol):
+    """Answers other states about private statistics of our own events (`flows.release`). A node without one answers
+    CAPABILITY_MISSING. All three raise NotFoundOrNotPermitted, PolicyDenied, InputRefused and CapabilityMissing."""
+
+    async def plan_release(self, ask: ReleaseAsk, call: CallContext) -> ReleasePlan:
+        """What it would cost and how good it would be."""
+
+    async def request_release(self, ask: ReleaseAsk, call: CallContext) -> ReleaseStanding:
+        """Charge it and queue it, or join it. Raises BudgetExhausted, RequestReused."""
+
+    async def get_release(self, ask: ReleaseAsk, call: CallContext) -> ReleaseStanding:
+        """How it stands, with the peer's own document where it is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseQuestion:
+    """What a statistician asks: of whose events, and on which basis. `query` is a statistic's canonical form, b"" where
+    a reference stands for it. Agency and role are those of the token."""
+
+    request_id: RequestId
+    owner: PeerId
+    query: bytes
+    purpose: Purpose
+    legal_basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLine:
+    """A release as it stands in a list: whose events, asked for by whom, when (UTC ns)."""
+
+    owner: PeerId
+    recipient: PeerId
+    reference: bytes
+    query: bytes
+    state: ReleaseState
+    asked_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLine:
+    """One account of a data set of our own, micro-rho. `shares` are (peer, its share, what it caused)."""
+
+    dataset: str
+    unit: str
+    period: str
+    cap: int
+    spent: int
+    shares: tuple[tuple[PeerId, int, int], ...]
+
+
+class ReleaseDoor(Protocol):
+    """The statistician's side of releases at the home listener. A node without one answers CAPABILITY_MISSING."""
+
+    async def plan(self, question: ReleaseQuestion, call: HomeCall) -> ReleasePlan:
+        """What it would cost. Raises NotFoundOrNotPermitted, PolicyDenied, InputRefused, PeerUnreachable."""
+
+    async def request(self, question: ReleaseQuestion, call: HomeCall) -> ReleaseStanding:
+        """Ask for it. Raises BudgetExhausted besides."""
+
+    async def get(self, question: ReleaseQuestion, reference: bytes, call: HomeCall) -> ReleaseStanding:
+        """How it stands, with the document where it is ready."""
+
+    async def releases(self, call: HomeCall) -> Sequence[ReleaseLine]:
+        """Those asked for here or made here, newest first."""
+
+    async def budget(self, call: HomeCall) -> Sequence[BudgetLine]:
+        """Every account that was declared or charged."""
 
 
 # -- Auditors ---------------------------------------------------------------------------------------------------------

@@ -329,23 +329,41 @@ class Nodes:
                     process.wait()
                 self[state].process = None
 
-    def load(self, state: str, list_id: ListId, file: Path, *, mode: str = "delta") -> Ran:
+    def load(self, state: str, list_id: ListId, file: Path, *more: str, mode: str = "delta") -> Ran:
         """Two officers sign a file and it is loaded."""
+        signatures = self.signed(state, list_id, file.read_bytes(), mode)
+        return must("--json", "watchlist", "load", str(file), "--list", list_id.value, "--mode", mode, "--basis",
+                    LISTING_BASIS, "--config", str(self[state].folder), *signatures, *more)  # fmt: skip
+
+    def add(self, state: str, list_id: ListId, record: bytes) -> Ran:
+        """Two officers sign one record, a JSON object, and it is entered."""
+        signatures = self.signed(state, list_id, record, "delta")
+        return limen("--json", "watchlist", "add", list_id.value, "--basis", LISTING_BASIS, "--config",
+                     str(self[state].folder), *signatures, stdin=record)  # fmt: skip
+
+    def withdraw(self, state: str, list_id: ListId, entry_id: str, decision: str) -> Ran:
+        """Two officers sign that one entry is withdrawn, and it is."""
+        signatures = self.signed(state, list_id, entry_id.encode(), "withdraw", decision)
+        return limen("--json", "watchlist", "withdraw", list_id.value, entry_id, "--basis", LISTING_BASIS, "--decision",
+                     decision, "--config", str(self[state].folder), *signatures)  # fmt: skip
+
+    def signed(self, state: str, list_id: ListId, data: bytes, mode: str, decision: str = "") -> list[str]:
+        """Two officers' signatures over a change of a list, as `limen watchlist` takes them."""
         node = self[state]
         facts = statement.listing(
             state=node.settings.state,
             list_id=list_id,
             mode=mode,
-            file_hash=sha512(file.read_bytes()).digest(),
+            file_hash=sha512(data).digest(),
             originator="",
             provenance=[],
-            decision="",
+            decision=decision,
             legal_basis=LISTING_BASIS,
         )
         signatures = []
         for name in ("list-1", "list-2"):
             made = statement.make(
-                "listing",
+                statement.LISTING,
                 facts,
                 role=Role.LIST_OFFICER,
                 signed_ns=self.now_ns(),
@@ -354,8 +372,7 @@ class Nodes:
             path = self.root / f"{state}.{list_id.value}.{name}.sig"
             path.write_bytes(made.encode())
             signatures += ["--signature", str(path)]
-        return must("--json", "watchlist", "load", str(file), "--list", list_id.value, "--mode", mode, "--basis",
-                    LISTING_BASIS, "--config", str(node.folder), *signatures)  # fmt: skip
+        return signatures
 
     def login(self, state: str, name: str = "booth-1") -> Ran:
         """A token at the state's booth."""

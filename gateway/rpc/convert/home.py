@@ -418,7 +418,13 @@ def encode_report(report: LoadReport) -> bytes:
         changed=report.changed,
         unchanged=report.unchanged,
         rows=[
-            home_pb2.LoadListResponse.RowReport(line=row.line, refused=row.refused, code=row.code, column=row.column)
+            home_pb2.LoadListResponse.RowReport(
+                line=row.line,
+                refused=row.refused,
+                code=row.code,
+                column=row.column,
+                became=words.BECAME_OUT[row.became],
+            )
             for row in report.rows
         ],
     ).SerializeToString()
@@ -436,8 +442,9 @@ def report(body: bytes) -> LoadReport:
             RowReport(
                 line=row.line,
                 refused=row.refused,
-                code=shape.pattern("rows.code", row.code, shape.REASON),
+                code=shape.pattern("rows.code", row.code, shape.REASON) if row.code else "",
                 column=_words("rows.column", row.column, 64),
+                became=shape.word("rows.became", row.became, words.BECAME_IN),
             )
             for row in wire.rows
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.rpc.doors import Became
 from gateway.terms.words import (
     Action,
     AsylumState,
@@ -19,6 +20,13 @@ from gateway.wire.v1 import vocabulary_pb2 as wire
 LIST_OUT = {
     ListId.PERSONS: wire.LIST_ID_PERSONS,
     ListId.DOCUMENTS: wire.LIST_ID_DOCUMENTS,
+}
+
+BECAME_OUT = {
+    Became.ADDED: home.LoadListResponse.BECAME_ADDED,
+    Became.CHANGED: home.LoadListResponse.BECAME_CHANGED,
+    Became.UNCHANGED: home.LoadListResponse.BECAME_UNCHANGED,
+    Became.REFUSED: home.LoadListResponse.BECAME_REFUSED,
 }
 
 KEY_TYPE_OUT = {
@@ -94,6 +102,7 @@ OUTCOME_OUT = {
 }
 
 LIST_IN = {int(number): word for word, number in LIST_OUT.items()}
+BECAME_IN = {int(number): word for word, number in BECAME_OUT.items()}
 KEY_TYPE_IN = {int(number): word for word, number in KEY_TYPE_OUT.items()}
 ROLE_IN = {int(number): word for word, number in ROLE_OUT.items()}
 MATCH_IN = {int(number): word for word, number in MATCH_OUT.items()}

@@ -563,18 +563,22 @@ class LoadListRequest(_message.Message):
     list: _vocabulary_pb2.ListId.ValueType
     """Which list. Required."""
     format: _builtins.str
-    """The file's format (`csv`), 1 to 16 characters of `a-z 0-9 _`. Required."""
+    """The file's format (`csv`, `json`), 1 to 16 characters of `a-z 0-9 _`. Required."""
     snapshot: _builtins.bool
     """True: the file is the whole list and what it lacks is withdrawn. False: it adds."""
     file: _builtins.bytes
     """The file. At most 15,728,640 bytes. Required."""
     @_builtins.property
     def default_origin(self) -> _vocabulary_pb2.EntryOrigin:
-        """Origin for rows that do not name their own. Rows without one after this are refused."""
+        """Origin for rows that do not name their own, with one code of provenance at most. Rows without one after this are
+        refused.
+        """
 
     @_builtins.property
     def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_vocabulary_pb2.PersonalSignature]:
-        """Two distinct persons over the SHA-512 of the file, list, mode and default origin. 1 to 4. Required."""
+        """Two distinct persons over the SHA-512 of the file, list, mode and default origin (docs/protocol/envelope.md, persons).
+        1 to 4. Required.
+        """
 
     def __init__(
         self,
@@ -601,6 +605,37 @@ class LoadListResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Became:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _BecameEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[LoadListResponse._Became.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        BECAME_UNSPECIFIED: LoadListResponse._Became.ValueType  # 0
+        """Never sent; refused."""
+        BECAME_ADDED: LoadListResponse._Became.ValueType  # 1
+        """It is on the list and was not before."""
+        BECAME_CHANGED: LoadListResponse._Became.ValueType  # 2
+        """It replaces what was there under its id."""
+        BECAME_UNCHANGED: LoadListResponse._Became.ValueType  # 3
+        """It was there already, the same."""
+        BECAME_REFUSED: LoadListResponse._Became.ValueType  # 4
+        """It was left out."""
+
+    class Became(_Became, metaclass=_BecameEnumTypeWrapper):
+        """What was made of one row."""
+
+    BECAME_UNSPECIFIED: LoadListResponse.Became.ValueType  # 0
+    """Never sent; refused."""
+    BECAME_ADDED: LoadListResponse.Became.ValueType  # 1
+    """It is on the list and was not before."""
+    BECAME_CHANGED: LoadListResponse.Became.ValueType  # 2
+    """It replaces what was there under its id."""
+    BECAME_UNCHANGED: LoadListResponse.Became.ValueType  # 3
+    """It was there already, the same."""
+    BECAME_REFUSED: LoadListResponse.Became.ValueType  # 4
+    """It was left out."""
+
     @_typing.final
     class RowReport(_message.Message):
         """One row."""
@@ -611,14 +646,17 @@ class LoadListResponse(_message.Message):
         REFUSED_FIELD_NUMBER: _builtins.int
         CODE_FIELD_NUMBER: _builtins.int
         COLUMN_FIELD_NUMBER: _builtins.int
+        BECAME_FIELD_NUMBER: _builtins.int
         line: _builtins.int
-        """Line in the file, from 1."""
+        """Line in the file, from 1; of a JSON array the place, from 1."""
         refused: _builtins.bool
-        """True: the row was left out. False: a warning."""
+        """True: the row was left out."""
         code: _builtins.str
-        """Why, as a code of at most 64 ASCII characters. Required."""
+        """Why, or what the row is warned of, as a code of at most 64 ASCII characters; empty where nothing is to be said."""
         column: _builtins.str
         """The column, at most 64 characters; never its content."""
+        became: Global___LoadListResponse.Became.ValueType
+        """What became of it. Required."""
         def __init__(
             self,
             *,
@@ -626,10 +664,11 @@ class LoadListResponse(_message.Message):
             refused: _builtins.bool = ...,
             code: _builtins.str = ...,
             column: _builtins.str = ...,
+            became: Global___LoadListResponse.Became.ValueType = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "line", b"line", "refused", b"refused"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["became", b"became", "code", b"code", "column", b"column", "line", b"line", "refused", b"refused"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -648,7 +687,7 @@ class LoadListResponse(_message.Message):
     """Entries that were there already."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoadListResponse.RowReport]:
-        """Rows refused or accepted with a warning."""
+        """Every row of the file, in order; a row with several warnings stands here several times."""
 
     def __init__(
         self,

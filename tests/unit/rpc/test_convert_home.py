@@ -21,7 +21,7 @@ from gateway.people.names import Name
 from gateway.people.person import Document, Person, Sex, document_number
 from gateway.ports import PolicyVersions
 from gateway.rpc.convert import audit, home
-from gateway.rpc.doors import ListFile, LoadReport, NodeStatus, Origin, PeerState, RowReport
+from gateway.rpc.doors import Became, ListFile, LoadReport, NodeStatus, Origin, PeerState, RowReport
 from gateway.terms import Hidden, ListId, MatchClass, Outcome, PeerId, ProtectionTag, Purpose, RequestId, Role
 from gateway.terms.ids import OfficerId
 from gateway.terms.words import Action, RecordKind
@@ -253,7 +253,7 @@ def test_a_login_a_status_and_a_report_arrive() -> None:
         peers = (PeerState(PeerId("HND"), True, {"PERSONS/WATCH": 3}), PeerState(PeerId("UTO"), False))
         status = NodeStatus(PeerId("PAN"), "0.1.0", True, 7, policy, 42, peers)
         assert home.status(home.encode_status(status)) == status
-    report = LoadReport(1, 2, 3, 4, (RowReport(5, True, "NO_ORIGINATOR", "originator"),))
+    report = LoadReport(1, 2, 3, 4, (RowReport(5, True, "NO_ORIGINATOR", "originator", Became.REFUSED),))
     assert home.report(home.encode_report(report)) == report
 
 
@@ -288,7 +288,10 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     "token": (home.encode_token("a.b.c", 5), home.token),
     "answer": (home.encode_answer(NOTHING), lambda body: home.answer(body, NOTHING.request_id)),
     "load": (home.encode_load(a_load()), home.load),
-    "report": (home.encode_report(LoadReport(1, 2, 3, 4, (RowReport(5, True, "C", "c"),))), home.report),
+    "report": (
+        home.encode_report(LoadReport(1, 2, 3, 4, (RowReport(5, True, "C", "c", Became.REFUSED),))),
+        home.report,
+    ),
     "status_request": (b"", home.status_request),
     "status": (
         home.encode_status(

@@ -1,0 +1,329 @@
+"""Changes of our own lists: files read, persons' signatures verified, the flow run; for the command line and the door.
+
+A load runs with a database handle, a policy engine and a line to the writer of its own, in a thread of its own where
+the gateway process serves it: a file of many rows holds up no booth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha512
+from typing import Any, Final
+
+from gateway_adapters import watchlist_csv
+from gateway_adapters.watchlist_csv import Defaults, Remark
+
+from gateway.app import bundles, federation, parts
+from gateway.app.home import Node, officer_of
+from gateway.config import Config
+from gateway.errors import InputRefused
+from gateway.federation import statement
+from gateway.federation.statement import PersonalSignature
+from gateway.flows import listing
+from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference, Load, Signer
+from gateway.opa.engine import EmbeddedEngine
+from gateway.primitives import strict_json
+from gateway.primitives.lp import lp
+from gateway.rpc.doors import Became, HomeCall, ListFile, LoadReport, RowReport
+from gateway.store.client import WriterClient
+from gateway.store.reader import Reader
+from gateway.terms import ListId, OfficerId, PeerId, Role
+from gateway.watchlist import entry as entries
+from gateway.watchlist.entry import ListEntry, TagChange
+
+SIGNING_ROLES: Final = frozenset({Role.LIST_OFFICER, Role.SUPERVISOR})
+COMMIT_S: Final = 120.0
+"""How long a load waits for its one transaction: that of the most rows takes seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file as entries, each with the line of its row, and what is said of its rows."""
+
+    taken: tuple[tuple[int, ListEntry], ...]
+    remarks: tuple[Remark, ...]
+
+    @property
+    def entries(self) -> tuple[ListEntry, ...]:
+        """The rows that are taken."""
+        return tuple(entry for _, entry in self.taken)
+
+    @property
+    def refused(self) -> tuple[Remark, ...]:
+        """Rows that are not."""
+        return tuple(remark for remark in self.remarks if remark.refused)
+
+
+def read(data: bytes, form: str, list_id: ListId, defaults: Defaults, now_ns: int) -> Read:
+    """Rows to entries; rows of the other list are refused by line.
+
+    Raises:
+        InputRefused: the file as a whole, or a format there is no reader for.
+    """
+    if form not in FORMATS:
+        raise InputRefused(f"there is a reader for {', '.join(FORMATS)}", code="FORMAT")
+    reading = FORMATS[form](data, defaults)
+    taken: list[tuple[int, ListEntry]] = []
+    remarks = list(reading.remarks)
+    today = datetime.fromtimestamp(now_ns / 1e9, tz=UTC).date()
+    for row in reading.rows:
+        if row.list_id is not list_id:
+            remarks.append(Remark(row.line, "category", "OTHER_LIST", "this category is on another list", True))
+            continue
+        try:
+            made = _entry_of(row)
+        except InputRefused as refusal:
+            remarks.append(Remark(row.line, refusal.field or "", refusal.code, refusal.why, True))
+            continue
+        if not made.is_valid(today):
+            remarks.append(Remark(row.line, "valid_until", "EXPIRED", "is past already and will not answer", False))
+        taken.append((row.line, made))
+    return Read(tuple(taken), tuple(sorted(remarks, key=lambda remark: remark.line)))
+
+
+def _read_json(data: bytes, defaults: Defaults) -> watchlist_csv.Reading:
+    """One record as an object, or several in an array, under the CSV's column names; lines are their places, from 1.
+
+    A value is a text, or an array of texts where the column takes several.
+    """
+    try:
+        found = strict_json.loads(data.decode("utf-8"))
+    except ValueError:
+        raise InputRefused("is not one JSON document in UTF-8", code="JSON") from None
+    records = found if isinstance(found, list) else [found]
+    return watchlist_csv.read_cells(((place, _cells(place, one)) for place, one in enumerate(records, 1)), defaults)
+
+
+def _cells(place: int, record: Any) -> Mapping[str, str]:
+    if not isinstance(record, dict):
+        raise InputRefused("a record is an object of columns", line=place, code="JSON")
+    cells = {}
+    for name, value in record.items():
+        if name not in watchlist_csv.COLUMNS:
+            raise InputRefused("a name is not one of the format's columns", line=place, code="COLUMN")
+        parts_ = value if isinstance(value, list) else [value]
+        if not all(isinstance(part, str) for part in parts_):
+            raise InputRefused("a value is a text, or an array of texts", line=place, field=name, code="JSON")
+        if isinstance(value, list) and any("|" in part for part in parts_):
+            raise InputRefused("a text of an array holds no |", line=place, field=name, code="JSON")
+        cells[name] = "|".join(parts_).strip()
+    return cells
+
+
+FORMATS: Final[Mapping[str, Callable[[bytes, Defaults], watchlist_csv.Reading]]] = {
+    "csv": watchlist_csv.read,
+    "json": _read_json,
+}
+"""Readers by the name of their format."""
+
+
+def _entry_of(row: watchlist_csv.Row) -> ListEntry:
+    """A row as a list entry; its protection tags begin their history with the load.
+
+    The history's time is none until the list takes it (`ListEntry.after`), so that the same file makes the same entry
+    again.
+    """
+    return ListEntry(
+        entry_id=row.entry_id,
+        list_id=row.list_id,
+        kind=row.kind,
+        handling=row.handling,
+        originator=row.originator,
+        provenance=row.provenance,
+        decision=row.decision,
+        legal_basis=row.legal_basis,
+        valid_until=row.valid_until,
+        person=row.person,
+        documents=row.documents,
+        contact=row.contact,
+        urgency=row.urgency,
+        history=tuple(TagChange(tag, True, 0, "load") for tag in sorted(row.tags)),
+    )
+
+
+def whole(reading: Read) -> None:
+    """A snapshot withdraws what it does not name: a slip in a row would take its entry off the list.
+
+    Raises:
+        InputRefused: a row is refused.
+    """
+    for first in reading.refused[:1]:
+        raise InputRefused(
+            f"{first.why} ({len(reading.refused)} rows are refused); a snapshot is taken whole or not at all, "
+            "a preview shows every row",
+            line=first.line,
+            field=first.column or None,
+            code=first.code,
+        )
+
+
+def report(reading: Read, change: Difference) -> LoadReport:
+    """What became, or would become, of every row: one line for each and one more for each further remark."""
+    fate = {entry.entry_id: Became.ADDED for entry in change.added}
+    fate |= {entry.entry_id: Became.CHANGED for entry in change.changed}
+    became = {line: fate.get(entry.entry_id, Became.UNCHANGED) for line, entry in reading.taken}
+    said = {remark.line for remark in reading.remarks}
+    rows = [RowReport(line, False, "", "", kind) for line, kind in became.items() if line not in said]
+    rows += [
+        RowReport(
+            remark.line,
+            remark.refused,
+            remark.code,
+            remark.column,
+            Became.REFUSED if remark.refused else became.get(remark.line, Became.REFUSED),
+        )
+        for remark in reading.remarks
+    ]
+    return LoadReport(
+        added=len(change.added),
+        withdrawn=len(change.withdrawn),
+        changed=len(change.changed),
+        unchanged=change.unchanged,
+        rows=tuple(sorted(rows, key=lambda row: row.line)),
+    )
+
+
+def facts(state: PeerId, list_id: ListId, mode: str, file_hash: bytes, defaults: Defaults) -> dict[str, Any]:
+    """What two persons sign: this file, for this list, in this mode, with these words. A withdrawal's file is the
+    entry's id."""
+    return statement.listing(
+        state=state,
+        list_id=list_id,
+        mode=mode,
+        file_hash=file_hash,
+        originator=defaults.originator,
+        provenance=[defaults.provenance] if defaults.provenance else [],
+        decision=defaults.decision,
+        legal_basis=defaults.legal_basis,
+    )
+
+
+def signers(
+    signed: Sequence[PersonalSignature], said: Mapping[str, Any], settings: Config, now_ns: int
+) -> tuple[Signer, ...]:
+    """The persons behind signatures over `said`. Raises what `statement.verify_all` raises."""
+    people = statement.verify_all(
+        signed, statement.LISTING, said, register=parts.register_of(settings), roles=SIGNING_ROLES, now_ns=now_ns
+    )
+    return tuple(Signer(OfficerId(person.officer), person.agency, tuple(person.roles)) for person in people)
+
+
+def load_of(
+    list_id: ListId, mode: str, data: bytes, reading: Read, defaults: Defaults, people: tuple[Signer, ...]
+) -> Load:
+    """A file and its signers as the flow takes them."""
+    return Load(
+        list_id=list_id,
+        mode=mode,
+        entries=reading.entries,
+        digest=sha512(data).digest(),
+        decision=defaults.decision or "per row",
+        legal_basis=defaults.legal_basis,
+        signers=people,
+    )
+
+
+def withdrawal_of(
+    list_id: ListId,
+    entry_id: str,
+    defaults: Defaults,
+    signed: Sequence[PersonalSignature],
+    people: tuple[Signer, ...],
+) -> Load:
+    """The act that takes one entry off. The log's digest is of the signatures: an entry's id could be guessed."""
+    return Load(
+        list_id=list_id,
+        mode=WITHDRAW,
+        entries=(),
+        digest=sha512(lp(*(part for one in signed for part in (one.statement, one.signature)))).digest(),
+        decision=defaults.decision,
+        legal_basis=defaults.legal_basis,
+        signers=people,
+        withdraws=(entry_id,),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    reader: Reader
+
+    def list_entries(self, list_id: ListId) -> Iterator[ListEntry]:
+        return (entries.decode(body) for body in self.reader.all(list_id))
+
+
+@contextmanager
+def _open(settings: Config) -> Iterator[_Book]:
+    reader = Reader(settings.paths.store)
+    try:
+        yield _Book(reader)
+    finally:
+        reader.close()
+
+
+def compare(load: Load, settings: Config) -> Difference:
+    """What a load would change. Reads, and changes nothing on the node."""
+    with _open(settings) as book:
+        return listing.difference(load, book.list_entries(load.list_id))
+
+
+def apply(load: Load, settings: Config) -> Difference:
+    """Run the flow. Blocks until the act is durable; errors as `flows.listing.load`."""
+    with _open(settings) as book:
+        clock = parts.clock_of(settings)
+        now = clock.now_ns()
+        engine = EmbeddedEngine.load(
+            bundles.open_bundle(settings, "baseline", book.reader, now),
+            bundles.open_bundle(settings, "national", book.reader, now),
+            now_ns=now,
+            pinned_baseline=federation.in_force(settings, book.reader, now).baseline,
+        )
+
+        async def run() -> Difference:
+            uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings), timeout_s=COMMIT_S)
+            try:
+                return await listing.load(
+                    load, listing.ListingWorld(settings.state, policy=engine, uow=uow, book=book, clock=clock)
+                )
+            finally:
+                await uow.close()
+
+        return asyncio.run(run())
+
+
+@dataclass(frozen=True, slots=True)
+class ListDesk:
+    """`rpc.doors.ListDoor` over the flow. One file at a time."""
+
+    node: Node
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def load(self, load: ListFile, call: HomeCall) -> LoadReport:
+        """A token says that an officer of ours brings the file; the two signatures say who answers for it."""
+        officer_of(self.node, call)
+        async with self._turn:
+            return await asyncio.to_thread(_taken, load, self.node.settings, call.now_ns)
+
+
+def _taken(file: ListFile, settings: Config, now_ns: int) -> LoadReport:
+    if len(file.origin.provenance) > 1:
+        # An entry has one label, and what may not be exported is known by it (T3).
+        raise InputRefused("one label of a source system stands for rows that name none", code="PROVENANCE")
+    data = file.file.open()
+    mode = SNAPSHOT if file.snapshot else DELTA
+    defaults = Defaults(
+        owner=settings.state,
+        originator=file.origin.originator,
+        provenance="".join(file.origin.provenance),
+        decision=file.origin.decision,
+        legal_basis=file.origin.legal_basis,
+    )
+    said = facts(settings.state, file.list_id, mode, sha512(data).digest(), defaults)
+    people = signers(file.signatures, said, settings, now_ns)
+    reading = read(data, file.format, file.list_id, defaults, now_ns)
+    if file.snapshot:
+        whole(reading)
+    return report(reading, apply(load_of(file.list_id, mode, data, reading, defaults, people), settings))

@@ -1,0 +1,201 @@
+"""Lists by command and at the home door: previews, reports of every row, one record at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.acts import booth
+from gateway.cli.acts.nodes import LISTING_BASIS, Ran, limen
+from gateway.errors import GatewayError, InputRefused, NotIdentified, PolicyDenied, VerificationFailed
+from gateway.federation.statement import PersonalSignature
+from gateway.rpc.doors import Became, ListFile, LoadReport, Origin
+from gateway.rpc.home import HomeClient
+from gateway.terms import Hidden, ListId, RequestId
+from gateway.watchlist import entry as entries
+from tests.support.states import States
+
+AT = "PAN"
+DENIED, NOT_FOUND, VERIFICATION, REFUSED = 3, 4, 6, 8
+SECRET = "GEHEIMNISS"
+
+DOCUMENT = {
+    "entry_id": "DNEW1", "category": "LOST_STOLEN_DOC", "document_no": "PA7300123", "document_issuer": AT,
+    "valid_until": "2029-12-31", "originator": AT, "provenance": "NATIONAL", "decision_ref": "J-2026-71",
+    "legal_basis": LISTING_BASIS,
+}  # fmt: skip
+CHILD = {
+    "entry_id": "MNEW1", "category": "MISSING_CHILD", "surname": "SOLARI", "given": "INES", "dob": "2015-04-02",
+    "sex": "F", "nationality": AT, "valid_until": "2029-12-31", "originator": AT, "provenance": "NATIONAL",
+    "decision_ref": "J-2026-72", "legal_basis": LISTING_BASIS,
+}  # fmt: skip
+
+
+def rows(*records: dict[str, str]) -> bytes:
+    columns = sorted({name for record in records for name in record})
+    lines = [",".join(columns), *(",".join(record.get(name, "") for name in columns) for record in records)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.fixture(autouse=True)
+def as_before(states: States) -> Iterator[None]:
+    before = held(states)
+    yield
+    for list_id in ListId:
+        for entry_id in sorted(held(states)[list_id].keys() - before[list_id].keys()):
+            assert states.nodes.withdraw(AT, list_id, entry_id, "J-2026-99").code == 0
+    assert held(states) == before
+
+
+def held(states: States) -> dict[ListId, dict[str, bytes]]:
+    """Live entries."""
+    with states.reading(AT) as reader:
+        return {list_id: {entries.decode(body).entry_id: body for body in reader.all(list_id)} for list_id in ListId}
+
+
+def acts(states: States, start: int) -> list[tuple[object, object]]:
+    return [(leaf.public["act"], leaf.public["basis"]) for leaf in states.leaves(AT, start, "list.entry")]
+
+
+def load(states: States, file: Path, *more: str) -> Ran:
+    signatures = states.nodes.signed(AT, ListId.DOCUMENTS, file.read_bytes(), "delta")
+    return limen("--json", "watchlist", "load", str(file), "--list", "DOCUMENTS", "--basis", LISTING_BASIS,
+                 "--config", str(states.folder(AT)), *signatures, *more)  # fmt: skip
+
+
+def test_a_preview_changes_nothing_and_the_same_file_twice_changes_nothing(states: States, tmp_path: Path) -> None:
+    file, told = tmp_path / "rows.csv", tmp_path / "report.csv"
+    file.write_bytes(
+        rows(
+            DOCUMENT,
+            {**DOCUMENT, "entry_id": "DNEW2", "contact": SECRET},
+            {**DOCUMENT, "entry_id": "DNEW3", "document_no": "PA7300125", "valid_until": "2020-01-01"},
+            {**DOCUMENT, "entry_id": "DNEW4", "document_no": "PA7300126", "document_issuer": "HND"},
+        )
+    )
+    want = [
+        {"line": 2, "refused": False, "code": "", "column": "", "became": "added"},
+        {"line": 3, "refused": True, "code": "CONTACT", "column": "contact", "became": "refused"},
+        {"line": 4, "refused": False, "code": "EXPIRED", "column": "valid_until", "became": "added"},
+        {"line": 5, "refused": True, "code": "NOT_ISSUER", "column": "document_issuer", "became": "refused"},
+    ]
+    before, size = held(states), states.size(AT)
+    preview = load(states, file, "--preview", "--report", str(told))
+    assert preview.code == 0 and preview.json["preview"] and preview.json["added"] == 2
+    assert preview.json["rows"] == want
+    assert held(states) == before and states.leaves(AT, size, "list.loaded") == []
+
+    first = load(states, file, "--report", str(told))
+    assert (first.json["added"], first.json["nothing_changed"]) == (2, False)
+    assert first.json["rows"] == want
+    with told.open(newline="") as lines:
+        assert [row["became"] for row in csv.DictReader(lines)] == ["added", "refused", "added", "refused"]
+    assert acts(states, size) == [("enter", LISTING_BASIS)] * 2
+
+    after = states.size(AT)
+    again = load(states, file)
+    assert again.json["nothing_changed"] and again.json["unchanged"] == 2
+    assert [row["became"] for row in again.json["rows"]] == ["unchanged", "refused", "unchanged", "refused"]
+    assert states.leaves(AT, after, "list.loaded") == []
+    for ran in (preview, first, again):
+        assert SECRET not in ran.out + ran.err and "PA73" not in ran.out + ran.err
+    assert SECRET not in told.read_text()
+
+
+def test_people_are_told_that_nothing_changed(states: States, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(rows(DOCUMENT))
+    assert load(states, file).code == 0
+    signatures = states.nodes.signed(AT, ListId.DOCUMENTS, file.read_bytes(), "delta")
+    ran = limen("watchlist", "load", str(file), "--list", "DOCUMENTS", "--basis", LISTING_BASIS, "--config",
+                str(states.folder(AT)), *signatures)  # fmt: skip
+    assert ran.out.splitlines() == ["DOCUMENTS: nothing changed; 1 as before", "  line 2: unchanged"]
+
+
+def test_one_record_is_entered_and_withdrawn_by_two_persons(states: States) -> None:
+    size = states.size(AT)
+    for list_id, record in ((ListId.DOCUMENTS, DOCUMENT), (ListId.PERSONS, CHILD)):
+        ran = states.nodes.add(AT, list_id, json.dumps(record).encode())
+        assert ran.code == 0, ran.err
+        assert (ran.json["added"], ran.json["rows"][0]["became"]) == (1, "added")
+        assert record["entry_id"] in held(states)[list_id]
+        ran = states.nodes.withdraw(AT, list_id, record["entry_id"], "J-2026-73")
+        assert (ran.code, ran.json) == (0, {"list": list_id.value, "withdrawn": 1})
+        assert record["entry_id"] not in held(states)[list_id]
+        assert states.nodes.withdraw(AT, list_id, record["entry_id"], "J-2026-73").code == NOT_FOUND
+    assert [act for act, _ in acts(states, size)] == ["enter", "withdraw"] * 2
+    with states.reading(AT) as reader:
+        leaves = b"".join(reader.leaves(size, reader.size()))
+    assert [word for word in (b"DNEW1", b"MNEW1", b"SOLARI", b"PA7300123") if word in leaves] == []
+
+
+def test_a_record_that_two_persons_did_not_sign_is_not_entered(states: States) -> None:
+    before = held(states)
+    record = json.dumps(DOCUMENT).encode()
+    command = ("watchlist", "add", "DOCUMENTS", "--basis", LISTING_BASIS, "--config", str(states.folder(AT)))
+    signatures = states.nodes.signed(AT, ListId.DOCUMENTS, record, "delta")
+    assert limen(*command, stdin=record).code == DENIED
+    assert limen(*command, *signatures[:2], stdin=record).code == DENIED
+    assert limen(*command, *signatures[:2] * 2, stdin=record).code == VERIFICATION
+    other = json.dumps({**DOCUMENT, "document_no": "PA7300129"}).encode()
+    assert limen(*command, *signatures, stdin=other).code == VERIFICATION
+    taken_off = ("watchlist", "withdraw", "DOCUMENTS", "DPAN0000", "--decision", "J-1", *command[3:])
+    assert limen(*taken_off, *signatures).code == VERIFICATION
+    two = json.dumps([DOCUMENT, {**DOCUMENT, "entry_id": "DNEW2"}]).encode()
+    assert limen(*command, *signatures, stdin=two).code == REFUSED
+    ran = limen(*command, *signatures, stdin=json.dumps({**DOCUMENT, "document_issuer": SECRET}).encode())
+    assert ran.code == REFUSED and "document_issuer" in ran.err and SECRET not in ran.err
+    assert held(states) == before
+
+
+def sent(states: States, file: bytes, *, signed: bytes | None = None, persons: int = 2, token: bool = True,
+         form: str = "csv", list_id: ListId = ListId.DOCUMENTS) -> LoadReport:  # fmt: skip
+    """A file at the home door."""
+    paths = states.nodes.signed(AT, list_id, file if signed is None else signed, "delta")[1::2]
+    signatures = tuple(PersonalSignature.decode(Path(path).read_bytes()) for path in paths[:persons])
+    asked = ListFile(RequestId(secrets.token_bytes(16)), list_id, form, False, Origin("", (), "", LISTING_BASIS),
+                     Hidden(file), signatures)  # fmt: skip
+
+    async def ask() -> LoadReport:
+        place = booth.read(states.nodes[AT].booth)
+        async with HomeClient(str(place.home), leaf=place.client, anchor_pem=place.anchor_pem) as client:
+            return await client.load(asked, place.token() if token else None)
+
+    states.login(AT)
+    return asyncio.run(ask())
+
+
+def test_a_home_system_loads_a_list_over_the_home_door(states: States) -> None:
+    file = rows(DOCUMENT, {**DOCUMENT, "entry_id": "DNEW2", "category": "WANTED_ARREST"})
+    size = states.size(AT)
+    report = sent(states, file)
+    assert (report.added, report.unchanged) == (1, 0)
+    assert [(row.line, row.became) for row in report.rows] == [(2, Became.ADDED), (3, Became.REFUSED)]
+    assert "DNEW1" in held(states)[ListId.DOCUMENTS]
+    assert len(states.leaves(AT, size, "list.entry")) == 1
+    again = sent(states, file)
+    assert (again.added, again.unchanged) == (0, 1)
+    assert len(states.leaves(AT, size, "list.entry")) == 1
+
+
+REFUSALS: dict[str, tuple[dict[str, object], type[GatewayError]]] = {
+    "nobody is logged in": ({"token": False}, NotIdentified),
+    "one person": ({"persons": 1}, PolicyDenied),
+    "signatures over another file": ({"signed": b"x"}, VerificationFailed),
+    "a format without a reader": ({"form": "xlsx"}, InputRefused),
+}
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+def test_a_file_at_the_home_door_is_refused_when(how: str, states: States) -> None:
+    before = held(states)
+    changes, error = REFUSALS[how]
+    with pytest.raises(error):
+        sent(states, rows(DOCUMENT), **changes)  # type: ignore[arg-type]
+    assert held(states) == before
