@@ -1,6 +1,7 @@
 """`limen demo`: five states as real processes on this machine, every step narrated and checked.
 
-Four exchange; Utopia, a state some travellers fled from, is a member and lists some of them. All persons are invented. The exit code is 0 only if every step came out as said; `report.html` is built from the run.
+Four exchange; Utopia, a state some travellers fled from, is a member and lists some of them. All persons are invented.
+The exit code is 0 only if every step came out as said; `report.html` is built from the run.
 """
 
 from __future__ import annotations

@@ -20,8 +20,16 @@ def render(record: RunRecord) -> str:
         _head(record),
         f'<figure class="picture" tabindex="0" aria-label="What crosses">{draw(record.crossing)}</figure>',
         _section("parties", "What each party learned", _parties(record)),
-        _section("steps", "Step by step", "".join(_step(number, step) for number, step in enumerate(record.steps, 1))),
-        _section("audit", "What the auditor could prove", "".join(_verification(one) for one in record.verifications)),
+        _section(
+            "steps",
+            "Step by step",
+            _index(record.steps) + "".join(_step(number, step) for number, step in enumerate(record.steps, 1)),
+        ),
+        _section(
+            "audit",
+            "What the auditor could prove, and the tampering that was caught",
+            "".join(_verification(one) for one in record.verifications),
+        ),
         _section("measured", "Measured in this run", _wire(record.wire) + _logs(record.logs)),
         _section("open", "What this does not protect", _bullets(record.unprotected)),
         f"<footer><p>Limen {text(record.release)}. Pre-release, not independently audited, not for live data. "
@@ -67,6 +75,16 @@ def _parties(record: RunRecord) -> str:
     )
 
 
+def _index(steps: Sequence[Step]) -> str:
+    """Every step by name, with how it came out: the way to one of them by keyboard."""
+    lines = "".join(
+        f'<li><a href="#step-{number}">{text(step.title)}</a>'
+        f"{'' if step.ok else ' ' + _mark(step.ok, 'not as said')}</li>"
+        for number, step in enumerate(steps, 1)
+    )
+    return f'<nav class="index" aria-label="Steps"><ol>{lines}</ol></nav>'
+
+
 def _step(number: int, step: Step) -> str:
     learned = (
         _table("Who learned what by it", ("party", "learned"), ((one.party, one.what) for one in step.learned))
@@ -74,12 +92,32 @@ def _step(number: int, step: Step) -> str:
         else ""
     )
     return (
-        f'<article class="card{"" if step.ok else " failed"}"><h3><span class="number">{number}</span> '
+        f'<article id="step-{number}" class="card{"" if step.ok else " failed"}">'
+        f'<h3><span class="number">{number}</span> '
         f"{text(step.title)} {_mark(step.ok, 'as said' if step.ok else 'not as said')}</h3>"
         f"<p>{text(step.story)}</p>{_pre('typed', step.command)}"
         f'<div class="pair">{_pre("had to come out", step.expected)}{_pre("came out", step.got)}</div>'
-        f'{learned}<p class="took">took {_duration(step.duration_ms)}</p></article>'
+        f"{_drawing(step)}{learned}{_views(step)}"
+        f'<p class="took">took {_duration(step.duration_ms)}</p></article>'
     )
+
+
+def _drawing(step: Step) -> str:
+    """The step's drawing, which is ours and escaped where it was made."""
+    if not step.drawing:
+        return ""
+    return f'<figure class="drawing" tabindex="0" aria-label="{text(step.title)}, drawn">{step.drawing}</figure>'
+
+
+def _views(step: Step) -> str:
+    """What each party had in front of it, side by side; opened and closed without a script."""
+    if not step.views:
+        return ""
+    panes = "".join(
+        f'<div class="view"><h4>{text(view.party)}</h4>{_pre(view.what, view.content)}</div>' for view in step.views
+    )
+    parties = ", ".join(view.party for view in step.views)
+    return f'<details><summary>What {text(parties)} had before them</summary><div class="views">{panes}</div></details>'
 
 
 def _verification(one: Verification) -> str:
@@ -204,6 +242,13 @@ nav ul {{ display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; list-style: none; 
 .picture svg {{ display: block; width: 100%; min-width: 34rem; height: auto; border: 1px solid var(--rule);
   border-radius: .7rem; }}
 .pair {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 0 1.1rem; }}
+.index ol {{ columns: 3 15rem; padding-left: 1.6rem; margin: 0 0 1.4rem; font-size: .94rem; }}
+.index li {{ break-inside: avoid; padding: .1rem 0; }}
+.drawing {{ margin: .9rem 0; overflow-x: auto; }}
+.drawing svg {{ display: block; width: 100%; min-width: 30rem; height: auto; }}
+details {{ margin: .8rem 0 0; }}
+summary {{ color: var(--accent); cursor: pointer; padding: .25rem 0; }}
+.views {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: .3rem 1.1rem; }}
 .label {{ color: var(--soft); font-size: .82rem; margin: .6rem 0 .15rem; }}
 pre {{ margin: 0; padding: .6rem .8rem; background: var(--code); border-radius: .45rem; white-space: pre-wrap; }}
 pre, code {{ font-family: {MONO}; font-size: .86rem; line-height: 1.5; }}
@@ -230,6 +275,7 @@ footer {{ margin-top: 3rem; border-top: 1px solid var(--rule); color: var(--soft
   body {{ background: none; font-size: 10pt; }}
   main {{ max-width: none; padding: 0; }}
   nav {{ display: none; }}
+  details::details-content {{ content-visibility: visible; height: auto; }}
   .card, tr, figure {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }}
   .picture svg {{ min-width: 0; }}

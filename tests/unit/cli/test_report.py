@@ -24,6 +24,7 @@ from gateway.cli.report.record import (
     Step,
     Verification,
     VerifyStep,
+    View,
 )
 
 CROSSING = Crossing("HND", "PAN", class_size=8, request_bytes=712, reply_bytes=744, table_entries=4096)
@@ -39,6 +40,12 @@ GOOD = Step(
     learned=(
         Learned("Officer in HND", "nothing that may be acted on"),
         Learned("PAN", "that HND asked about 8 points under SEC.WATCH"),
+    ),
+    views=(
+        View("officer in HND", "on the screen", '{"outcome": "NOTHING_TO_REPORT"}'),
+        View("PAN", "all that its log says", "7 check.answer intent: class 8"),
+        View("home auditor of HND", "the log, opened", "opened: guarded False"),
+        View("the wire", "at PAN's door", "in   17030300 9f2c"),
     ),
 )
 BAD = Step("A peer is down", "Never nothing.", "limen check", "exit 5", "exit 0", False, 2100.0)
@@ -142,12 +149,26 @@ def test_everything_that_was_recorded_stands_on_the_page() -> None:
     for step in SAMPLE.steps:
         assert all(part in words for part in (step.title, step.story, step.command, step.expected, step.got))
         assert all(one.party in words and one.what in words for one in step.learned)
+        for view in step.views:
+            assert all(part in words for part in (view.party, view.what, view.content))
     for party in SAMPLE.parties:
         assert all(part in words for part in (party.name, party.learned, party.not_learned))
     assert all(line in words for line in SAMPLE.unprotected)
     for part in ("3,120 B", "3,311 B", "42 ms", "12.3 s", "41", "2 peers", "9f9f", "entry 17 differs", "0.1.0"):
         assert part in words
     assert "not independently audited" in words
+
+
+def test_views_open_without_a_script_and_every_step_is_a_link_away() -> None:
+    page = render(SAMPLE)
+    outline = Outline(page)
+    assert outline.tags.count("details") == outline.tags.count("summary") == len(SAMPLE.steps)
+    assert outline.tags.count("pre") == sum(3 + len(step.views) for step in SAMPLE.steps)
+    links = [value for name, value in outline.attributes if name == "href"]
+    assert {f"#step-{number}" for number in range(1, len(SAMPLE.steps) + 1)} <= set(links)
+    drawn = replace(GOOD, drawing=draw(CROSSING).replace("limen-picture-", "step-picture-"))
+    page = render(replace(SAMPLE, steps=(drawn,)))
+    assert Outline(page).tags.count("figure") == 2
 
 
 def test_a_run_that_went_wrong_says_so_in_words() -> None:
@@ -175,7 +196,9 @@ def everywhere(words: str) -> RunRecord:
         made_at=words,
         duration_s=1.0,
         crossing=replace(CROSSING, asker=words, owner=words),
-        steps=(Step(words, words, words, words, words, True, 1.0, (Learned(words, words),)),),
+        steps=(
+            Step(words, words, words, words, words, True, 1.0, (Learned(words, words),), (View(words, words, words),)),
+        ),
         wire=(OnTheWire(words, 1, 1),),
         logs=(LogSize(words, 1, 1, 1),),
         verifications=(
