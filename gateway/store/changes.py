@@ -20,6 +20,7 @@ from gateway.errors import (
     VerificationFailed,
     VersionMoved,
 )
+from gateway.store import releases
 
 Args = Mapping[str, Any]
 Apply = Callable[[sqlite3.Connection, Args], None]
@@ -333,5 +334,6 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "case.token": _case_token,
     "case.expect": _case_expect,
     "entry.expect": _entry_expect,
+    **releases.CHANGES,
 }
 """Every change there is. A name outside this table is refused."""

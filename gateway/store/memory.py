@@ -23,8 +23,11 @@ from gateway.errors import (
     VersionMoved,
 )
 from gateway.ports import Change, Committed, StoredReply
+from gateway.store import memory_releases
 from gateway.store.changes import cosignature_time, judge_witness
+from gateway.store.memory_releases import MemoryReleases
 from gateway.store.reader import StoredManifest, StoredOfficer
+from gateway.store.releases import StoredCopy, StoredDataset, StoredRelease, StoredRequest
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import EpochId, PeerId, RequestId
 from gateway.terms.words import ListId
@@ -53,6 +56,13 @@ class _Tables:
     case_tokens: dict[tuple[str, bytes, str], bytes] = field(default_factory=dict)
     cosignatures: dict[tuple[int, str], tuple[str, bytes]] = field(default_factory=dict)
     federation: tuple[int, bytes] | None = None
+    datasets: dict[str, tuple[StoredDataset, ...]] = field(default_factory=dict)
+    accounts: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
+    shares: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    releases: dict[tuple[bytes, bytes], StoredRelease] = field(default_factory=dict)
+    requests: dict[tuple[str, bytes], StoredRequest] = field(default_factory=dict)
+    deliveries: dict[tuple[bytes, bytes, str], SignedMessage] = field(default_factory=dict)
+    release_copies: dict[tuple[str, bytes, bytes], StoredCopy] = field(default_factory=dict)
 
     def copied(self) -> _Tables:
         """Another one with the same rows. Rows are never changed in place, but for `used`, which holds a table each."""
@@ -62,7 +72,7 @@ class _Tables:
         return _Tables(**made)
 
 
-class MemoryStore:
+class MemoryStore(MemoryReleases):
     """`ports.UnitOfWork`, and all that `Reader` reads.
 
     `now_ns` gives the wall time of each commit; `chance` the record keys (32 bytes each; zeros unless given, so that
@@ -131,6 +141,10 @@ class MemoryStore:
         if self._sealer is None or self._sealer.is_spent:
             self._sealer = Sealer(self._recipients, self._chance(32))
         return self._sealer
+
+    @property
+    def _held(self) -> memory_releases.Tables:
+        return self._tables
 
     # Changes, as store.changes has them
 
@@ -441,4 +455,5 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "case.token": MemoryStore._case_token,
     "case.expect": MemoryStore._case_expect,
     "entry.expect": MemoryStore._entry_expect,
+    **memory_releases.APPLY,
 }

@@ -19,6 +19,7 @@ from gateway.audit import checkpoint, leaf, merkle, note, seal
 from gateway.audit.cosign import line
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import (
+    BudgetExhausted,
     GatewayError,
     InputRefused,
     NotFoundOrNotPermitted,
@@ -569,5 +570,180 @@ def test_errors_are_of_the_catalogue(run: Run) -> None:
     async def test(s: Store) -> None:
         with pytest.raises(GatewayError):
             await s.uow.commit([STARTED], [charge(-1)])
+
+    run(test)
+
+
+# -- Private statistics -----------------------------------------------------------------------------------------------
+
+REFERENCE, SNAPSHOT = b"R" * 32, b"S" * 32
+
+
+def loaded(declaration: bytes = b"declared", snapshot: bytes = SNAPSHOT) -> Change:
+    return Change("dataset.put", {"name": "border", "snapshot": snapshot, "declaration": declaration,
+                                  "by_person": True, "at_ns": 7})  # fmt: skip
+
+
+def charge_release(reference: bytes = REFERENCE, **other: Any) -> Change:
+    args = {"reference": reference, "snapshot": SNAPSHOT, "query": b"query", "dataset": "border", "version": 1,
+            "unit": "person-month", "period": "2023-08", "salt": b"1" * 32, "cost": 520_000, "cap": 1_200_000,
+            "peer": "HND", "share_cap": 600_000, "at_ns": 8}  # fmt: skip
+    return Change("release.charge", {**args, **other})
+
+
+def ask_release(request_id: bytes = b"1" * 16, reference: bytes = REFERENCE, recipient: str = "HND") -> Change:
+    return Change("release.request", {"recipient": recipient, "request_id": request_id, "reference": reference,
+                                      "snapshot": SNAPSHOT, "at_ns": 9})  # fmt: skip
+
+
+def put_release(body: bytes = b"document", reference: bytes = REFERENCE) -> Change:
+    return Change("release.put", {"reference": reference, "snapshot": SNAPSHOT, "body": body, "header": b"header",
+                                  "signature": b"signature", "shown_ns": 60})  # fmt: skip
+
+
+def test_a_data_set_is_in_force_as_it_was_loaded_last(run: Run) -> None:
+    async def test(store: Store) -> None:
+        assert store.reader.dataset("border") is None
+        await store.uow.commit([], [loaded()])
+        await store.uow.commit([], [loaded()])
+        first = store.reader.dataset("border")
+        assert (first.version, first.snapshot, first.declaration, first.by_person) == (1, SNAPSHOT, b"declared", True)
+        await store.uow.commit([], [charge_release()])
+        await store.uow.commit([], [loaded(snapshot=b"T" * 32)])
+        assert store.reader.dataset("border").version == 2
+        assert store.reader.dataset("border", 1) == first
+        assert [one.version for one in store.reader.datasets()] == [2]
+        assert store.reader.snapshots_needed() == {SNAPSHOT, b"T" * 32}
+        with pytest.raises(VersionMoved):
+            await store.uow.commit([], [charge_release(b"Q" * 32)])
+
+    run(test)
+
+
+def test_a_release_is_charged_once_with_its_first_salt(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [loaded(), charge_release(), ask_release()])
+        await store.uow.commit([], [charge_release(salt=b"2" * 32, cost=9, peer="UTO"), ask_release(b"2" * 16)])
+        held = store.reader.release(REFERENCE, SNAPSHOT)
+        assert (held.salt, held.cost, held.cap, held.spent) == (b"1" * 32, 520_000, 1_200_000, 520_000)
+        assert store.reader.release_account("border", "person-month", "2023-08") == 520_000
+        assert store.reader.release_share("border", "person-month", "2023-08", HND) == 520_000
+        assert store.reader.release_share("border", "person-month", "2023-08", UTO) == 0
+        assert store.reader.waiting_releases() == [held] == store.reader.releases()
+        assert store.reader.has_waiting_releases()
+        assert [one.request_id for one in store.reader.release_requests("HND")] == [b"1" * 16, b"2" * 16]
+        assert store.reader.newest_request(HND, REFERENCE).request_id == b"2" * 16
+        assert store.reader.newest_request(UTO, REFERENCE) is None
+
+    run(test)
+
+
+def test_neither_account_nor_share_is_overdrawn(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [loaded(), charge_release()])
+        with pytest.raises(BudgetExhausted) as share:
+            await store.uow.commit([STARTED], [charge_release(b"2" * 32)])
+        assert (share.value.of, share.value.left_micro_rho) == ("share", 80_000)
+        await store.uow.commit([], [charge_release(b"3" * 32, peer="UTO")])
+        with pytest.raises(BudgetExhausted) as account:
+            await store.uow.commit([], [charge_release(b"4" * 32, peer="", share_cap=None)])
+        assert (account.value.of, account.value.left_micro_rho) == ("account", 160_000)
+        assert account.value.left_epsilon_micro > 0
+        assert store.reader.size() == store.base
+        assert store.reader.release(b"2" * 32, SNAPSHOT) is None
+        (found,) = store.reader.release_accounts()
+        assert (found.account.cap, found.account.spent) == (1_200_000, 1_040_000)
+        assert found.shares == {HND: 520_000, UTO: 520_000}
+
+    run(test)
+
+
+def test_of_many_racing_charges_just_those_are_taken_that_fit(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [loaded()])
+        one = [charge_release(bytes([n]) * 32, peer="", share_cap=None, cost=100_000) for n in range(40)]
+        results = await asyncio.gather(*(store.uow.commit([], [change]) for change in one), return_exceptions=True)
+        assert sum(isinstance(result, BudgetExhausted) for result in results) == 28
+        assert store.reader.release_account("border", "person-month", "2023-08") == 1_200_000
+        assert sum(one.cost for one in store.reader.releases()) == 1_200_000
+
+    run(test)
+
+
+def test_a_release_needs_its_charge_and_is_made_once(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [loaded()])
+        for early in (put_release(), ask_release(), deliver_release()):
+            with pytest.raises(NotFoundOrNotPermitted):
+                await store.uow.commit([], [early])
+        await store.uow.commit([], [charge_release()])
+        with pytest.raises(NotFoundOrNotPermitted):
+            await store.uow.commit([], [deliver_release()])
+        await store.uow.commit([], [put_release()])
+        await store.uow.commit([], [put_release()])
+        with pytest.raises(RequestReused):
+            await store.uow.commit([], [put_release(b"another draw")])
+        held = store.reader.release(REFERENCE, SNAPSHOT)
+        assert (held.message.body, held.message.header, held.message.signature) == (
+            b"document",
+            b"header",
+            b"signature",
+        )
+        assert (held.shown_ns, held.code) == (60, "")
+        assert not store.reader.has_waiting_releases()
+        with pytest.raises(NotFoundOrNotPermitted):
+            await store.uow.commit([], [fail_release()])
+
+    run(test)
+
+
+def deliver_release(body: bytes = b"for HND") -> Change:
+    return Change("release.deliver", {"reference": REFERENCE, "snapshot": SNAPSHOT, "recipient": "HND", "body": body,
+                                      "header": b"h", "signature": b"s"})  # fmt: skip
+
+
+def fail_release() -> Change:
+    return Change("release.fail", {"reference": REFERENCE, "snapshot": SNAPSHOT, "code": "EVENTS", "shown_ns": 60})
+
+
+def test_a_release_that_failed_waits_again_when_it_is_asked_for_again(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [loaded(), charge_release(), ask_release()])
+        await store.uow.commit([], [fail_release()])
+        assert store.reader.release(REFERENCE, SNAPSHOT).code == "EVENTS"
+        assert not store.reader.has_waiting_releases()
+        await store.uow.commit([], [ask_release()])
+        assert not store.reader.has_waiting_releases(), "the same request again"
+        with pytest.raises(RequestReused):
+            await store.uow.commit([], [charge_release(b"2" * 32, share_cap=None), ask_release(reference=b"2" * 32)])
+        await store.uow.commit([], [charge_release(salt=b"9" * 32), ask_release(b"2" * 16)])
+        (again,) = store.reader.waiting_releases()
+        assert (again.salt, again.spent) == (b"1" * 32, 520_000)
+
+    run(test)
+
+
+def test_what_a_recipient_was_given_stays(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [loaded(), charge_release(), put_release()])
+        assert store.reader.release_delivery(REFERENCE, SNAPSHOT, HND) is None
+        await store.uow.commit([], [deliver_release()])
+        await store.uow.commit([], [deliver_release(b"signed again")])
+        assert store.reader.release_delivery(REFERENCE, SNAPSHOT, HND).body == b"for HND"
+
+    run(test)
+
+
+def test_a_received_release_is_kept_and_never_replaced(run: Run) -> None:
+    async def test(store: Store) -> None:
+        args = {"owner": "UTO", "reference": REFERENCE, "snapshot": SNAPSHOT, "query": b"query", "body": b"document",
+                "header": b"h", "signature": b"s", "at_ns": 5}  # fmt: skip
+        await store.uow.commit([], [Change("release.copy", args)])
+        await store.uow.commit([], [Change("release.copy", {**args, "at_ns": 6})])
+        with pytest.raises(VerificationFailed):
+            await store.uow.commit([], [Change("release.copy", {**args, "body": b"another"})])
+        (held,) = store.reader.release_copies()
+        assert held == store.reader.release_copy(UTO, REFERENCE, SNAPSHOT)
+        assert (held.message.body, held.at_ns, held.query) == (b"document", 5, b"query")
 
     run(test)
