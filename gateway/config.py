@@ -317,6 +317,7 @@ class Serving:
     """How many processes answer, and how they stop."""
 
     processes: int = _setting(1, _whole(1, 64), "gateway processes")
+    number: int = _setting(1, _whole(1, 64), "which of them a process is; told by the supervisor")
     drain_s: int = _setting(5, _whole(0, 300, "seconds"), "how long calls in progress may finish after SIGTERM")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway import __version__, ports
+from gateway.app.watch import again_if_moved
 from gateway.errors import NotFoundOrNotPermitted
 from gateway.flows import answer, trial, witness
 from gateway.flows.answer import AnsweringWorld
@@ -33,10 +34,12 @@ class Door:
     witnessing: Callable[[], WitnessWorld]
     published: ports.Tables
     clock: ports.Clock
+    catch_up: Callable[[], Awaitable[object]]
+    """Puts the newest rules in force."""
 
     async def check(self, request: CheckRequest, call: CallContext) -> SignedMessage:
         """Evaluate one batch."""
-        return await answer.answer(request, call.request_hash, self.answering())
+        return await again_if_moved(lambda: answer.answer(request, call.request_hash, self.answering()), self.catch_up)
 
     async def manifest(self, request: ManifestRequest, call: CallContext) -> SignedManifest:
         """The current manifest made for the caller."""

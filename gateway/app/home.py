@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway import __version__, ports
-from gateway.app.watch import Watched
+from gateway.app.watch import Watched, again_if_moved
 from gateway.audit import checkpoint, note
 from gateway.audit.entry import Entry, Phase
 from gateway.config import Config
@@ -70,6 +70,9 @@ class Node(Protocol):
 
     @property
     def subjects(self) -> Subjects: ...
+
+    @property
+    def policy(self) -> Watched[Any]: ...
 
     @property
     def register(self) -> Watched[Register]: ...
@@ -139,7 +142,9 @@ class HomeDesk:
 
     async def check(self, inquiry: Inquiry, call: HomeCall) -> CheckAnswer:
         """Who asks, then the flow."""
-        return await check.ask(inquiry, officer_of(self.node, call), self._asking_world())
+        return await again_if_moved(
+            lambda: check.ask(inquiry, officer_of(self.node, call), self._asking_world()), self.node.policy.refresh
+        )
 
     def _asking_world(self) -> AskingWorld:
         node = self.node

@@ -130,6 +130,8 @@ class Node:
         self._timers: list[asyncio.Task[None]] = []
         self._ready = False
         self._restored = is_restored(settings.paths.lock)
+        self._is_first = settings.serve.number == 1
+        """Of several gateway processes one asks for tables and cosignatures; what it gets is the node's."""
         self.reply_keys = ReplyKeys(settings.socket("keys"), lambda: self._restored)
         self.peers = PeersClient(
             sender=self.sender,
@@ -254,7 +256,7 @@ class Node:
             errors_per_minute=settings.limits.errors_per_minute,
         )
         share = settings.serve.processes > 1
-        door = Door(self.answering, self.witnessing, self.published, self.clock)
+        door = Door(self.answering, self.witnessing, self.published, self.clock, self.policy.refresh)
         self.cases = CaseDesk(self, self.peers, self.telemetry.complain)
         self.notices = Notices(settings, ways_of(settings), self.cases.waiting, self.telemetry.complain)
         self.peer_server = PeerServer(
@@ -294,11 +296,14 @@ class Node:
             share_port=share,
         )
         self.metrics = MetricsDoor(self.telemetry, ready=self.is_ready)
+        # Counters are a process's own, so each is asked at a port of its own.
+        number, place = settings.serve.number, settings.listeners.metrics
+        metrics = "metrics" if number == 1 else f"metrics-{number}"
         ports_taken = {
             "peers": await self.peer_server.start(str(settings.listeners.peers)),
             "home": await self.home_server.start(str(settings.listeners.home)),
             "auditors": await self.audit_server.start(str(settings.listeners.auditors)),
-            "metrics": await self.metrics.start(settings.listeners.metrics.host, settings.listeners.metrics.port),
+            metrics: await self.metrics.start(place.host, place.port + number - 1 if place.port else 0),
         }
         for name, port in ports_taken.items():
             settings.port_file(name).write_text(f"{port}\n", "ascii")
@@ -385,7 +390,7 @@ class Node:
 
     async def _fetch(self) -> None:
         """Ask every owner for the tables it made for us. A table is due long before it expires."""
-        if self._restored:
+        if self._restored or not self._is_first:
             return
         world = publish.ReceivingWorld(
             state=self.settings.state,
@@ -419,7 +424,7 @@ class Node:
 
     async def _collect(self) -> None:
         """Ask every peer to cosign our newest checkpoint."""
-        if self._restored:
+        if self._restored or not self._is_first:
             return
         world = self._collecting()
         results = await asyncio.gather(

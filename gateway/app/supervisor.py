@@ -60,14 +60,19 @@ class Supervisor:
     _children: dict[str, _Child] = field(default_factory=dict)
     _jobs: subprocess.Popen[bytes] | None = None
     _stopping: bool = False
+    _rolling: bool = False
 
     def run(self) -> int:
-        """Start, watch, and on SIGTERM or SIGINT drain and stop. Returns the exit code."""
+        """Start, watch; on SIGHUP replace the gateway processes in turn, on SIGTERM or SIGINT drain and stop.
+
+        Returns the exit code.
+        """
         self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         for old in self.run_dir.glob("*.ready"):
             old.unlink()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._hang_up)
         try:
             for name in self._names():
                 self._start(name)
@@ -89,9 +94,35 @@ class Supervisor:
     def _stop(self, _number: int, _frame: object) -> None:
         self._stopping = True
 
+    def _hang_up(self, _number: int, _frame: object) -> None:
+        self._rolling = True
+
+    def _roll(self) -> None:
+        """Replace the gateway processes one after the other, each when the one before answers again.
+
+        With two or more there is always one that takes new connections: a new release, or a certificate that is read at
+        start only, comes into force without a call refused.
+        """
+        self._rolling = False
+        for name in self._names():
+            if name.partition("-")[0] != "gateway" or self._stopping:
+                continue
+            process = self._children[name].process
+            process.terminate()
+            try:
+                process.wait(self.drain_s + 5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            self._start(name)
+            if not self._wait_ready(name):
+                return
+        self.say("every gateway process was started again")
+
     def _start(self, name: str) -> None:
         (self.run_dir / f"{name}.ready").unlink(missing_ok=True)
-        process = self._spawn(name.partition("-")[0], "--name", name)
+        kind, _, number = name.partition("-")
+        process = self._spawn(kind, "--name", name, *(("--set", f"serve.number={number}") if number else ()))
         child = self._children.get(name)
         if child is None:
             self._children[name] = _Child(name, process)
@@ -125,6 +156,8 @@ class Supervisor:
         next_job = time.monotonic()
         while not self._stopping:
             time.sleep(POLL_S)
+            if self._rolling:
+                self._roll()
             for name in self._names():
                 if not self._keep(self._children[name]):
                     return 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from gateway.errors import GatewayError, PolicyUnavailable
+from gateway.errors import GatewayError, PolicyUnavailable, VersionMoved
 
 T = TypeVar("T")
 Stamp = tuple[tuple[int, int], ...]
@@ -26,6 +27,7 @@ class Watched(Generic[T]):
         self._stamp: Stamp = ()
         self._said = ""
         self._value: T | None = None
+        self._making = asyncio.Lock()
 
     def __call__(self) -> T:
         """The value in force. `refresh` has been awaited before."""
@@ -35,6 +37,10 @@ class Watched(Generic[T]):
 
     async def refresh(self, *, first: bool = False) -> bool:
         """Make the value again if its files changed. True when a new one is in force; the first time it must be."""
+        async with self._making:
+            return await self._refresh(first)
+
+    async def _refresh(self, first: bool) -> bool:
         stamp = self._stamps()
         if stamp == self._stamp:
             return False
@@ -62,3 +68,16 @@ class Watched(Generic[T]):
             except OSError:
                 found.append((0, 0))
         return tuple(found)
+
+
+async def again_if_moved(doing: Callable[[], Awaitable[T]], catch_up: Callable[[], Awaitable[object]]) -> T:
+    """Do it, and once more where the rules in force moved under it.
+
+    New rules are in the log a moment before this process decides by them, and longer where another process of the node
+    was the first to see them. Deciding again by the rules in force is what the refusal asks for (T5).
+    """
+    try:
+        return await doing()
+    except VersionMoved:
+        await catch_up()
+        return await doing()

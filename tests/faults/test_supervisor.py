@@ -67,6 +67,34 @@ def test_a_process_whose_supervisor_is_gone_before_it_asks_does_not_start(nodes:
     assert done.returncode == 1 and not (nodes["PAN"].folder / "run" / "keys.ready").exists()
 
 
+def test_two_gateway_processes_are_replaced_in_turn(tmp_path_factory: pytest.TempPathFactory) -> None:
+    nodes = Nodes(tmp_path_factory.mktemp("n"), {"PAN": "SNM"}, settings={"serve.processes": "2"})
+    nodes.make()
+    try:
+        nodes.start("PAN")
+        node = nodes["PAN"]
+        before = node.pids()
+        assert {"gateway", "gateway-2"} <= set(before)
+        run = node.folder / "run"
+        asked = {name: int((run / f"{name}.port").read_text("ascii")) for name in ("metrics", "metrics-2")}
+        assert asked["metrics-2"] == asked["metrics"] + 1
+        supervisor = node.process
+        assert supervisor is not None
+        supervisor.send_signal(signal.SIGHUP)
+        until = time.monotonic() + START_S
+        serving = {"gateway": True, "gateway-2": True}
+        while node.log_file.read_text().count("was started again") == 0 and time.monotonic() < until:
+            serving = {name: name in node.pids() for name in serving}
+            assert any(serving.values()), "both were away at once"
+            time.sleep(0.02)
+        after = node.pids()
+        assert all(after[name] != before[name] for name in serving)
+        assert all(after[name] == before[name] for name in ("keys", "writer", "node"))
+        assert supervisor.poll() is None
+    finally:
+        nodes.stop()
+
+
 PARENT = """
 import asyncio, os, time
 from gateway.workers.pool import Pool
