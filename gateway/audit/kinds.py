@@ -52,6 +52,8 @@ class Kind:
 
 _QUESTION = ("purpose", "basis", "agency", "list", "class", "batches")
 _RULES = ("agreement", "baseline", "national")
+_VERSIONS = ("baseline", "national")
+_STATISTIC = ("purpose", "basis", "agency", "role", "query_digest")
 _TABLE = ("list", "group", "epoch", "version", "padded_count", "table_hash", "manifest_hash", "basis")
 
 CATALOGUE: Final[tuple[Kind, ...]] = (
@@ -403,6 +405,89 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         "A message of a case was not taken; towards the other side all causes look alike.",
         public=("case_id", "message", "request_hash"),
         secret=("cause",),
+        retention="3y",
+    ),
+    Kind(
+        60,
+        "release.dataset",
+        Phase.EVENT,
+        "Two persons' declaration and events of a data set for statistics are in force.",
+        public=("dataset", "snapshot", "declaration", "by_person", "file_hash", "basis", "signers", *_VERSIONS),
+        secret=("officers", "decision", "rows"),
+        retention="3y",
+    ),
+    Kind(
+        61,
+        "release.asked",
+        Phase.EVENT,
+        "We are about to ask another state for a statistic: for its plan, to make it, or for what was made.",
+        public=(*_STATISTIC, "act", "request_id", *_RULES),
+        secret=("officer",),
+        retention="3y",
+    ),
+    Kind(
+        62,
+        "release.requested",
+        Phase.EVENT,
+        "Somebody asks us for a statistic; the answer tells the cost and where the release stands, and no number.",
+        public=(*_STATISTIC, "act", "dataset", "request_id", "request_hash", "peer_seq", *_RULES),
+        secret=("officer",),
+        retention="3y",
+    ),
+    Kind(
+        63,
+        "release.denied",
+        Phase.EVENT,
+        "A data set or a statistic was denied: by the rules, by a floor, by an allowance or by the privacy budget.",
+        public=(*_STATISTIC, "act", "request_hash", "reason", "reasons"),
+        secret=("officer",),
+        retention="3y",
+    ),
+    Kind(
+        64,
+        "release.charged",
+        Phase.EVENT,
+        "The privacy of a data set's units is spent for one release, before anything is counted.",
+        public=("query_digest", "snapshot", "dataset", "unit", "period", "cost_micro_rho", "salt_commitment"),
+        retention="3y",
+    ),
+    Kind(
+        65,
+        "release.made",
+        Phase.INTENT,
+        "We are about to count for a charged release and to draw its noise.",
+        public=("query_digest", "snapshot", "dataset", "cost_micro_rho"),
+    ),
+    Kind(
+        66,
+        "release.made",
+        Phase.OUTCOME,
+        "The whole document is stored; its noise is drawn once.",
+        public=("query_digest", "snapshot", "dataset", "cost_micro_rho", "intent_seq", "release_hash", "shown_ns"),
+    ),
+    Kind(
+        67,
+        "release.failed",
+        Phase.EVENT,
+        "A charged release could not be made. It stays charged, and is made at no cost when it is asked for again.",
+        public=("query_digest", "snapshot", "dataset", "code"),
+    ),
+    Kind(
+        68,
+        "release.sent",
+        Phase.EVENT,
+        "A release is about to be given to one recipient, in the same bytes as ever (T20).",
+        public=(*_STATISTIC, "snapshot", "release_hash", "request_hash", *_RULES),
+        secret=("officer",),
+        retention="3y",
+    ),
+    Kind(
+        69,
+        "release.received",
+        Phase.EVENT,
+        "Another state's release is here and is its owner's; or it was refused, and `fault` says why.",
+        public=(*_STATISTIC, "snapshot", "release_hash", "fault"),
+        secret=("officer",),
         retention="3y",
     ),
     Kind(
