@@ -16,8 +16,22 @@ from gateway.rpc import status, tls
 from gateway.rpc.convert import audit as audit_convert
 from gateway.rpc.convert import home as convert
 from gateway.rpc.convert import home_cases as cases_convert
-from gateway.rpc.doors import CaseAct, CaseLine, CaseQuery, CaseView, ListFile, LoadReport, NodeStatus
+from gateway.rpc.convert import home_statistics as releases_convert
+from gateway.rpc.convert import statistics
+from gateway.rpc.doors import (
+    BudgetLine,
+    CaseAct,
+    CaseLine,
+    CaseQuery,
+    CaseView,
+    ListFile,
+    LoadReport,
+    NodeStatus,
+    ReleaseLine,
+    ReleaseQuestion,
+)
 from gateway.terms.ids import OfficerId
+from gateway.terms.release import ReleasePlan, ReleaseStanding
 
 T = TypeVar("T")
 
@@ -131,6 +145,46 @@ class HomeClient(_Client):
         return await self._ask(
             cases_convert.ACT_ON_CASE, cases_convert.encode_act(act), cases_convert.line, timeout_s, token
         )
+
+    async def plan_release(
+        self, question: ReleaseQuestion, token: str, *, timeout_s: float = CHECK_TIMEOUT_S
+    ) -> ReleasePlan:
+        """What a release would cost. Raises as the contract says."""
+        body = releases_convert.encode_plan_ask(question)
+        return await self._ask(releases_convert.PLAN, body, releases_convert.plan, timeout_s, token)
+
+    async def request_release(
+        self, question: ReleaseQuestion, token: str, *, timeout_s: float = CHECK_TIMEOUT_S
+    ) -> ReleaseStanding:
+        """Ask for a release. Raises BudgetExhausted and others, as the contract says."""
+        body = releases_convert.encode_request(question)
+        return await self._ask(releases_convert.REQUEST, body, releases_convert.standing, timeout_s, token)
+
+    async def get_release(
+        self, question: ReleaseQuestion, reference: bytes, token: str, *, timeout_s: float = CHECK_TIMEOUT_S
+    ) -> ReleaseStanding:
+        """How a release stands, with the document where it is ready. Raises NotFoundOrNotPermitted and others."""
+        pieces: list[statistics.Piece] = []
+        while not pieces or pieces[-1].offset + len(pieces[-1].piece) < pieces[-1].size:
+            offset = releases_convert.PIECE_BYTES * len(pieces)
+
+            def read(body: bytes, offset: int = offset) -> statistics.Piece:
+                return releases_convert.piece(body, offset)
+
+            body = releases_convert.encode_piece_ask(question, reference, offset)
+            pieces.append(await self._ask(releases_convert.GET, body, read, timeout_s, token))
+        try:
+            return statistics.joined(pieces)
+        except Malformed as cause:
+            raise self._failed(f"the answer cannot be read ({cause.field})") from None
+
+    async def releases(self, token: str, *, timeout_s: float = TIMEOUT_S) -> Sequence[ReleaseLine]:
+        """The releases asked for here or made here, newest first."""
+        return await self._ask(releases_convert.LIST, b"", releases_convert.lines, timeout_s, token)
+
+    async def budget(self, token: str, *, timeout_s: float = TIMEOUT_S) -> Sequence[BudgetLine]:
+        """The accounts of our own data sets."""
+        return await self._ask(releases_convert.BUDGET, b"", releases_convert.budget, timeout_s, token)
 
     async def status(self, *, timeout_s: float = TIMEOUT_S) -> NodeStatus:
         """How the node is."""

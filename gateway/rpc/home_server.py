@@ -15,7 +15,8 @@ from gateway.rpc import interceptors, tls
 from gateway.rpc.convert import audit as audit_convert
 from gateway.rpc.convert import home as convert
 from gateway.rpc.convert import home_cases as cases_convert
-from gateway.rpc.doors import AuditCall, AuditDoor, CaseDoor, HomeCall, HomeDoor, ListDoor
+from gateway.rpc.convert import home_statistics as releases_convert
+from gateway.rpc.doors import AuditCall, AuditDoor, CaseDoor, HomeCall, HomeDoor, ListDoor, ReleaseDoor
 from gateway.rpc.interceptors import Context
 from gateway.rpc.limits import Limits
 from gateway.rpc.server import Listener, Observe, Seen
@@ -33,6 +34,11 @@ HOME_METHODS: Final[Mapping[str, int]] = {
     cases_convert.LIST_CASES: cases_convert.SMALL_BYTES_MAX,
     cases_convert.GET_CASE: cases_convert.SMALL_BYTES_MAX,
     cases_convert.ACT_ON_CASE: cases_convert.ACT_BYTES_MAX,
+    releases_convert.PLAN: releases_convert.ASK_BYTES_MAX,
+    releases_convert.REQUEST: releases_convert.ASK_BYTES_MAX,
+    releases_convert.GET: releases_convert.ASK_BYTES_MAX,
+    releases_convert.LIST: releases_convert.SMALL_BYTES_MAX,
+    releases_convert.BUDGET: releases_convert.SMALL_BYTES_MAX,
 }
 """Every method of the contract for home systems, with the most bytes it takes."""
 
@@ -105,6 +111,7 @@ class HomeServer(_OwnListener):
         observe: Observe,
         lists: ListDoor | None = None,
         cases: CaseDoor | None = None,
+        releases: ReleaseDoor | None = None,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         ready: Callable[[], bool] = lambda: True,
         share_port: bool = False,
@@ -113,6 +120,7 @@ class HomeServer(_OwnListener):
         self._door = door
         self._lists = lists
         self._cases = cases
+        self._releases = releases
         self._flows: Mapping[str, Callable[[bytes, HomeCall, Seen], Awaitable[bytes]]] = {
             convert.GET_LOGIN_CHALLENGE: self._challenge,
             convert.LOGIN: self._login,
@@ -122,6 +130,11 @@ class HomeServer(_OwnListener):
             cases_convert.LIST_CASES: self._list_cases,
             cases_convert.GET_CASE: self._get_case,
             cases_convert.ACT_ON_CASE: self._act_on_case,
+            releases_convert.PLAN: self._plan_release,
+            releases_convert.REQUEST: self._request_release,
+            releases_convert.GET: self._get_release,
+            releases_convert.LIST: self._list_releases,
+            releases_convert.BUDGET: self._get_budget,
         }
         super().__init__(
             "home",
@@ -191,6 +204,38 @@ class HomeServer(_OwnListener):
         desk, act = self._desk(), cases_convert.act(body)
         seen.served = True
         return cases_convert.encode_line(await desk.act(act, call))
+
+    def _statistician(self) -> ReleaseDoor:
+        if self._releases is None:
+            raise CapabilityMissing("releases are not served at this door")
+        return self._releases
+
+    async def _plan_release(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, question = self._statistician(), releases_convert.plan_ask(body)
+        seen.served = True
+        return releases_convert.encode_plan(await desk.plan(question, call))
+
+    async def _request_release(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, question = self._statistician(), releases_convert.request(body)
+        seen.served = True
+        return releases_convert.encode_standing(await desk.request(question, call))
+
+    async def _get_release(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, (question, reference, offset) = self._statistician(), releases_convert.piece_ask(body)
+        seen.served = True
+        return releases_convert.encode_piece(await desk.get(question, reference, call), offset)
+
+    async def _list_releases(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk = self._statistician()
+        releases_convert.list_ask(body)
+        seen.served = True
+        return releases_convert.encode_lines(await desk.releases(call))
+
+    async def _get_budget(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk = self._statistician()
+        releases_convert.budget_ask(body)
+        seen.served = True
+        return releases_convert.encode_budget(await desk.budget(call))
 
     async def _status(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
         convert.status_request(body)

@@ -17,9 +17,11 @@ import grpc
 
 from gateway.errors import (
     BaselineOutdated,
+    BudgetExhausted,
     CapabilityMissing,
     EpochRefused,
     GatewayError,
+    InputRefused,
     Malformed,
     NotFoundOrNotPermitted,
     NotIdentified,
@@ -38,6 +40,7 @@ from gateway.ports import Chance, Clock, Keys, SignedManifest
 from gateway.rpc import status, tls
 from gateway.rpc.convert import cases as cases_convert
 from gateway.rpc.convert import peers as convert
+from gateway.rpc.convert import statistics as releases_convert
 from gateway.rpc.convert.peers import Sender
 from gateway.terms.call import CallSeen
 from gateway.terms.exchange import (
@@ -53,6 +56,7 @@ from gateway.terms.exchange import (
     SignedMessage,
 )
 from gateway.terms.ids import PeerId, PurposeGroup, RequestId
+from gateway.terms.release import ReleaseAsk, ReleasePlan, ReleaseStanding
 from gateway.terms.words import ListId
 
 T = TypeVar("T")
@@ -68,6 +72,9 @@ BELIEVED: Final = (
     NotFoundOrNotPermitted,
 )
 """Refusals that an asker acts on. Every other end of a call is PeerUnreachable."""
+
+RELEASES_BELIEVED: Final = (*BELIEVED, BudgetExhausted, InputRefused)
+"""Besides: no budget is left, or the question fits no declared cell."""
 
 OLD_CHANNEL_S: Final = 30.0
 """How long a replaced channel's calls may still run."""
@@ -197,6 +204,45 @@ class PeersClient:
             cases_convert.closed(body)
 
         await self._ask(peer, cases_convert.CLOSE_CASE, cases_convert.encode_close(message), read, timeout_s)
+
+    async def plan_release(self, peer: PeerId, ask: ReleaseAsk, *, timeout_s: float) -> ReleasePlan:
+        """See `flows.ask_release.ReleasePeers`."""
+
+        def read(body: bytes, header: envelope.Header) -> ReleasePlan:
+            return releases_convert.plan(body)
+
+        body = releases_convert.encode_plan_ask(ask)
+        return await self._ask(peer, releases_convert.PLAN_RELEASE, body, read, timeout_s, believed=RELEASES_BELIEVED)
+
+    async def request_release(self, peer: PeerId, ask: ReleaseAsk, *, timeout_s: float) -> ReleaseStanding:
+        """See `flows.ask_release.ReleasePeers`."""
+
+        def read(body: bytes, header: envelope.Header) -> ReleaseStanding:
+            return releases_convert.standing(body)
+
+        body = releases_convert.encode_request(ask)
+        return await self._ask(
+            peer, releases_convert.REQUEST_RELEASE, body, read, timeout_s, believed=RELEASES_BELIEVED
+        )
+
+    async def get_release(self, peer: PeerId, ask: ReleaseAsk, *, timeout_s: float) -> ReleaseStanding:
+        """See `flows.ask_release.ReleasePeers`: piece after piece, each in a call and within `timeout_s` of its own.
+        The owner's signature over the whole is the flow's to verify."""
+        pieces: list[releases_convert.Piece] = []
+        while not pieces or pieces[-1].offset + len(pieces[-1].piece) < pieces[-1].size:
+            offset = releases_convert.PIECE_BYTES * len(pieces)
+
+            def read(body: bytes, header: envelope.Header, offset: int = offset) -> releases_convert.Piece:
+                return releases_convert.piece(body, offset)
+
+            body = releases_convert.encode_piece_ask(releases_convert.PieceAsk(ask, offset))
+            pieces.append(
+                await self._ask(peer, releases_convert.GET_RELEASE, body, read, timeout_s, believed=RELEASES_BELIEVED)
+            )
+        try:
+            return releases_convert.joined(pieces)
+        except Malformed as doubt:
+            raise PeerUnreachable(f"{peer}: {doubt}") from None
 
     async def describe(self, peer: PeerId, *, timeout_s: float, dry_run: DryRun | None = None) -> Description:
         """What the peer says of itself, and what its rules would say to `dry_run`.

@@ -38,13 +38,15 @@ from gateway.rpc import interceptors, status, tls
 from gateway.rpc.convert import cases as cases_convert
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert import shape
+from gateway.rpc.convert import statistics as releases_convert
 from gateway.rpc.convert.peers import Sender
-from gateway.rpc.doors import CallContext, PeerCaseDoor, PeerDoor
+from gateway.rpc.doors import CallContext, PeerCaseDoor, PeerDoor, PeerReleaseDoor
 from gateway.rpc.interceptors import Context, Leaves
 from gateway.rpc.limits import Limits, Meters
 from gateway.terms.call import CallSeen
 from gateway.terms.exchange import CheckpointRequest, CheckRequest, ChunkRequest, ManifestRequest, SignedMessage
 from gateway.terms.ids import PeerId
+from gateway.terms.release import ReleaseAsk
 
 HEALTH: Final = "/grpc.health.v1.Health/Check"
 PERMIT_NS_MAX: Final = 15 * 60 * 10**9
@@ -298,10 +300,14 @@ def _chunk_agrees(request: ChunkRequest, peer: PeerId, us: PeerId, now_ns: int) 
         raise NotFoundOrNotPermitted(f"{peer} asked for another peer's table")
 
 
-def _case_agrees(request: OpenCase | Decision | Closing, peer: PeerId, us: PeerId, now_ns: int) -> None:
+def _permit_agrees(request: OpenCase | Decision | Closing | ReleaseAsk, peer: PeerId, us: PeerId, now_ns: int) -> None:
     ahead_ns = request.permit_expires_ns - now_ns
     if not -envelope.SKEW_NS <= ahead_ns <= PERMIT_NS_MAX + envelope.SKEW_NS:
         raise Malformed("permit_expires_ns", "has passed, or is more than 15 minutes ahead")
+
+
+def _piece_agrees(request: releases_convert.PieceAsk, peer: PeerId, us: PeerId, now_ns: int) -> None:
+    _permit_agrees(request.ask, peer, us, now_ns)
 
 
 def _any(request: object, peer: PeerId, us: PeerId, now_ns: int) -> None:
@@ -318,9 +324,20 @@ PEER_METHODS: Final[Mapping[str, _PeerMethod]] = {
     convert.GET_TABLE_CHUNK: _PeerMethod(convert.SMALL_BYTES_MAX, convert.chunk_request, _chunk_agrees),
     convert.DESCRIBE: _PeerMethod(convert.SMALL_BYTES_MAX, convert.describe_request, _any),
     convert.ADD_CHECKPOINT: _PeerMethod(convert.CHECKPOINT_BYTES_MAX, convert.checkpoint_request, _any),
-    cases_convert.OPEN_CASE: _PeerMethod(cases_convert.OPEN_BYTES_MAX, cases_convert.open_case, _case_agrees),
-    cases_convert.DELIVER_DECISION: _PeerMethod(cases_convert.DECISION_BYTES_MAX, cases_convert.decision, _case_agrees),
-    cases_convert.CLOSE_CASE: _PeerMethod(cases_convert.CLOSE_BYTES_MAX, cases_convert.close, _case_agrees),
+    cases_convert.OPEN_CASE: _PeerMethod(cases_convert.OPEN_BYTES_MAX, cases_convert.open_case, _permit_agrees),
+    cases_convert.DELIVER_DECISION: _PeerMethod(
+        cases_convert.DECISION_BYTES_MAX, cases_convert.decision, _permit_agrees
+    ),
+    cases_convert.CLOSE_CASE: _PeerMethod(cases_convert.CLOSE_BYTES_MAX, cases_convert.close, _permit_agrees),
+    releases_convert.PLAN_RELEASE: _PeerMethod(
+        releases_convert.ASK_BYTES_MAX, releases_convert.plan_ask, _permit_agrees
+    ),
+    releases_convert.REQUEST_RELEASE: _PeerMethod(
+        releases_convert.ASK_BYTES_MAX, releases_convert.request, _permit_agrees
+    ),
+    releases_convert.GET_RELEASE: _PeerMethod(
+        releases_convert.ASK_BYTES_MAX, releases_convert.piece_ask, _piece_agrees
+    ),
 }
 """Every method of the contract for peers. One that has no handler is answered CAPABILITY_MISSING."""
 
@@ -457,10 +474,16 @@ class PeerServer(Listener):
 
 
 def peer_handlers(
-    door: PeerDoor, *, sender: Sender, keys: Keys, clock: Clock, cases: PeerCaseDoor | None = None
+    door: PeerDoor,
+    *,
+    sender: Sender,
+    keys: Keys,
+    clock: Clock,
+    cases: PeerCaseDoor | None = None,
+    releases: PeerReleaseDoor | None = None,
 ) -> dict[str, PeerHandler]:
     """The whole table for `PeerServer` out of doors that speak in terms: encodes and signs what they give. Without
-    `cases` their methods are answered CAPABILITY_MISSING."""
+    `cases` or `releases` their methods are answered CAPABILITY_MISSING."""
 
     async def signed(body: bytes, call: CallContext) -> SignedMessage:
         return await keys.sign(sender.reply(call.method, call.peer, clock.now_ns(), call.request_hash), body)
@@ -500,10 +523,17 @@ def peer_handlers(
         convert.DESCRIBE: describe,
         convert.ADD_CHECKPOINT: add_checkpoint,
     }
-    if cases is None:
-        return table
-    desk = cases
+    if cases is not None:
+        table |= _case_handlers(cases, signed)
+    if releases is not None:
+        table |= _release_handlers(releases, signed)
+    return table
 
+
+Signed = Callable[[bytes, CallContext], Awaitable[SignedMessage]]
+
+
+def _case_handlers(desk: PeerCaseDoor, signed: Signed) -> dict[str, PeerHandler]:
     async def open_case(body: bytes, call: CallContext) -> SignedMessage:
         request: OpenCase = call.request
         return await signed(cases_convert.encode_opened(request.case_id, await desk.open_case(request, call)), call)
@@ -517,10 +547,30 @@ def peer_handlers(
         return await signed(cases_convert.encode_closed(await desk.close_case(request, call)), call)
 
     return {
-        **table,
         cases_convert.OPEN_CASE: open_case,
         cases_convert.DELIVER_DECISION: deliver,
         cases_convert.CLOSE_CASE: close_case,
+    }
+
+
+def _release_handlers(desk: PeerReleaseDoor, signed: Signed) -> dict[str, PeerHandler]:
+    async def plan(body: bytes, call: CallContext) -> SignedMessage:
+        ask: ReleaseAsk = call.request
+        return await signed(releases_convert.encode_plan(await desk.plan_release(ask, call)), call)
+
+    async def request(body: bytes, call: CallContext) -> SignedMessage:
+        ask: ReleaseAsk = call.request
+        return await signed(releases_convert.encode_standing(await desk.request_release(ask, call)), call)
+
+    async def piece(body: bytes, call: CallContext) -> SignedMessage:
+        asked: releases_convert.PieceAsk = call.request
+        held = await desk.get_release(asked.ask, call)
+        return await signed(releases_convert.encode_piece(held, asked.offset), call)
+
+    return {
+        releases_convert.PLAN_RELEASE: plan,
+        releases_convert.REQUEST_RELEASE: request,
+        releases_convert.GET_RELEASE: piece,
     }
 
 

@@ -17,7 +17,7 @@ from gateway.federation import certificates, envelope
 from gateway.federation.certificates import KeyPair
 from gateway.federation.document import Status as MemberStatus
 from gateway.rpc import status
-from gateway.rpc.convert import cases
+from gateway.rpc.convert import cases, statistics
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.limits import Limits
 from gateway.rpc.server import HEALTH, PEER_METHODS, PeerServer, peer_handlers
@@ -222,18 +222,28 @@ async def test_a_path_that_is_not_exactly_in_the_table_is_refused(path: str) -> 
         assert node.last().method == "unknown"
 
 
-@pytest.mark.parametrize("path", [cases.OPEN_CASE, cases.DELIVER_DECISION, cases.CLOSE_CASE])
+@pytest.mark.parametrize(
+    "path",
+    [
+        cases.OPEN_CASE,
+        cases.DELIVER_DECISION,
+        cases.CLOSE_CASE,
+        statistics.PLAN_RELEASE,
+        statistics.REQUEST_RELEASE,
+        statistics.GET_RELEASE,
+    ],
+)
 async def test_what_a_gateway_does_not_serve_is_a_typed_refusal(path: str) -> None:
     async with a_node() as node:
         assert await refused(node, method=path) == (grpc.StatusCode.FAILED_PRECONDITION, "CAPABILITY_MISSING")
 
 
 async def test_every_method_of_the_peers_contract_is_in_the_table() -> None:
-    from gateway.wire.v1 import cases_pb2, describe_pb2, witness_pb2
+    from gateway.wire.v1 import cases_pb2, describe_pb2, statistics_pb2, witness_pb2
 
     declared = {
         f"/{service.full_name}/{method.name}"
-        for module in (watchlist_pb2, describe_pb2, witness_pb2, cases_pb2)
+        for module in (watchlist_pb2, describe_pb2, witness_pb2, cases_pb2, statistics_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

@@ -21,6 +21,7 @@ from gateway.primitives import ed25519
 from gateway.rpc import tls
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.peers import Sender
+from gateway.rpc.doors import PeerReleaseDoor
 from gateway.rpc.limits import Limits
 from gateway.rpc.server import CallContext, PeerServer, peer_handlers
 from gateway.terms import KeyType
@@ -246,6 +247,7 @@ async def a_node(
     suspended: set[str] | None = None,
     own_leaf: Callable[[], KeyPair] = lambda: leaf("HND"),
     port: int = 0,
+    releases: PeerReleaseDoor | None = None,
 ) -> AsyncIterator[Node]:
     """HND's peer listener on the loopback."""
     door = door or Door()
@@ -255,7 +257,7 @@ async def a_node(
     server = PeerServer(
         state=HND,
         view=lambda: now_in_force[0],
-        handlers=peer_handlers(door, sender=sender("HND"), keys=Keys("HND"), clock=clock),
+        handlers=peer_handlers(door, sender=sender("HND"), keys=Keys("HND"), clock=clock, releases=releases),
         leaf=own_leaf,
         clock=clock,
         observe=seen.append,
