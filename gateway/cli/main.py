@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from gateway.errors import GatewayError
 OK: Final = 0
 ERROR: Final = 1
 USAGE: Final = 2
+DENIED: Final = 3
 
 INTERRUPTED: Final = 130
 """As shells report a program that SIGINT ended."""
@@ -44,6 +46,8 @@ NOUNS: dict[str, tuple[str, str]] = {
     "passengers": ("gateway.cli.passengers", "a carrier's list (PAXLST), as a flight and its travellers"),
     "case": ("gateway.cli.case", "the follow-up of a hit: inbox, confirm, request, approve, refuse"),
     "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, add, withdraw, count"),
+    "events": ("gateway.cli.events", "this state's events for statistics: sign, load, list"),
+    "map": ("gateway.cli.map", "which column of a file of events is what: suggest, check"),
     "policy": ("gateway.cli.policy", "the rules, in words and in files"),
     "peer": ("gateway.cli.peer", "other states: invite, accept, test, list, copies, suspend"),
     "audit": ("gateway.cli.audit", "the access log: export, verify offline, show"),
@@ -99,11 +103,14 @@ class Parser(argparse.ArgumentParser):
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code. Nothing but the answer goes to standard output."""
+    typed = argparse.Namespace(json=False, emitted=False)
     try:
-        return _run(list(argv))
+        return _run(list(argv), typed)
     except Refused as refusal:
         return fail(str(refusal), USAGE)
     except GatewayError as error:
+        if error.row.exit_code == DENIED and typed.json and not typed.emitted:
+            print(json.dumps({"error": error.row.reason, "reasons": list(getattr(error, "reasons", ()))}, indent=2))
         return fail(str(error), error.row.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (`| head`). Standard output must not fail again at exit.
@@ -123,7 +130,7 @@ def fail(sentence: str, code: int) -> int:
     return code
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], typed: argparse.Namespace) -> int:
     noun, place = next(((word, n) for n, word in enumerate(argv) if not word.startswith("-")), ("", len(argv)))
     before, rest = argv[:place], argv[place + 1 :]
     top = _top()
@@ -142,8 +149,7 @@ def _run(argv: list[str]) -> int:
     parser = Parser(prog=f"limen {noun}", description=NOUNS[noun][1])
     module.add_arguments(parser)
     # What stands before the noun (`limen --json officer list`) counts as if it stood behind it.
-    args = parser.parse_args([*before, *rest])
-    args.json = getattr(args, "json", False)
+    args = parser.parse_args([*before, *rest], typed)
     args.quiet = getattr(args, "quiet", False)
     return module.run(args)
 
