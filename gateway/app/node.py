@@ -19,10 +19,18 @@ from gateway.app.notices import Notices, ways_of
 from gateway.app.refusals import Refusals
 from gateway.app.restored import ReplyKeys
 from gateway.app.watch import Watched
+from gateway.audit import note
 from gateway.audit.entry import Entry, Phase
 from gateway.clock import SystemClock
 from gateway.config import Config
-from gateway.errors import ConfigRefused, GatewayError, PeerUnreachable, VerificationFailed
+from gateway.errors import (
+    AuditUnavailable,
+    ConfigRefused,
+    GatewayError,
+    NotFoundOrNotPermitted,
+    PeerUnreachable,
+    VerificationFailed,
+)
 from gateway.federation import document
 from gateway.federation.certificates import KeyPair
 from gateway.federation.members import FederationView
@@ -46,8 +54,10 @@ from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
 from gateway.telemetry.observe import Telemetry
 from gateway.terms.call import CallSeen
-from gateway.terms.ids import OfficerId, PeerId
+from gateway.terms.exchange import CheckpointRequest
+from gateway.terms.ids import OfficerId, PeerId, RequestId
 from gateway.web.metrics import MetricsDoor
+from gateway.web.tlog import Submission, TilesDoor, WitnessDoor
 from gateway.workers.pool import Pool
 
 WAIT_S = 20.0
@@ -244,6 +254,16 @@ class Node:
         """For a peer's checkpoint."""
         return WitnessWorld(log_keys=self.view(), store=self.uow, uow=self.uow, keys=self.keys, clock=self.clock)
 
+    async def _cosign(self, origin: str, asked: Submission) -> bytes:
+        """For whoever posts a member's checkpoint: the signature on it says whose it is."""
+        if not self.is_ready():
+            raise AuditUnavailable("the node does not answer yet")
+        for state in self.others():
+            if note.Verifier.parse(self.view().log_vkey(state)).name == origin:
+                request = CheckpointRequest(RequestId(self.chance.token(16)), asked.old_size, asked.proof, asked.noted)
+                return await witness.cosign(state, request, self.witnessing())
+        raise NotFoundOrNotPermitted("no member has a log of this origin")
+
     # -- Life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -295,7 +315,13 @@ class Node:
             ready=self.is_ready,
             share_port=share,
         )
-        self.metrics = MetricsDoor(self.telemetry, ready=self.is_ready)
+        shown = TilesDoor(self.reader)
+        self.metrics = MetricsDoor(
+            self.telemetry,
+            ready=self.is_ready,
+            pages={"/checkpoint": shown.checkpoint, "/tile/": shown.tile},
+            posts={"/add-checkpoint": WitnessDoor(self._cosign).route},
+        )
         # Counters are a process's own, so each is asked at a port of its own.
         number, place = settings.serve.number, settings.listeners.metrics
         metrics = "metrics" if number == 1 else f"metrics-{number}"

@@ -1,4 +1,4 @@
-"""The HTTP edge: metrics, health and whatever else the app shows read-only (log tiles). No logic, no secrets, GET only.
+"""The HTTP edge: metrics, health, the log's tiles, and the witness. No logic, no secrets; GET, and POST where declared.
 
 A server of HTTP/1.1's smallest part, on a loopback address: what it shows (how much is asked of which state) is the
 operator's business. It closes the connection after each answer.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -19,6 +19,7 @@ from gateway.errors import ConfigRefused
 HEAD_BYTES_MAX: Final = 8_192
 HEAD_S: Final = 5.0
 OPEN_MAX: Final = 64
+LENGTH_DIGITS_MAX: Final = 9
 
 TEXT: Final = "text/plain; charset=utf-8"
 
@@ -37,11 +38,20 @@ Show = Callable[[str], Page | None]
 """Gets the rest of the path after its route's prefix, undecoded; None is 404."""
 
 
-class Edge:
-    """One listener. Routes are prefixes of the path; the longest that fits is asked."""
+@dataclass(frozen=True, slots=True)
+class Take:
+    """What a path does with a posted body of at most `bytes_max`."""
 
-    def __init__(self, routes: Mapping[str, Show]) -> None:
+    bytes_max: int
+    take: Callable[[bytes], Awaitable[Page]]
+
+
+class Edge:
+    """One listener. Routes are prefixes of the path; the longest that fits is asked. `posts` are whole paths."""
+
+    def __init__(self, routes: Mapping[str, Show], posts: Mapping[str, Take] | None = None) -> None:
         self._routes = sorted(routes.items(), key=lambda route: -len(route[0]))
+        self._posts = dict(posts or {})
         self._open = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -104,13 +114,30 @@ class Edge:
         words = head.split(b"\r\n", 1)[0].split(b" ")
         if len(words) != 3 or not words[2].startswith(b"HTTP/1.") or not words[1].startswith(b"/"):
             return _reply(Page(b"bad request\n", status=HTTPStatus.BAD_REQUEST))
-        if words[0] not in (b"GET", b"HEAD"):
-            return _reply(Page(b"only GET\n", status=HTTPStatus.METHOD_NOT_ALLOWED))
         try:
             path = words[1].decode("ascii")
         except UnicodeDecodeError:
             return _reply(Page(b"bad request\n", status=HTTPStatus.BAD_REQUEST))
+        if words[0] == b"POST" and path in self._posts:
+            return _reply(await self._posted(self._posts[path], head, reader))
+        if words[0] not in (b"GET", b"HEAD"):
+            return _reply(Page(b"only GET\n", status=HTTPStatus.METHOD_NOT_ALLOWED))
         return _reply(self._page(path), body=words[0] == b"GET")
+
+    async def _posted(self, route: Take, head: bytes, reader: asyncio.StreamReader) -> Page:
+        size = _content_length(head)
+        if size is None:
+            return Page(b"length required\n", status=HTTPStatus.LENGTH_REQUIRED)
+        if size > route.bytes_max:
+            return Page(b"too large\n", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        try:
+            body = await reader.readexactly(size)
+        except asyncio.IncompleteReadError:
+            return Page(b"bad request\n", status=HTTPStatus.BAD_REQUEST)
+        try:
+            return await route.take(body)
+        except Exception:
+            return Page(b"failed\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _page(self, path: str) -> Page:
         for prefix, show in self._routes:
@@ -123,6 +150,20 @@ class Edge:
                 if page is not None:
                     return page
         return Page(b"not found\n", status=HTTPStatus.NOT_FOUND)
+
+
+def _content_length(head: bytes) -> int | None:
+    """The one length a head declares; None where it declares none, several, or another coding of the body."""
+    found = []
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"transfer-encoding":
+            return None
+        if name.lower() == b"content-length":
+            found.append(value.strip())
+    if len(found) != 1 or not found[0].isdigit() or len(found[0]) > LENGTH_DIGITS_MAX:
+        return None
+    return int(found[0])
 
 
 def _reply(page: Page, *, body: bool = True) -> bytes:

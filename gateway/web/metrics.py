@@ -1,4 +1,4 @@
-"""`/metrics`, `/healthz` and `/readyz`, and any pages the app adds, on the node's loopback port."""
+"""`/metrics`, `/healthz` and `/readyz`, and what the app adds (log tiles, the witness), on the node's loopback port."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Protocol
 
-from gateway.web.edge import Edge, Page, Show
+from gateway.web.edge import Edge, Page, Show, Take
 
 
 class Numbers(Protocol):
@@ -19,13 +19,20 @@ class Numbers(Protocol):
 
 
 class MetricsDoor:
-    """The HTTP edge of a node. `pages` are further routes by prefix (log tiles)."""
+    """The HTTP edge of a node. `pages` are further routes by prefix (log tiles), `posts` paths that take a body."""
 
-    def __init__(self, numbers: Numbers, *, ready: Callable[[], bool], pages: Mapping[str, Show] | None = None) -> None:
+    def __init__(
+        self,
+        numbers: Numbers,
+        *,
+        ready: Callable[[], bool],
+        pages: Mapping[str, Show] | None = None,
+        posts: Mapping[str, Take] | None = None,
+    ) -> None:
         self._numbers = numbers
         self._ready = ready
         self._edge = Edge(
-            {"/metrics": self._metrics, "/healthz": self._live, "/readyz": self._answering, **(pages or {})}
+            {"/metrics": self._metrics, "/healthz": self._live, "/readyz": self._answering, **(pages or {})}, posts
         )
 
     async def start(self, host: str, port: int) -> int:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.errors import ConfigRefused
-from gateway.web.edge import OPEN_MAX, Page
+from gateway.web.edge import OPEN_MAX, Page, Take
 from gateway.web.metrics import MetricsDoor
 
 pytestmark = pytest.mark.asyncio
@@ -64,6 +64,32 @@ async def test_metrics_health_and_pages_are_shown() -> None:
         assert (await get(port, "/readyz"))[2] == b"ready\n"
         status, headers, body = await get(port, "/tile/0/000")
         assert (status, body, headers["Cache-Control"]) == (200, b"tile 0/000", "max-age=86400, immutable")
+
+
+async def test_a_posted_body_is_taken_where_it_is_declared() -> None:
+    async def doubled(body: bytes) -> Page:
+        if body == b"broken":
+            raise KeyError("a secret")
+        return Page(body * 2)
+
+    door = MetricsDoor(Numbers(), ready=lambda: True, posts={"/double": Take(8, doubled)})
+    port = await door.start("127.0.0.1", 0)
+    head = b"POST /double HTTP/1.1\r\nContent-Length: "
+    try:
+        status, _, body = await send(port, head + b"3\r\n\r\nabc")
+        assert (status, body) == (200, b"abcabc")
+        assert (await send(port, head + b"9\r\n\r\nabcdefghi"))[0] == 413
+        assert (await send(port, head + b"4\r\n\r\nabc"))[0] == 400
+        assert (await send(port, head + b"+3\r\n\r\nabc"))[0] == 411
+        assert (await send(port, head + b"3\r\nContent-Length: 3\r\n\r\nabc"))[0] == 411
+        assert (await send(port, b"POST /double HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"))[0] == 411
+        assert (await send(port, b"POST /double HTTP/1.1\r\n\r\n"))[0] == 411
+        assert (await send(port, b"POST /metrics HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))[0] == 405
+        assert (await get(port, "/double"))[0] == 404
+        status, _, body = await send(port, head + b"6\r\n\r\nbroken")
+        assert (status, body) == (500, b"failed\n")
+    finally:
+        await door.stop()
 
 
 async def test_a_node_that_is_not_ready_lives_all_the_same() -> None:
