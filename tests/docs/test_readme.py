@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gateway.cli.main import NOUNS
 from gateway.cli.report.block import filled
+from gateway.cli.report.picture import draw
 from tests.extras import ROOT
 
 PAGE = (ROOT / "README.md").read_text("utf-8")
@@ -20,6 +25,26 @@ def test_the_picture_is_the_one_that_the_code_draws() -> None:
         [sys.executable, "docs/make_picture.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_picture_of_other_sizes_or_of_another_hand_is_told_apart() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "make_picture.py"))
+    drawn = (ROOT / "docs" / "picture.svg").read_text("utf-8")
+    assert script["fault"](drawn) == ""
+    assert "otherwise" in script["fault"](drawn.replace("stays home", "goes abroad"))
+    larger = replace(script["shown"](drawn), request_bytes=2048)
+    assert "other sizes" in script["fault"](draw(larger))
+    assert "lacks" in script["fault"]("<svg/>")
+
+
+def test_the_first_page_s_lines_are_taken_from_a_run(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "make_picture.py"))
+    steps = [{"title": title, "ok": True, "got": f"came out\nand more of {title}"} for title in script["LINES"]]
+    (tmp_path / "run.json").write_text(json.dumps({"ok": True, "steps": steps}))
+    lines = script["lines_of"](tmp_path)
+    assert len(lines) == 6 and lines[0] == f"ok    1. {script['LINES'][0]}: came out"
+    shown = PAGE.split("<!-- demo:begin -->")[1].split("<!-- demo:end -->")[0]
+    assert all(title in shown for title in script["LINES"])
 
 
 def test_commands_on_the_page_exist() -> None:

@@ -19,6 +19,7 @@ from gateway.cli.acts.demo.run import Run
 from gateway.cli.acts.nodes import Nodes
 from gateway.cli.main import ERROR, OK, Refused
 from gateway.cli.report import page
+from gateway.cli.report.picture import draw
 from gateway.cli.report.record import Party, RunRecord
 from gateway.clock import SystemClock
 
@@ -70,20 +71,24 @@ def run(args: argparse.Namespace) -> int:
         if not args.keep:
             shutil.rmtree(root, ignore_errors=True)
     told = record(story)
-    report = (args.out if args.out is not None else Path.cwd()) / "report.html"
+    place = args.out if args.out is not None else Path.cwd()
+    report = place / "report.html"
     report.write_text(page.render(told), "utf-8")
+    outcome = json.dumps(
+        {
+            "ok": told.ok,
+            "report": str(report),
+            "steps": [{"title": step.title, "ok": step.ok, "got": step.got} for step in told.steps],
+        },
+        indent=2,
+    )
+    if args.out is not None:
+        # What the first page shows is taken from here (docs/make_picture.py --run).
+        (place / "picture.svg").write_text(draw(told.crossing), "utf-8")
+        (place / "run.json").write_text(outcome + "\n", "utf-8")
     end(story, told, report, kept if args.out is not None else None, root if args.keep else None)
     if args.json:
-        print(
-            json.dumps(
-                {
-                    "ok": told.ok,
-                    "report": str(report),
-                    "steps": [{"title": step.title, "ok": step.ok, "got": step.got} for step in told.steps],
-                },
-                indent=2,
-            )
-        )
+        print(outcome)
     return OK if told.ok else ERROR
 
 

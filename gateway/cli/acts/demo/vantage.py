@@ -70,7 +70,13 @@ def views(
     )
     found.append(View(f"home auditor of {asker}", f"the log of {asker}, opened with the auditor's key",
                       _log(nodes, begun, asker, opened=True)))  # fmt: skip
-    found.append(View("the wire", f"between the gateways, at {owner}'s door", _wire(nodes, lines, begun, beneath)))
+    found.append(
+        View(
+            "the wire",
+            "TLS 1.3 between the gateways; the nodes' own traffic and other states' is among it",
+            _wire(nodes, lines, begun, beneath),
+        )
+    )
     return tuple(found)
 
 
@@ -94,7 +100,7 @@ def _log(nodes: Nodes, begun: Mark, state: str, *, opened: bool = False) -> str:
                     if part
                     for name, value in open_fields(leaf, part).items()
                 }
-                said += f"\n  opened: {words(inside)}" if inside else ""
+                said += f"\n  opened: {words(inside)}" if words(inside) else ""
             elif leaf.commitments:
                 said += f"\n  sealed: {', '.join(sorted(leaf.commitments))}"
             told.append(f"{leaf.seq} {leaf.kind} {leaf.phase.value}: {said}")
@@ -114,7 +120,9 @@ def _reader_key(node: Node) -> bytes:
 
 def words(fields: Mapping[str, Any]) -> str:
     """Fields on a line, long values cut."""
-    return ", ".join(f"{name} {_short(value)}" for name, value in sorted(fields.items()) if value not in ("", b"", []))
+    return ", ".join(
+        f"{name} {_short(value)}" for name, value in sorted(fields.items()) if value not in ("", b"", [], None)
+    )
 
 
 def _short(value: Any) -> str:
@@ -123,15 +131,12 @@ def _short(value: Any) -> str:
 
 
 def _wire(nodes: Nodes, lines: Mapping[str, Line], begun: Mark, beneath: Sequence[str]) -> str:
-    line, (up, down) = lines[begun.owner], begun.passed[begun.owner]
-    came, left = bytes(line.up[up:]), bytes(line.down[down:])
-    if not came and not left:
-        return "nothing passed"
-    told = [
-        f"{len(came):,} B in and {len(left):,} B out meanwhile, all of it TLS 1.3, the nodes' own traffic included",
-        f"in   {dump(came)}",
-        f"out  {dump(left)}",
-    ]
+    told = []
+    for state in (begun.owner, begun.asker):
+        line, (up, down) = lines[state], begun.passed[state]
+        came, left = bytes(line.up[up:]), bytes(line.down[down:])
+        told.append(f"at {state}'s door {len(came):,} B in, {len(left):,} B out")
+        told += [f"{way} {dump(data)}" for way, data in (("in  ", came), ("out ", left)) if data]
     reply = last_reply(nodes[begun.owner], begun.asker) if _answered(nodes, begun) else None
     if reply is not None:
         body, header, signature = reply
