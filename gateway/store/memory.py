@@ -23,11 +23,11 @@ from gateway.errors import (
     VersionMoved,
 )
 from gateway.ports import Change, Committed, StoredReply
+from gateway.statistics.kept import StoredCopy, StoredDataset, StoredQuery, StoredRelease, StoredRequest
 from gateway.store import memory_releases
 from gateway.store.changes import cosignature_time, judge_witness
 from gateway.store.memory_releases import MemoryReleases
 from gateway.store.reader import StoredManifest, StoredOfficer
-from gateway.store.releases import StoredCopy, StoredDataset, StoredRelease, StoredRequest
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import EpochId, PeerId, RequestId
 from gateway.terms.words import ListId
@@ -62,6 +62,7 @@ class _Tables:
     releases: dict[tuple[bytes, bytes], StoredRelease] = field(default_factory=dict)
     requests: dict[tuple[str, bytes], StoredRequest] = field(default_factory=dict)
     deliveries: dict[tuple[bytes, bytes, str], SignedMessage] = field(default_factory=dict)
+    release_queries: dict[tuple[str, bytes], StoredQuery] = field(default_factory=dict)
     release_copies: dict[tuple[str, bytes, bytes], StoredCopy] = field(default_factory=dict)
 
     def copied(self) -> _Tables:

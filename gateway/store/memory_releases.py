@@ -8,16 +8,15 @@ from typing import Any, Final, Protocol
 
 from gateway.errors import NotFoundOrNotPermitted, RequestReused, VersionMoved
 from gateway.statistics.budget import Account, AccountKey
-from gateway.store.releases import (
-    Args,
+from gateway.statistics.kept import (
     StoredAccount,
     StoredCopy,
     StoredDataset,
+    StoredQuery,
     StoredRelease,
     StoredRequest,
-    charged,
-    judge_copy,
 )
+from gateway.store.releases import Args, charged, judge_copy
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import PeerId
 
@@ -34,6 +33,7 @@ class Tables(Protocol):
     releases: dict[ReleaseOf, StoredRelease]
     requests: dict[tuple[str, bytes], StoredRequest]
     deliveries: dict[tuple[bytes, bytes, str], SignedMessage]
+    release_queries: dict[tuple[str, bytes], StoredQuery]
     release_copies: dict[tuple[str, bytes, bytes], StoredCopy]
 
 
@@ -120,6 +120,11 @@ class MemoryReleases:
         key = (a["reference"], a["snapshot"], a["recipient"])
         self._held.deliveries.setdefault(key, SignedMessage(a["body"], a["header"], a["signature"]))
 
+    def _release_asked(self, a: Args) -> None:
+        owner = PeerId(a["owner"])
+        kept = StoredQuery(owner, a["reference"], a["query"], a["snapshot"], a["at_ns"])
+        self._held.release_queries[(owner, a["reference"])] = kept
+
     def _release_copy(self, a: Args) -> None:
         key = (a["owner"], a["reference"], a["snapshot"])
         held = self._held.release_copies.get(key)
@@ -189,6 +194,17 @@ class MemoryReleases:
     def release_delivery(self, reference: bytes, snapshot: bytes, recipient: PeerId) -> SignedMessage | None:
         return self._held.deliveries.get((reference, snapshot, recipient))
 
+    def release_query(self, reference: bytes) -> bytes | None:
+        return next((one.query for one in self.releases() if one.reference == reference), None)
+
+    def release_asked(self, owner: PeerId, reference: bytes) -> bytes | None:
+        held = self._held.release_queries.get((owner, reference))
+        return None if held is None else held.query
+
+    def releases_asked(self) -> list[StoredQuery]:
+        found = self._held.release_queries.values()
+        return sorted(found, key=lambda one: (one.at_ns, one.owner, one.reference))
+
     def release_copy(self, owner: PeerId, reference: bytes, snapshot: bytes) -> StoredCopy | None:
         return self._held.release_copies.get((owner, reference, snapshot))
 
@@ -204,6 +220,7 @@ APPLY: Final[Mapping[str, Callable[[Any, Args], None]]] = {
     "release.put": MemoryReleases._release_put,
     "release.fail": MemoryReleases._release_fail,
     "release.deliver": MemoryReleases._release_deliver,
+    "release.asked": MemoryReleases._release_asked,
     "release.copy": MemoryReleases._release_copy,
 }
 """Rows of `store.memory`'s own table."""

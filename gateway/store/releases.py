@@ -8,86 +8,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.errors import BudgetExhausted, NotFoundOrNotPermitted, RequestReused, VerificationFailed, VersionMoved
 from gateway.statistics import budget
 from gateway.statistics.budget import Account, AccountKey, Charged, Exhausted, Share
+from gateway.statistics.kept import (
+    StoredAccount,
+    StoredCopy,
+    StoredDataset,
+    StoredQuery,
+    StoredRelease,
+    StoredRequest,
+)
 from gateway.statistics.noise import epsilon_for
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import PeerId
 
 Args = Mapping[str, Any]
 Apply = Callable[[sqlite3.Connection, Args], None]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDataset:
-    """One loading of a data set. `declaration` is canonical (`statistics.dataset`), `snapshot` the events' SHA-256."""
-
-    name: str
-    version: int
-    snapshot: bytes
-    declaration: bytes = field(repr=False)
-    by_person: bool
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRelease:
-    """A release that was charged. `message` is None until it was made; `code` says why it could not be.
-
-    `cap` and `spent` are the account's after the charge, micro-rho. `shown_ns` is the tick from which it may be told
-    what became of it.
-    """
-
-    reference: bytes
-    snapshot: bytes
-    query: bytes
-    dataset: str
-    version: int
-    unit: str
-    period: str
-    salt: bytes = field(repr=False)
-    cost: int
-    cap: int
-    spent: int
-    charged_ns: int
-    code: str
-    shown_ns: int
-    message: SignedMessage | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRequest:
-    """Who asked for which release, and when."""
-
-    recipient: PeerId
-    request_id: bytes
-    reference: bytes
-    snapshot: bytes
-    at_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAccount:
-    """An account with what each peer has caused to be spent in it."""
-
-    account: Account
-    shares: Mapping[PeerId, int]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCopy:
-    """A release that we received, with its owner's signature."""
-
-    owner: PeerId
-    reference: bytes
-    snapshot: bytes
-    query: bytes
-    message: SignedMessage
-    at_ns: int
 
 
 def charged(a: Args, spent: int, share_spent: int) -> Charged:
@@ -230,6 +169,12 @@ def _release_copy(db: sqlite3.Connection, a: Args) -> None:
                (*key, a["query"], a["body"], a["header"], a["signature"], a["at_ns"]))  # fmt: skip
 
 
+def _release_asked(db: sqlite3.Connection, a: Args) -> None:
+    """{owner, reference, query, snapshot, at_ns}: we asked another state for a release. The last request counts."""
+    db.execute("INSERT OR REPLACE INTO release_asked VALUES (?, ?, ?, ?, ?)",
+               (a["owner"], a["reference"], a["query"], a["snapshot"], a["at_ns"]))  # fmt: skip
+
+
 def judge_copy(held: bytes, a: Args) -> None:
     """Raises VerificationFailed where the owner gives other bytes than before for one release."""
     if held != a["body"]:
@@ -243,6 +188,7 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "release.put": _release_put,
     "release.fail": _release_fail,
     "release.deliver": _release_deliver,
+    "release.asked": _release_asked,
     "release.copy": _release_copy,
 }
 """Rows of `store.changes.CHANGES`."""
@@ -355,6 +301,24 @@ class ReleaseRows:
             (reference, snapshot, recipient),
         ).fetchone()
         return None if row is None else SignedMessage(*row)
+
+    def release_query(self, reference: bytes) -> bytes | None:
+        """The query of this reference, where it was charged here."""
+        row = self._one("SELECT query FROM release WHERE reference = ? LIMIT 1", (reference,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def release_asked(self, owner: PeerId, reference: bytes) -> bytes | None:
+        """The query of this reference, where we have asked its owner for it."""
+        row = self._one(
+            "SELECT query FROM release_asked WHERE owner = ? AND reference = ?", (owner, reference)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def releases_asked(self) -> list[StoredQuery]:
+        """Every query that we put to another state, oldest first."""
+        rows = self._one("SELECT owner, reference, query, snapshot, at_ns FROM release_asked"
+                         " ORDER BY at_ns, owner, reference")  # fmt: skip
+        return [StoredQuery(PeerId(row[0]), *row[1:]) for row in rows]
 
     def release_copy(self, owner: PeerId, reference: bytes, snapshot: bytes) -> StoredCopy | None:
         """A release that we received from its owner."""

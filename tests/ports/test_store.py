@@ -734,6 +734,22 @@ def test_what_a_recipient_was_given_stays(run: Run) -> None:
     run(test)
 
 
+def test_what_we_asked_for_is_found_by_its_reference(run: Run) -> None:
+    async def test(store: Store) -> None:
+        asked = {"owner": "UTO", "reference": REFERENCE, "query": b"query", "snapshot": SNAPSHOT, "at_ns": 5}
+        await store.uow.commit([], [Change("release.asked", asked)])
+        await store.uow.commit([], [Change("release.asked", {**asked, "snapshot": b"T" * 32, "at_ns": 6})])
+        assert store.reader.release_asked(UTO, REFERENCE) == b"query"
+        assert store.reader.release_asked(HND, REFERENCE) is None
+        (held,) = store.reader.releases_asked()
+        assert (held.snapshot, held.at_ns) == (b"T" * 32, 6)
+        assert store.reader.release_query(REFERENCE) is None
+        await store.uow.commit([], [loaded(), charge_release()])
+        assert store.reader.release_query(REFERENCE) == b"query"
+
+    run(test)
+
+
 def test_a_received_release_is_kept_and_never_replaced(run: Run) -> None:
     async def test(store: Store) -> None:
         args = {"owner": "UTO", "reference": REFERENCE, "snapshot": SNAPSHOT, "query": b"query", "body": b"document",

@@ -46,7 +46,11 @@ CREATE TABLE release_delivery (
     PRIMARY KEY (reference, snapshot, recipient)
 );
 
--- Releases that we received from other states.
+-- What we asked other states for, and the releases that we received from them.
+CREATE TABLE release_asked (
+    owner TEXT NOT NULL, reference BLOB NOT NULL, query BLOB NOT NULL, snapshot BLOB NOT NULL, at_ns INTEGER NOT NULL,
+    PRIMARY KEY (owner, reference)
+);
 CREATE TABLE release_copy (
     owner TEXT NOT NULL, reference BLOB NOT NULL, snapshot BLOB NOT NULL, query BLOB NOT NULL, body BLOB NOT NULL,
     header BLOB NOT NULL, signature BLOB NOT NULL, at_ns INTEGER NOT NULL,
