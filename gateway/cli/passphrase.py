@@ -30,7 +30,7 @@ def unlock(args: argparse.Namespace) -> PersonalKey:
 
     Raises:
         ConfigRefused: a file cannot be read.
-        InputRefused, VerificationFailed: not a key file, or not its passphrase.
+        InputRefused, NotIdentified: not a key file, or not its passphrase.
     """
     from gateway.keyring import personal  # here, because a command's help needs no cryptography
 

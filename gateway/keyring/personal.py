@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from nacl import pwhash
 
-from gateway.errors import InputRefused, VerificationFailed
+from gateway.errors import InputRefused, NotIdentified, VerificationFailed
 from gateway.primitives import aead, ed25519
 from gateway.terms.hidden import Hidden
 from gateway.terms.ids import OfficerId
@@ -84,7 +84,7 @@ def open_(data: bytes, passphrase: Hidden[str]) -> PersonalKey:
 
     Raises:
         InputRefused: not a key file of ours.
-        VerificationFailed: step `passphrase`: another passphrase, or the file was changed.
+        NotIdentified: another passphrase, or the file was changed.
     """
     table = _read(data)
     clear = {name: table[name] for name in _FIELDS - {"sealed"}}
@@ -92,7 +92,7 @@ def open_(data: bytes, passphrase: Hidden[str]) -> PersonalKey:
     try:
         seed = aead.open_(key, bytes.fromhex(table["nonce"]), _canonical(clear), bytes.fromhex(table["sealed"]))
     except VerificationFailed:
-        raise VerificationFailed("passphrase", "does not open this key file") from None
+        raise NotIdentified("the passphrase does not open this key file") from None
     return PersonalKey(OfficerId(table["officer"]), ed25519.public(seed), Hidden(seed))
 
 

@@ -180,7 +180,7 @@ async def test_a_person_is_enrolled_logs_in_and_is_retired() -> None:
             assert (read.officer, read.agency) == (ANA, "SNM")
 
             passphrase.write_text("incorrect horse battery\n")
-            assert "passphrase" in await pan.limen("officer", "login", *person, *workstation, code=6)
+            assert "passphrase" in await pan.limen("officer", "login", *person, *workstation, code=3)
             passphrase.write_text("correct horse battery\n")
 
             assert (await pan.limen("officer", "retire", "--config", pan.folder, "--officer", ANA))["logged"] is True

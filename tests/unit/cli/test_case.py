@@ -292,8 +292,8 @@ def test_fields_are_taken_in_the_cases_own_order(desk: Desk, limen: Limen, perso
 
 def test_another_passphrase_signs_nothing(desk: Desk, limen: Limen, person: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("another passphrase\n")
-    code, _, _ = limen("confirm", CASE_TEXT, "--key", str(person), "--passphrase-file", str(tmp_path / "wrong"))
-    assert code == 6
+    code, _, err = limen("confirm", CASE_TEXT, "--key", str(person), "--passphrase-file", str(tmp_path / "wrong"))
+    assert code == 3 and "passphrase does not open" in err
     assert not desk.acts and not desk.calls
 
 
