@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -110,6 +109,8 @@ def run(argv: Sequence[str]) -> int:
         return fail(str(refusal), USAGE)
     except GatewayError as error:
         if error.row.exit_code == DENIED and typed.json and not typed.emitted:
+            import json  # here, because most commands end otherwise
+
             print(json.dumps({"error": error.row.reason, "reasons": list(getattr(error, "reasons", ()))}, indent=2))
         return fail(str(error), error.row.exit_code)
     except BrokenPipeError:

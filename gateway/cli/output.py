@@ -11,6 +11,7 @@ from typing import Any
 
 def emit(args: argparse.Namespace, document: Any, lines: Iterable[str]) -> None:
     """Print the document with `--json`, else the lines. Call it once: standard output holds nothing else."""
+    args.emitted = True
     if args.json:
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:

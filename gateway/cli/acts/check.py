@@ -55,6 +55,7 @@ async def _stream(
     args: argparse.Namespace, place: booth.Booth, token: str, seen: Iterator[tuple[int, traveller.Seen]]
 ) -> int:
     """Each line is asked and answered by itself; the exit code is the worst of all."""
+    args.emitted = True
     worst = OK
     for line, one in seen:
         question = inquiry(args, [_traveller(one)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from gateway.cli import main, output
 from gateway.cli.main import NOUNS, run
-from gateway.errors import CATALOGUE
+from gateway.errors import CATALOGUE, ConfigRefused, GatewayError, NotIdentified, PolicyDenied
 
 
 def test_alone_it_says_how_to_start_one_line_a_role(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,3 +111,42 @@ def test_a_table_is_aligned_under_its_names() -> None:
 def test_a_failure_is_told_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.fail("one\n  two", 6) == 6
     assert capsys.readouterr().err == "limen: one two\n"
+
+
+def test_a_denial_is_a_document_too_and_only_where_none_was_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Denied:
+        def __init__(self, error: GatewayError, *, says: bool) -> None:
+            self.error, self.says = error, says
+
+        def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+            """None."""
+
+        def run(self, args: argparse.Namespace) -> int:
+            if self.says:
+                output.emit(args, {"said": 1}, ["said"])
+            raise self.error
+
+    def ran(error: GatewayError, *more: str, says: bool = False) -> tuple[int, str]:
+        before = sys.modules.get("gateway.cli.status")
+        sys.modules["gateway.cli.status"] = Denied(error, says=says)  # type: ignore[assignment]
+        try:
+            code = run(["status", *more])
+        finally:
+            if before is None:
+                del sys.modules["gateway.cli.status"]
+            else:
+                sys.modules["gateway.cli.status"] = before
+        found = capsys.readouterr()
+        assert found.err.startswith("limen: ") and found.err.count("\n") == 1
+        return code, found.out
+
+    denied = PolicyDenied(("no_agreement", "role"))
+    code, out = ran(denied, "--json")
+    assert code == 3 and json.loads(out) == {"error": "POLICY_DENIED", "reasons": ["no_agreement", "role"]}
+    code, out = ran(NotIdentified("nobody"), "--json")
+    assert code == 3 and json.loads(out) == {"error": "NOT_IDENTIFIED", "reasons": []}
+    assert ran(denied) == (3, "")
+    assert json.loads(ran(denied, "--json", says=True)[1]) == {"said": 1}
+    assert ran(ConfigRefused("no file"), "--json") == (8, "")
