@@ -45,6 +45,9 @@ NO_CHECKPOINT: Final = bytes(CHECKPOINT_BYTES)
 MANIFEST: Final = "gateway.wire.v1.Manifest"
 """The method of a manifest's own header: a standing document names its type, which no method's path can equal."""
 
+RELEASE: Final = "gateway.wire.v1.ReleaseDocument"
+"""The method of a release's own header (`statistics.release`): it stands as a manifest does."""
+
 _METHOD = re.compile(r"/?[A-Za-z0-9_.]{1,96}(?:/[A-Za-z0-9_]{1,64})?\Z")
 _STATE = re.compile(r"[A-Z]{3}\Z")
 _TIME_MAX = (1 << 63) - 1

@@ -16,7 +16,7 @@ from gateway.statistics.kept import (
     StoredRelease,
     StoredRequest,
 )
-from gateway.store.releases import Args, charged, judge_copy
+from gateway.store.releases import Args, charged, judge_copy, judge_new
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import PeerId
 
@@ -57,6 +57,7 @@ class MemoryReleases:
     def _release_charge(self, a: Args) -> None:
         key = (a["reference"], a["snapshot"])
         if key in self._held.releases:
+            judge_new(a)
             return
         loaded = self.dataset(a["dataset"])
         if loaded is None or loaded.version != a["version"]:

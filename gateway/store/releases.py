@@ -55,14 +55,16 @@ def _dataset_put(db: sqlite3.Connection, a: Args) -> None:
 
 
 def _release_charge(db: sqlite3.Connection, a: Args) -> None:
-    """{reference, snapshot, query, dataset, version, unit, period, salt, cost, cap, peer, share_cap, at_ns}: charge a
-    release to its account and, unless `share_cap` is None, to the peer's share of it.
+    """{reference, snapshot, query, dataset, version, unit, period, salt, cost, cap, peer, share_cap, at_ns, is_new?}:
+    charge a release to its account and, unless `share_cap` is None, to the peer's share of it.
 
-    Charged once: the same query over the same snapshot again changes nothing, its first salt and its first charge stay.
-    Refused where another loading than `version` is in force, and where either has not enough left.
+    Charged once: the same query over the same snapshot again changes nothing, its first salt and its first charge stay;
+    with `is_new` it is refused, for what the caller has logged is not what happened. Refused where another loading than
+    `version` is in force, and where either has not enough left.
     """
     held = db.execute("SELECT 1 FROM release WHERE reference = ? AND snapshot = ?", (a["reference"], a["snapshot"]))
     if held.fetchone() is not None:
+        judge_new(a)
         return
     loaded = db.execute("SELECT max(version) FROM dataset WHERE name = ?", (a["dataset"],)).fetchone()
     if loaded[0] != a["version"]:
@@ -84,6 +86,12 @@ def _release_charge(db: sqlite3.Connection, a: Args) -> None:
         (a["reference"], a["snapshot"], a["query"], a["dataset"], a["version"], a["unit"], a["period"], a["salt"],
          a["cost"], done.account.cap, done.account.spent, a["at_ns"]),
     )  # fmt: skip
+
+
+def judge_new(a: Args) -> None:
+    """Raises VersionMoved where a charge that was there before was to be the first."""
+    if a.get("is_new"):
+        raise VersionMoved("somebody else was the first to ask for it")
 
 
 def _release_request(db: sqlite3.Connection, a: Args) -> None:

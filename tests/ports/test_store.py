@@ -624,6 +624,8 @@ def test_a_release_is_charged_once_with_its_first_salt(run: Run) -> None:
     async def test(store: Store) -> None:
         await store.uow.commit([], [loaded(), charge_release(), ask_release()])
         await store.uow.commit([], [charge_release(salt=b"2" * 32, cost=9, peer="UTO"), ask_release(b"2" * 16)])
+        with pytest.raises(VersionMoved):
+            await store.uow.commit([], [charge_release(is_new=True)])
         held = store.reader.release(REFERENCE, SNAPSHOT)
         assert (held.salt, held.cost, held.cap, held.spent) == (b"1" * 32, 520_000, 1_200_000, 520_000)
         assert store.reader.release_account("border", "person-month", "2023-08") == 520_000

@@ -430,6 +430,10 @@ class Sender:
         """Body and header values of a manifest, a standing document for its scope's peer."""
         return encode_manifest(made), self.request(envelope.MANIFEST, made.scope.peer, now_ns)
 
+    def release(self, recipient: PeerId, now_ns: int) -> dict[str, Any]:
+        """Header values of a release, a standing document for its recipient."""
+        return self.request(envelope.RELEASE, recipient, now_ns)
+
     def frame(self, request: CheckRequest, reply: CheckReply, now_ns: int) -> ReplyFrame:
         """The reply's body around the points that only the key process can make.
 
