@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import difflib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 from gateway.app import parts
 from gateway.audit import checkpoint, export, note, seal, tiles, trust, verify
 from gateway.audit.entry import Entry, Phase
+from gateway.audit.kinds import CATALOGUE
 from gateway.audit.leaf import Leaf, open_fields
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
@@ -170,6 +172,14 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
+    kinds = sorted({kind.name for kind in CATALOGUE})
+    if args.kind is not None and args.kind not in kinds:
+        near = difflib.get_close_matches(args.kind, kinds, n=1)
+        raise Refused(
+            "--kind: is no kind of entry"
+            + (f"; did you mean {near[0]}?" if near else "")
+            + f" There are {', '.join(kinds)}"
+        )
     folder = DirectoryFolder(args.path)
     key = _reader_key(args.reader_key)
     opener = seal.Opener(key) if key is not None else None
