@@ -139,7 +139,8 @@ def to_html(release: Release) -> str:
         '<div class="scroll" role="region" aria-label="Every cell" tabindex="0">'
         f"<table><caption>{text(name)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         "</div></section>\n"
-        f'<section aria-labelledby="names"><h2 id="names">Where it is found</h2>{_list(identities(release))}</section>\n'
+        '<section aria-labelledby="names"><h2 id="names">Where it is found</h2>'
+        f"{_list(identities(release))}</section>\n"
         "</main>\n</body>\n</html>\n"
     )
 
