@@ -39,6 +39,11 @@ def add_booth(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def is_named(args: argparse.Namespace) -> bool:
+    """Whether a node was named, or one is here."""
+    return args.config is not None or CONFIG_VARIABLE in os.environ or Path(config.FILE_NAME).exists()
+
+
 def loaded(args: argparse.Namespace) -> Loaded:
     """The settings with their origins. Raises ConfigRefused, or Refused for a `--set` without `=`."""
     path = args.config or Path(os.environ.get(CONFIG_VARIABLE) or config.FILE_NAME)

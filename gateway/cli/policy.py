@@ -47,9 +47,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE")
     node.add_config(build)
 
-    check = verbs.add_parser("verify", help="check a bundle", description="Check a bundle's signature and content.")
+    check = verbs.add_parser(
+        "verify",
+        help="check a bundle",
+        description="Check a bundle's signature and content: by a node's keys and what it had in force, or with --key "
+        "by files alone.",
+    )
     check.add_argument("file", type=Path, metavar="FILE")
     check.add_argument("--layer", choices=("baseline", "national"), default="national")
+    check.add_argument(
+        "--key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="who may sign it, public PEM; no node needed",
+    )
+    check.add_argument("--state", metavar="AAA", help="with --key: whose national bundle it should be")
     node.add_config(check)
 
     activate = verbs.add_parser(

@@ -14,7 +14,8 @@ from gateway.cli import node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.clock import SystemClock
-from gateway.errors import ConfigRefused, InputRefused, PolicyDenied
+from gateway.errors import ConfigRefused, InputRefused, Malformed, PolicyDenied
+from gateway.federation import certificates
 from gateway.keyring import files
 from gateway.opa import bundle, operated, sources
 from gateway.opa.engine import EmbeddedEngine
@@ -195,7 +196,9 @@ def _next_sequence(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    opened = _open(args)
+    if not args.key and not node.is_named(args):
+        raise Refused("there is no node here: give --key FILE, who may sign the bundle, or a node with --config")
+    opened = _open(args) if not args.key else _open_alone(args)
     emit(
         args,
         {
@@ -273,6 +276,24 @@ def _open(args: argparse.Namespace) -> bundle.Bundle:
         now,
         anchored_digest=digest,
     )
+
+
+def _open_alone(args: argparse.Namespace) -> bundle.Bundle:
+    """The bundle by the keys that were given, with no node: whether a newer one was in force is not known here."""
+    if args.layer == "baseline":
+        scope = bundle.BASELINE
+    elif args.state:
+        scope = bundle.national_scope(args.state)
+    else:
+        raise Refused("--state: write whose national bundle it should be, such as PAN; or --layer baseline")
+    keys = {}
+    for path in args.key:
+        pem = _read(path)
+        try:
+            keys[f"{args.layer}-{certificates.public_pin(pem).hex()[:8]}"] = pem
+        except Malformed as cause:
+            raise InputRefused(f"{path}: {cause}") from None
+    return bundle.open_(_read(args.file), keys, scope, 0, SystemClock().now_ns())
 
 
 def _read(path: Path) -> bytes:
