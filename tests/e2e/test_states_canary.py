@@ -15,6 +15,7 @@ from gateway_adapters.traveller import from_zone
 from examples.region.generate import COLUMNS
 from examples.region.travellers import Entry, Passport
 from gateway.cli.acts.nodes import Ran, limen
+from gateway.disclosure.case import decode
 from gateway.keyring import process
 from gateway.keyring.process import KeyringConfig
 from gateway.primitives.group import scalar_of
@@ -40,6 +41,12 @@ BROKEN = Passport("KLEVUNDSTARI", "YPHERMADOL", "XF8J3G7L5", "COL", "COL", "1966
 """In inputs that are refused."""
 
 DECISION, ENTRY = "PAN-2026-774499", "WPAN774499"
+
+ASKED_BECAUSE = "zulquhmer saw the wrenkorbid scar"
+"""Reasons of Honduras's officer, for Panama's desk alone."""
+REFUSED_BECAUSE = "our vexilmordan source would be known"
+"""Reasons of Panama's officer, for nobody abroad."""
+REASONS = ("zulquhmer", "wrenkorbid", "vexilmordan")
 
 Words = Sequence[str]
 
@@ -150,6 +157,7 @@ def run(states: States, tmp_path_factory: pytest.TempPathFactory) -> Run:
         assert down.code == 5
     states.whole("HND")
     answers.append(down)
+    answers += _followed(states, str(answers[0].json["hits"][0]["case"]))
     refused = list(_refused(states, tmp_path_factory.mktemp("refused")))
     assert all(ran.code != 0 for ran in refused)
     with replaced(states, "PAN", asked_by="HND") as glass:
@@ -159,6 +167,45 @@ def run(states: States, tmp_path_factory: pytest.TempPathFactory) -> Run:
             assert len(glass.seen()) > before
         wire = [bytes.fromhex(one[part]) for one in glass.seen() for part in ("body", "header", "signature")]
     return Run(states, answers, refused, wire)
+
+
+def _followed(states: States, number: str) -> list[Ran]:
+    """One case of the listed one to its disclosure and outcome, a second to its refusal; what everybody but the reader
+    of the disclosure was told."""
+    nodes = states.nodes
+    nodes.staff("PAN", "HND")
+    told: list[Ran] = []
+
+    def did(state: str, name: str, verb: str, case: str, *more: str, said: str = "") -> None:
+        told.append(nodes.case(state, name, verb, case, *more, words=said))
+        assert told[-1].code == 0, told[-1].err
+
+    again = str(states.scan("HND", LISTED).json["hits"][0]["case"])
+    for case in (number, again):
+        did("HND", "desk-1", "confirm", case, "--measure", "M1", said=ASKED_BECAUSE)
+        did("HND", "desk-1", "request", case, said=ASKED_BECAUSE)
+        states.until(lambda case=case: bool(case_at(states, "PAN", case)), f"{case} is open at PAN")  # type: ignore[misc]
+        # The reasons are shown to Panama's desk: so they did cross.
+        assert ASKED_BECAUSE in nodes.case("PAN", "desk-1", "show", case).out
+    did("PAN", "desk-1", "prepare", number)
+    told.append(nodes.case("PAN", "desk-1", "approve", number))
+    assert told[-1].code == 3
+    did("PAN", "approver-1", "approve", number)
+    did("PAN", "desk-1", "refuse", again, "--code", "R02", said=REFUSED_BECAUSE)
+    for case, wanted in ((number, "GRANTED"), (again, "REFUSED")):
+        states.until(lambda c=case, w=wanted: case_at(states, "HND", c) == w, f"{case} is {wanted}")  # type: ignore[misc]
+    read = nodes.case("HND", "desk-1", "show", number)
+    assert LISTED.surname in read.out and LISTED.document_number in read.out
+    told.append(nodes.case("HND", "desk-2", "show", number))
+    did("HND", "desk-1", "outcome", number, "--code", "SAME_PERSON")
+    return told
+
+
+def case_at(states: States, state: str, number: str) -> str:
+    """Where a case stands, by the state's own store."""
+    with states.reading(state) as reader:
+        body = reader.case(bytes.fromhex(number.removeprefix("case_")))
+    return "" if body is None else decode(body).state.value
 
 
 def _refused(states: States, folder: Path) -> Iterator[Ran]:
@@ -209,6 +256,14 @@ def test_whom_honduras_asked_about_is_nowhere(run: Run) -> None:
     everywhere.files(run.states.folder("PAN"))
     assert len(everywhere.places) > 60
     assert everywhere.find(*words(MISSED), *words(GUARDED)) == []
+
+
+def test_what_people_wrote_is_nowhere_in_clear(run: Run) -> None:
+    """Nor where it was written: in the log it is sealed, in a case it is sealed to its readers."""
+    everywhere = Haystack()
+    for state in run.states.nodes.nodes:
+        everywhere.files(run.states.folder(state))
+    assert everywhere.find(*REASONS) == []
 
 
 def derived(states: States, passport: Passport) -> set[bytes]:
@@ -267,7 +322,7 @@ def test_nothing_passes_between_gateways(run: Run) -> None:
         passed.add(f"wire {number}", data)
     assert len(run.wire) >= 9
     everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
-    assert passed.find(*everyone, *ALIAS.split(), DECISION, ENTRY) == []
+    assert passed.find(*everyone, *ALIAS.split(), *REASONS, DECISION, ENTRY) == []
 
 
 def test_metrics_answers_and_errors_name_nobody(run: Run) -> None:
@@ -280,7 +335,7 @@ def test_metrics_answers_and_errors_name_nobody(run: Run) -> None:
         assert len(ran.err.splitlines()) <= 1, ran.err
         said.add(f"refusal {number}", (ran.out + ran.err).encode())
     everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
-    assert said.find(*everyone, *ALIAS.split(), DECISION, ENTRY) == []
+    assert said.find(*everyone, *ALIAS.split(), *REASONS, DECISION, ENTRY) == []
 
 
 def test_exports_hold_nobody(run: Run, tmp_path: Path) -> None:
@@ -289,7 +344,7 @@ def test_exports_hold_nobody(run: Run, tmp_path: Path) -> None:
         exported.files(run.states.export(state, tmp_path / state))
     assert any("payloads" in place for place in exported.places)
     everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
-    assert exported.find(*everyone, *ALIAS.split(), DECISION, ENTRY) == []
+    assert exported.find(*everyone, *ALIAS.split(), *REASONS, DECISION, ENTRY) == []
 
 
 def test_the_refused_left_nothing_behind(run: Run) -> None:

@@ -74,6 +74,20 @@ async def test_a_part_names_the_classes_of_the_rest_and_is_as_long_as_the_whole(
     assert sizes[0] == sizes[1] and len(sizes[0]) == 1
 
 
+async def test_no_message_of_a_case_names_anybody_beneath_its_encryption() -> None:
+    pair = await desks()
+    number = await pair.approved()
+    await pair.owner.send(number)
+    await pair.asker.do("desk-1", "outcome", number, code="SAME_PERSON")
+    await pair.asker.send(number)
+    passed = b"".join([*pair.asker.post.bodies, *pair.owner.post.bodies]).upper()
+    told = dict((await shown(pair, number)).disclosed)
+    assert len(pair.asker.post.bodies) == 2 and len(pair.owner.post.bodies) == 1
+    names = [part for one in told["names"].open() for part in one.replace(",", " ").split()]
+    assert len(names) >= 2 and not [name for name in names if name.encode() in passed]
+    assert b"1980-03-05" not in passed and WANTED.entry_id.encode() not in passed
+
+
 @pytest.mark.parametrize(("code", "seen"), [("R01", "R01"), ("R09", "R06")])
 async def test_a_refusal_is_coded_and_says_nothing_of_rights(code: str, seen: str) -> None:
     pair = await desks()
