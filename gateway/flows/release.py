@@ -180,7 +180,7 @@ async def plan_for(
     except GatewayError as refusal:
         raise await _denied(call, query, refusal) from None
     row = world.book.release(query.digest, known.held.snapshot)
-    state = "" if row is None else _state(row, call.now_ns).value
+    state = "" if row is None else state_of(row, call.now_ns).value
     return _told(known, account, recipient, world, state=state, is_charged=row is not None)
 
 
@@ -248,7 +248,7 @@ async def get(
         if asked is None:
             raise NotFoundOrNotPermitted("this recipient has not asked for such a release")
         row = world.book.release(asked.reference, asked.snapshot)
-        if row is None or row.message is None or _state(row, call.now_ns) is not ReleaseState.READY:
+        if row is None or row.message is None or state_of(row, call.now_ns) is not ReleaseState.READY:
             await world.uow.commit([_requested(call, permit, query)], [_expect(call, permit)])
             return _standing(row, asked.snapshot, call)
         return await _delivered(call, permit, query, row, row.message)
@@ -479,7 +479,7 @@ def _told(
     )
 
 
-def _state(row: StoredRelease, now_ns: int) -> ReleaseState:
+def state_of(row: StoredRelease, now_ns: int) -> ReleaseState:
     """What may be told: nothing leaves `waiting` between two ticks, so that nobody sees how long it took."""
     if (row.message is None and not row.code) or now_ns < row.shown_ns:
         return ReleaseState.WAITING
@@ -489,7 +489,7 @@ def _state(row: StoredRelease, now_ns: int) -> ReleaseState:
 def _standing(row: StoredRelease | None, snapshot: bytes, call: _Call, *, cost: int = 0) -> ReleaseStanding:
     if row is None:
         raise NotFoundOrNotPermitted("no such release was charged")
-    state = _state(row, call.now_ns)
+    state = state_of(row, call.now_ns)
     code = row.code if state is ReleaseState.FAILED else ""
     return ReleaseStanding(row.reference, snapshot, state, cost_micro_rho=cost, code=code)
 
