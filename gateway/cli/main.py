@@ -46,6 +46,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "case": ("gateway.cli.case", "the follow-up of a hit: inbox, confirm, request, approve, refuse"),
     "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, add, withdraw, count"),
     "events": ("gateway.cli.events", "this state's events for statistics: sign, load, list"),
+    "release": ("gateway.cli.release", "private statistics: plan, request, get, list, budget, export"),
     "map": ("gateway.cli.map", "which column of a file of events is what: suggest, check"),
     "policy": ("gateway.cli.policy", "the rules, in words and in files"),
     "peer": ("gateway.cli.peer", "other states: invite, accept, test, list, copies, suspend"),
