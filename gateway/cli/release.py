@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     request = verbs.add_parser(
         "request",
         help="have a release made; charged unless it was made before",
-        description="Have a release made, at the owner's next tick. Charged once: the same question over the same events\n"
-        "is the same release, whoever asks. Exit 7 where not enough is left.",
+        description="Have a release made, at the owner's next tick. Charged once: the same question over the same\n"
+        "events is the same release, whoever asks. Exit 7 where not enough is left.",
     )
     for one in (plan, request):
         one.add_argument("--dataset", required=True, metavar="NAME", help="the owner's data set")
