@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from gateway.config import Config
 from gateway.errors import PolicyUnavailable
+from gateway.opa.bundle import Bundle
 from gateway.opa.engine import EmbeddedEngine
 from gateway.opa.remote import OpaEngine
 from gateway.opa.server import Endpoint, OpaServer
@@ -27,6 +29,25 @@ def engine_of(settings: Config) -> Engine:
         return EmbeddedEngine()
     endpoint = Endpoint.of(policy.server, policy.server_ca, policy.server_certificate, policy.server_key)
     return OpaEngine(OpaServer(endpoint), policy.timeout_ms / 1000)
+
+
+@asynccontextmanager
+async def ready(
+    settings: Config, baseline: Bundle, national: Bundle, *, now_ns: int, pinned_baseline: bytes = b""
+) -> AsyncIterator[Engine]:
+    """The engine with these two bundles in force, for one act of a command; closed at the end.
+
+    Raises:
+        VerificationFailed: a bundle is not what it must be, or a golden decision comes out otherwise.
+        PolicyUnavailable: the OPA server is not there, or holds other bundles: nothing is decided elsewhere instead.
+    """
+    engine = engine_of(settings)
+    try:
+        enforce = await engine.prepare(baseline, national, now_ns=now_ns, pinned_baseline=pinned_baseline)
+        enforce()
+        yield engine
+    finally:
+        await engine.close()
 
 
 async def patiently(prepare: Callable[[], Awaitable[None]]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from gateway_adapters import watchlist_csv
 from gateway_adapters.watchlist_csv import Defaults, Remark
 
-from gateway.app import bundles, federation, parts
+from gateway.app import bundles, engines, federation, parts
 from gateway.app.home import Node, officer_of
 from gateway.config import Config
 from gateway.errors import InputRefused
@@ -25,7 +25,6 @@ from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows import listing
 from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference, Load, Signer
-from gateway.opa.engine import EmbeddedEngine
 from gateway.primitives import strict_json
 from gateway.primitives.lp import lp
 from gateway.rpc.doors import Became, HomeCall, ListFile, LoadReport, RowReport
@@ -275,19 +274,16 @@ def apply(load: Load, settings: Config) -> Difference:
     with _open(settings) as book:
         clock = parts.clock_of(settings)
         now = clock.now_ns()
-        engine = EmbeddedEngine.load(
-            bundles.open_bundle(settings, "baseline", book.reader, now),
-            bundles.open_bundle(settings, "national", book.reader, now),
-            now_ns=now,
-            pinned_baseline=federation.in_force(settings, book.reader, now).baseline,
-        )
+        rules = [bundles.open_bundle(settings, layer, book.reader, now) for layer in ("baseline", "national")]
+        pinned = federation.in_force(settings, book.reader, now).baseline
 
         async def run() -> Difference:
             uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings), timeout_s=COMMIT_S)
             try:
-                return await listing.load(
-                    load, listing.ListingWorld(settings.state, policy=engine, uow=uow, book=book, clock=clock)
-                )
+                async with engines.ready(settings, *rules, now_ns=now, pinned_baseline=pinned) as engine:
+                    return await listing.load(
+                        load, listing.ListingWorld(settings.state, policy=engine, uow=uow, book=book, clock=clock)
+                    )
             finally:
                 await uow.close()
 

@@ -100,6 +100,15 @@ class Explanation:
     floors: tuple[str, ...]
 
 
+def explained(
+    question: Question, decided: Permit | Deny, baseline: tuple[str, ...], national: tuple[str, ...]
+) -> Explanation:
+    """What the layers said, and the floors after them."""
+    held = floors.hold(question, decided) if isinstance(decided, Permit) else decided
+    floored = held.reasons if isinstance(held, Deny) and isinstance(decided, Permit) else ()
+    return Explanation(held, baseline, national, floored)
+
+
 class EmbeddedEngine:
     """`ports.PolicyEngine` over two bundles. Load it in the thread that will ask it."""
 
@@ -167,10 +176,9 @@ class EmbeddedEngine:
         given = reasons.known(baseline.reasons(asked) | national.reasons(asked))
         return Deny(given or ("denied",), decided.baseline, decided.national)
 
-    def explain(self, question: Question) -> Explanation:
+    async def explain(self, question: Question) -> Explanation:
         """The decision after the floors, with each layer's own reasons: where a no comes from."""
         decided = self.decide_now(question)
-        held = floors.hold(question, decided) if isinstance(decided, Permit) else decided
         by_layer: list[tuple[str, ...]] = []
         asked = json.dumps(document(question))
         for layer in self._layers or ():
@@ -178,8 +186,7 @@ class EmbeddedEngine:
             no = not isinstance(answer, Mapping) or answer.get("allow") is not True
             by_layer.append((reasons.known(layer.reasons(asked)) or ("denied",)) if no else ())
         baseline, national = by_layer if by_layer else [("policy_unavailable",)] * 2
-        floored = held.reasons if isinstance(held, Deny) and isinstance(decided, Permit) else ()
-        return Explanation(held, baseline, national, floored)
+        return explained(question, decided, baseline, national)
 
     def versions(self) -> PolicyVersions:
         """See `ports.PolicyEngine`."""

@@ -19,7 +19,7 @@ from gateway.errors import PolicyUnavailable
 from gateway.opa import golden
 from gateway.opa.bundle import Bundle
 from gateway.opa.content import PACKAGE_OF
-from gateway.opa.engine import BROKEN, in_order
+from gateway.opa.engine import BROKEN, Explanation, explained, in_order
 from gateway.opa.server import OpaServer
 from gateway.policy import decision, reasons
 from gateway.policy.decision import Deny, Permit, Versions
@@ -76,6 +76,26 @@ class OpaEngine:
         except PolicyUnavailable:
             self.faults += 1
             return Deny(("policy_unavailable",), versions.baseline, versions.national)
+
+    async def explain(self, question: Question) -> Explanation:
+        """The decision after the floors, with each layer's own reasons: where a no comes from.
+
+        Raises:
+            PolicyUnavailable: the server did not say, in time or in form.
+        """
+        versions, revisions, body = self._versions, self._revisions, _body(document(question))
+        if versions is None:
+            raise PolicyUnavailable("no policy is loaded")
+        decided = await self._in_time(self._decide(question, versions, revisions))
+        said: list[tuple[str, ...]] = []
+        for layer in LAYERS:
+            answer = await self._in_time(self._rule(layer, "decision", body, revisions))
+            if isinstance(answer, Mapping) and answer.get("allow") is True:
+                said.append(())
+            else:
+                said.append(reasons.known(await self._in_time(self._reasons(layer, body, revisions))) or ("denied",))
+        baseline, national = said
+        return explained(question, decided, baseline, national)
 
     def versions(self) -> PolicyVersions:
         """See `ports.PolicyEngine`."""

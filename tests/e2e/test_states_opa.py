@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway import config
-from gateway.cli.acts.nodes import Nodes, limen, must
+from gateway.cli.acts.nodes import Nodes, Ran, limen, must
+from gateway.terms import ListId
 from tests import extras
 from tests.support.states import SETTINGS, States, owners, running
 
@@ -71,6 +72,26 @@ def test_a_node_asks_and_answers_by_the_rules_of_its_opa_server(region: tuple[St
     assert owners(ran)
     miss = states.ask("miss")
     assert miss.code == 0 and miss.json["outcome"] == "NOTHING_TO_REPORT"
+
+
+def asked(states: States, purpose: str, *more: str) -> Ran:
+    return limen("--json", "policy", "ask", "--purpose", purpose, "--basis", "bilateral agreement", "--owner", "HND",
+                 "--role", "border.frontline", "--config", str(states.folder("PAN")), *more)  # fmt: skip
+
+
+def test_commands_decide_by_the_same_server_and_by_nothing_else(region: tuple[States, Servers]) -> None:
+    states, servers = region
+    ran = asked(states, "SEC.WATCH")
+    assert ran.code == 0 and all(row["allowed"] and row["agreement"] == "AGR-HND-PAN" for row in ran.json)
+    ran = asked(states, "SEC.WATCH", "--no-case")
+    assert ran.code == 3 and all(row["national"] or row["baseline"] or row["floors"] for row in ran.json)
+    servers.kill("PAN")
+    ran = asked(states, "SEC.WATCH")
+    assert ran.code == 3 and ran.json == {"error": "POLICY_UNAVAILABLE", "reasons": []}
+    with pytest.raises(RuntimeError, match="exit 3"):
+        states.load("PAN", ListId.PERSONS, b"entry_id,category\n")
+    servers.start("PAN")
+    states.whole("PAN")
 
 
 def test_while_the_owners_server_is_gone_it_permits_nothing(region: tuple[States, Servers]) -> None:

@@ -358,15 +358,16 @@ def test_reasons_outside_the_catalogue_do_not_leave() -> None:
     assert reasons(world.good(), Surroundings(rules).engine) == ("agency", "denied")
 
 
-def test_an_explanation_says_where_a_no_comes_from() -> None:
+@pytest.mark.asyncio
+async def test_an_explanation_says_where_a_no_comes_from() -> None:
     engine = world.engine()
-    yes = engine.explain(world.good())
+    yes = await engine.explain(world.good())
     assert isinstance(yes.decision, Permit)
     assert (yes.baseline, yes.national, yes.floors) == ((), (), ())
-    no = engine.explain(world.good(purpose=Purpose("PNR.CASE")))
+    no = await engine.explain(world.good(purpose=Purpose("PNR.CASE")))
     assert isinstance(no.decision, Deny)
     assert (no.baseline, no.national, no.floors) == (("purpose_not_offered",), ("no_agreement",), ())
-    assert EmbeddedEngine().explain(world.good()).baseline == ("policy_unavailable",)
+    assert (await EmbeddedEngine().explain(world.good())).baseline == ("policy_unavailable",)
 
 
 @pytest.mark.slow

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gateway import config
-from gateway.app import bundles
+from gateway.app import bundles, engines
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.clock import SystemClock
+from gateway.config import Config
 from gateway.errors import ConfigRefused, InputRefused, Malformed, PolicyDenied
 from gateway.federation import certificates
 from gateway.keyring import files
 from gateway.opa import bundle, operated, sources
-from gateway.opa.engine import EmbeddedEngine
+from gateway.opa.bundle import Bundle
+from gateway.opa.engine import Explanation
 from gateway.policy import agreement as agreements
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny
 from gateway.policy.question import Question, Stage
 from gateway.store.reader import Reader
-from gateway.terms import BATCH_CLASSES, AgencyId, Purpose, Role, peer_id
+from gateway.terms import BATCH_CLASSES, AgencyId, ListId, PeerId, Purpose, Role, peer_id
 
 DAY_NS = 86_400 * 10**9
 
@@ -62,9 +66,7 @@ def _ask(args: argparse.Namespace) -> int:
     now = node.clock_of(settings).now_ns()
     reader = Reader(settings.paths.store)
     try:
-        engine = EmbeddedEngine.load(
-            *(bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")), now_ns=now
-        )
+        rules = [bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")]
     finally:
         reader.close()
     purpose = Purpose(args.purpose)
@@ -73,28 +75,10 @@ def _ask(args: argparse.Namespace) -> int:
         owner = peer_id(args.owner)
     except ValueError:
         raise Refused("--role and --owner: write a role of the register and a state's three letters") from None
+    asked = _questions(args, settings, purpose, role, owner, now)
     results: list[dict[str, Any]] = []
     denied: set[str] = set()
-    aggregate = catalogue.is_aggregate(purpose)
-    for list_id in catalogue.lists_of(purpose) or (None,):
-        explained = engine.explain(
-            Question(
-                stage=Stage.ASK,
-                purpose=purpose,
-                operation=catalogue.check_operation(purpose),
-                legal_basis=args.basis,
-                list_id=list_id,
-                key_types=catalogue.key_types_of(purpose),
-                class_size=0 if aggregate else BATCH_CLASSES[0],
-                asker=settings.state,
-                owner=owner,
-                agency=AgencyId(args.agency or settings.agencies[0]),
-                role=role,
-                has_case=not args.no_case and not aggregate,
-                signers=catalogue.signers_of(purpose, Stage.ASK),
-                time_ns=now,
-            )
-        )
+    for list_id, explained in asyncio.run(_explained(settings, rules, asked, now)):
         decision = explained.decision
         if isinstance(decision, Deny):
             denied.update(decision.reasons)
@@ -131,6 +115,41 @@ def _ask(args: argparse.Namespace) -> int:
     if denied:
         raise PolicyDenied(tuple(sorted(denied)))
     return OK
+
+
+def _questions(
+    args: argparse.Namespace, settings: Config, purpose: Purpose, role: Role, owner: PeerId, now: int
+) -> list[Question]:
+    """One question for each list of the purpose; one without a list where it has none."""
+    aggregate = catalogue.is_aggregate(purpose)
+    return [
+        Question(
+            stage=Stage.ASK,
+            purpose=purpose,
+            operation=catalogue.check_operation(purpose),
+            legal_basis=args.basis,
+            list_id=list_id,
+            key_types=catalogue.key_types_of(purpose),
+            class_size=0 if aggregate else BATCH_CLASSES[0],
+            asker=settings.state,
+            owner=owner,
+            agency=AgencyId(args.agency or settings.agencies[0]),
+            role=role,
+            has_case=not args.no_case and not aggregate,
+            signers=catalogue.signers_of(purpose, Stage.ASK),
+            time_ns=now,
+        )
+        for list_id in catalogue.lists_of(purpose) or (None,)
+    ]
+
+
+async def _explained(
+    settings: Config, rules: Sequence[Bundle], asked: Sequence[Question], now: int
+) -> list[tuple[ListId | None, Explanation]]:
+    """What the engine that the settings name says, and no other: a node decides by that one too."""
+    baseline, national = rules
+    async with engines.ready(settings, baseline, national, now_ns=now) as engine:
+        return [(question.list_id, await engine.explain(question)) for question in asked]
 
 
 def _agreement(args: argparse.Namespace) -> int:

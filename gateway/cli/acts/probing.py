@@ -14,11 +14,12 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from gateway.app import bundles, federation, parts
+from gateway.app import bundles, engines, federation, parts
 from gateway.cli import node
 from gateway.cli.acts import writer
 from gateway.cli.main import OK, Refused, fail
@@ -30,7 +31,6 @@ from gateway.federation.members import FederationView, MemberKeys
 from gateway.flows import trial
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
-from gateway.opa.engine import EmbeddedEngine
 from gateway.policy import catalogue
 from gateway.rpc.convert.peers import SUITE, Sender
 from gateway.rpc.peers import PeersClient
@@ -295,15 +295,15 @@ class _Probe:
 
     async def _rules(self, asked: DryRun, reader: Reader, uow: WriterClient) -> DryRunDecision | None:
         settings, now_ns = self.settings, node.clock_of(self.settings).now_ns()
-        try:
-            engine = EmbeddedEngine.load(
-                *(bundles.open_bundle(settings, layer, reader, now_ns) for layer in ("baseline", "national")),
-                now_ns=now_ns,
-                pinned_baseline=self._listed().baseline,
-            )
-        except GatewayError:
-            return None
-        return await trial.ask(asked, settings.state, PeerId(self.peer), engine, uow, now_ns)
+        async with AsyncExitStack() as stack:
+            try:
+                rules = [bundles.open_bundle(settings, layer, reader, now_ns) for layer in ("baseline", "national")]
+                engine = await stack.enter_async_context(
+                    engines.ready(settings, *rules, now_ns=now_ns, pinned_baseline=self._listed().baseline)
+                )
+            except GatewayError:
+                return None
+            return await trial.ask(asked, settings.state, PeerId(self.peer), engine, uow, now_ns)
 
     # -- What it said -------------------------------------------------------------------------------------------------
 
