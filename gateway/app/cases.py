@@ -12,7 +12,7 @@ from gateway.disclosure.case import Case, Outbound, decode
 from gateway.errors import GatewayError, InputRefused, PeerUnreachable
 from gateway.federation.officers import Register
 from gateway.flows import deliver, disclose
-from gateway.flows.casework import CasePeers, CaseWorld, Closing, Decision, OpenCase, held
+from gateway.flows.casework import CasePeers, CaseWorld, Closing, Decision, Handles, OpenCase, held
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.home_cases import LINES_MAX
 from gateway.rpc.doors import CallContext, CaseAct, CaseLine, CaseQuery, CaseStep, CaseView, HomeCall
@@ -34,6 +34,7 @@ class CaseDesk:
     complain: Callable[[str], None] = lambda sentence: None
     _later: dict[bytes, tuple[float, float]] = field(default_factory=dict)
     """When a case's message is tried next (loop time), and the pause after that. Lost at a restart: tried then."""
+    _handles: Handles = field(default_factory=Handles)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _world(self) -> CaseWorld:
@@ -52,6 +53,7 @@ class CaseDesk:
             read_check=convert.check_request,
             check_method=convert.CHECK,
             timeout_s=node.settings.peers.case_timeout_ms / 1000,
+            handles=self._handles,
         )
 
     def _register(self) -> Register:

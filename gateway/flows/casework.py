@@ -4,7 +4,7 @@ anything is told (rule 1)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final, Protocol
 
@@ -20,12 +20,15 @@ from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.primitives import cbor
-from gateway.terms.exchange import CheckRequest
-from gateway.terms.ids import AgencyId, PeerId, Purpose, RequestId
+from gateway.terms.exchange import CheckRequest, KeyScope
+from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, RequestId
 from gateway.terms.words import BATCH_CLASSES, ListId, Role
 from gateway.watchlist import entry as entries
 from gateway.watchlist.entry import ListEntry
 from gateway.watchlist.publish import may_tell
+
+HANDLES_KEPT_MAX: Final = 4
+"""Peers' lists whose handles are kept in memory: some 15 MB for 100,000 entries each."""
 
 WORDS_SEALED_BYTES: Final = 4096
 """Room for an act's words in the log's sealed part: 2,048 characters, most of two bytes."""
@@ -117,6 +120,9 @@ class CaseBook(Protocol):
     def cases(self, only_open: bool = False) -> list[bytes]:
         """Bodies, soonest due first."""
 
+    def open_cases(self, peer: PeerId) -> int:
+        """How many cases with this peer are open."""
+
     def entry_ids(self, list_id: ListId) -> list[str]:
         """The ids of the live entries of our own list."""
 
@@ -128,6 +134,31 @@ class CaseBook(Protocol):
 
     def find(self, peer: PeerId, method: str, leg_id: RequestId, batch: int) -> ports.StoredReply | None:
         """The reply we gave under this id."""
+
+
+@dataclass(slots=True)
+class Handles:
+    """The handles of our entries towards a peer, kept from one opening to the next: each derives those of entries that
+    are new. A peer's next epoch begins anew. A handle names no record to anybody who has not our key."""
+
+    _kept: dict[tuple[PeerId, ListId], tuple[EpochId, dict[bytes, str], set[str]]] = field(default_factory=dict)
+
+    async def entry_id(self, handle: bytes, scope: KeyScope, list_id: ListId, world: CaseWorld) -> str | None:
+        """The live entry of this handle, or None."""
+        place = scope.peer, list_id
+        epoch, ids, known = self._kept.pop(place, (scope.epoch, {}, set()))
+        if epoch != scope.epoch:
+            ids, known = {}, set()
+        # Only what was derived completely is kept.
+        live = world.book.entry_ids(list_id)
+        new = [one for one in live if one not in known]
+        made = await world.keys.handles(scope, new) if new else []
+        ids.update(zip(made, new, strict=True))
+        known.update(new)
+        self._kept[place] = scope.epoch, ids, known
+        while len(self._kept) > HANDLES_KEPT_MAX:
+            self._kept.pop(next(iter(self._kept)))
+        return ids.get(handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +179,7 @@ class CaseWorld:
     read_check: Callable[[bytes], CheckRequest]
     check_method: str
     timeout_s: float = 5.0
+    handles: Handles = field(default_factory=Handles)
 
 
 def held(case_id: bytes, world: CaseWorld) -> Case:

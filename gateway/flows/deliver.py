@@ -394,7 +394,7 @@ async def _judged_open(
     if fields != asked.fields or asked.reply_key != world.case_key_of(peer):
         raise VerificationFailed("fields", "are not the template's, or the reply key is not the member's")
     signatures, urgency, digest = _askers(peer, asked, world)
-    if sum(one.peer == peer for one in map(decode, world.book.cases(only_open=True))) >= OPEN_MAX:
+    if world.book.open_cases(peer) >= OPEN_MAX:
         raise NotFoundOrNotPermitted("too many open cases of this peer")
     due_ns = now + profiles.answer_ns(found.kind, urgency)
     case = replace(
@@ -428,13 +428,11 @@ def _judge_same(peer: PeerId, asked: OpenCase, case: Case) -> None:
 
 
 async def _entry_of(ticket: Ticket, request: CheckRequest, world: CaseWorld) -> tuple[ListEntry, bytes]:
-    ids = world.book.entry_ids(request.list_id)
-    handles = await world.keys.handles(request.scope, ids) if ids else []
-    for entry_id, handle in zip(ids, handles, strict=True):
-        body = world.book.entry(request.list_id, entry_id) if hmac.compare_digest(handle, ticket.handle) else None
-        if body is not None:
-            return entries.decode(body), body
-    raise NotFoundOrNotPermitted("no live entry of this handle")
+    entry_id = await world.handles.entry_id(ticket.handle, request.scope, request.list_id, world)
+    body = world.book.entry(request.list_id, entry_id) if entry_id is not None else None
+    if body is None:
+        raise NotFoundOrNotPermitted("no live entry of this handle")
+    return entries.decode(body), body
 
 
 async def _hit_of(

@@ -167,7 +167,7 @@ class Operations:
     def handles(self, scope: KeyScope, entry_ids: Sequence[str]) -> list[bytes]:
         """The 8-byte handle of each entry towards the scope's peer in its epoch."""
         key = self._keys.handle.copy()
-        return [schedule.handle(key, scope.peer, scope.epoch, entry_id) for entry_id in entry_ids]
+        return schedule.handles(key, scope.peer, scope.epoch, entry_ids)
 
     def public_key(self, scope: KeyScope) -> bytes:
         """The scope's OPRF public key, 32 bytes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.primitives.kdf import expand
@@ -19,6 +20,9 @@ OUTPUT_BYTES: Final = 64
 
 TAG_BYTES: Final = 16
 HANDLE_BYTES: Final = 8
+_SHA256_BLOCK_BYTES: Final = 64
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 TOKEN_BYTES: Final = 32
 
 
@@ -63,9 +67,27 @@ def handle(owner_key: bytes, peer: PeerId, epoch: EpochId, entry_id: str) -> byt
 
     `owner_key` is a secret of the owner's, at least 32 bytes.
     """
-    if len(owner_key) < 32:
+    return handles(owner_key, peer, epoch, (entry_id,))[0]
+
+
+def handles(owner_key: bytes, peer: PeerId, epoch: EpochId, entry_ids: Sequence[str]) -> list[bytes]:
+    """`handle` of many entries: HMAC-SHA-256 (RFC 2104) with what all have in common hashed once.
+
+    Raises:
+        ValueError: the key has fewer than 32 bytes, or more than a block of SHA-256.
+    """
+    if not 32 <= len(owner_key) <= _SHA256_BLOCK_BYTES:
         raise ValueError("the handle key has at least 32 bytes")
-    return hmac.digest(owner_key, lp("psi/1 handle", peer, epoch, entry_id), "sha256")[:HANDLE_BYTES]
+    padded = owner_key.ljust(_SHA256_BLOCK_BYTES, b"\x00")
+    inner = hashlib.sha256(padded.translate(_INNER_PAD) + lp("psi/1 handle", peer, epoch))
+    outer = hashlib.sha256(padded.translate(_OUTER_PAD))
+    made = []
+    for entry_id in entry_ids:
+        inside, outside = inner.copy(), outer.copy()
+        inside.update(lp(entry_id))
+        outside.update(inside.digest())
+        made.append(outside.digest()[:HANDLE_BYTES])
+    return made
 
 
 def seed_commitment(seed: bytes) -> bytes:

@@ -328,6 +328,9 @@ class MemoryStore(MemoryReleases):
         found = sorted(self._tables.cases.values(), key=lambda a: (a["due_ns"] or 1 << 62, a["case_id"]))
         return [a["body"] for a in found if a["open"] or not only_open]
 
+    def open_cases(self, peer: PeerId) -> int:
+        return sum(bool(a["open"]) and a["peer"] == peer for a in self._tables.cases.values())
+
     def manifests(self) -> list[StoredManifest]:
         return [held for _, held in sorted(self._tables.manifests.items())]
 

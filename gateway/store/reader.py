@@ -175,6 +175,11 @@ class Reader(ReleaseRows):
         )
         return [bytes(row[0]) for row in rows]
 
+    def open_cases(self, peer: PeerId) -> int:
+        """How many cases with this peer are open."""
+        row = self._one("SELECT count(*) FROM case_file WHERE open = 1 AND peer = ?", (peer,)).fetchone()
+        return int(row[0])
+
     # What is in force
 
     def policy_sequence(self, layer: str) -> tuple[int, bytes] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,12 +25,13 @@ from gateway.errors import (
 from gateway.federation import officers, statement
 from gateway.federation.officers import Register
 from gateway.flows import check, deliver, disclose
-from gateway.flows.casework import Decision, OpenCase
+from gateway.flows.casework import Decision, Handles, OpenCase
 from gateway.policy.decision import Deny
 from gateway.ports import Change
 from gateway.primitives import ed25519
-from gateway.terms import Handling, ProtectionTag, Purpose, RecordKind, Role
-from gateway.terms.ids import OfficerId
+from gateway.terms import Handling, ListId, ProtectionTag, Purpose, PurposeGroup, RecordKind, Role
+from gateway.terms.exchange import KeyScope
+from gateway.terms.ids import EpochId, OfficerId
 from gateway.watchlist.entry import TagChange
 from tests.flows.cases import WANTED, Desks, desks, seed
 from tests.flows.world import GTM, HND, PAN
@@ -295,6 +296,33 @@ async def test_other_causes_look_the_same(cause: str) -> None:
     await pair.asker.send(number)
     assert (pair.asker.where(number), pair.asker.case(number).refusal) == ("REFUSED", "R11")
     assert pair.owner.state.store.cases() == []
+
+
+async def test_an_opening_derives_the_handles_of_new_entries_only_and_forgets_those_withdrawn() -> None:
+    pair = await desks()
+    handles, book = Handles(), pair.owner.state.store
+    asked: list[int] = []
+
+    class Counting:
+        async def handles(self, scope: KeyScope, entry_ids: Sequence[str]) -> list[bytes]:
+            asked.append(len(entry_ids))
+            return await pair.owner.state.keys.handles(scope, entry_ids)
+
+    world = replace(pair.owner.world(), keys=Counting())  # type: ignore[arg-type]
+    scope = KeyScope(HND, ListId.PERSONS, PurposeGroup("WATCH"), EpochId("20261102-00000001"), PAN)
+    for number in range(3):
+        await pair.owner.put(entry(entry_id=f"W{number}", originator=HND))
+    (wanted,) = await pair.owner.state.keys.handles(scope, ["W1"])
+    assert await handles.entry_id(wanted, scope, ListId.PERSONS, world) == "W1"
+    assert await handles.entry_id(wanted, scope, ListId.PERSONS, world) == "W1"
+    await pair.owner.put(entry(entry_id="W9", originator=HND))
+    assert await handles.entry_id(bytes(8), scope, ListId.PERSONS, world) is None
+    total = len(book.entry_ids(ListId.PERSONS))
+    assert asked == [total - 1, 1]
+    # Another epoch's handles are others.
+    later = replace(scope, epoch=EpochId("20261202-00000002"))
+    assert await handles.entry_id(wanted, later, ListId.PERSONS, world) is None
+    assert asked == [total - 1, 1, total]
 
 
 async def test_a_token_opens_one_case_however_often_it_comes() -> None:

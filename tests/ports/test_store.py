@@ -342,6 +342,7 @@ def test_a_case_goes_on_version_by_version(run: Run) -> None:
         await s.uow.commit([], [put(3, b"over", is_open=False)])
         assert s.reader.cases(only_open=True) == [b"sooner", b"later"]
         assert len(s.reader.cases()) == 3
+        assert sum(s.reader.open_cases(PeerId(peer)) for peer in ("HND", "PAN", "GTM")) == 2
 
     run(test)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import hmac
 
 import pytest
 
-from gateway.primitives.lp import split
+from gateway.primitives.lp import lp, split
 from gateway.pseudonym import oprf, schedule
 from gateway.terms import EpochId, ListId, PeerId, PurposeGroup, RequestId
 from gateway.terms.exchange import KeyScope
@@ -69,6 +70,15 @@ def test_a_token_is_for_one_pair_and_one_request() -> None:
     }
     assert len(tokens) == 6
     assert all(len(token) == schedule.TOKEN_BYTES for token in tokens)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_many_handles_are_the_same_as_one_by_one(size: int) -> None:
+    key, ids = b"k" * size, ["WHND0001", "", "W\u00c9", "x" * 300]
+    made = [hmac.digest(key, lp("psi/1 handle", PAN, EPOCH, one), "sha256")[:8] for one in ids]
+    assert schedule.handles(key, PAN, EPOCH, ids) == made == [schedule.handle(key, PAN, EPOCH, one) for one in ids]
+    with pytest.raises(ValueError, match="32"):
+        schedule.handles(b"k" * 65, PAN, EPOCH, ids)
 
 
 def test_a_handle_is_for_one_peer_epoch_and_entry() -> None:
