@@ -246,6 +246,16 @@ class PeerCalls:
 
 
 @dataclass(frozen=True, slots=True)
+class Witnesses:
+    """How many peers must have seen our log, and how lately, before anything is disclosed."""
+
+    quorum: int = _setting(0, _whole(0, 1000), "witnesses that must agree; 0: more than half of the other members")
+    silence_s: int = _setting(
+        14400, _whole(1, 30 * 86400, "seconds"), "after so long without them nothing is disclosed"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Quotas:
     """What one officer may ask in a day (UTC); what a peer may ask stands in the agreement."""
 
@@ -359,6 +369,7 @@ class Config:
     paths: Paths = _section(Paths)
     ticks: Ticks = _section(Ticks)
     peers: PeerCalls = _section(PeerCalls)
+    witnesses: Witnesses = _section(Witnesses)
     quotas: Quotas = _section(Quotas)
     limits: PeerLimits = _section(PeerLimits)
     recipients: Recipients = _section(Recipients)

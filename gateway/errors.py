@@ -179,6 +179,12 @@ class AuditUnavailable(GatewayError):
     row = Row("AUDIT_UNAVAILABLE", "UNAVAILABLE", "The gateway is not available.", "us", True)
 
 
+class WitnessesSilent(GatewayError):
+    """No quorum of witnesses has seen our log for too long: nothing is disclosed until one has (T13)."""
+
+    row = Row("WITNESSES_SILENT", "UNAVAILABLE", "The gateway is not available.", "us", True)
+
+
 class KeysUnavailable(GatewayError):
     """The key process is gone; no answer leaves."""
 
@@ -231,6 +237,7 @@ CATALOGUE: tuple[type[GatewayError], ...] = (
     RequestReused,
     VersionMoved,
     AuditUnavailable,
+    WitnessesSilent,
     KeysUnavailable,
     PolicyUnavailable,
     PeerUnreachable,

@@ -52,6 +52,7 @@ class CaseDesk:
             case_key_of=self._case_key_of,
             read_check=convert.check_request,
             check_method=convert.CHECK,
+            judge_witnesses=node.quorum.judge,
             timeout_s=node.settings.peers.case_timeout_ms / 1000,
             handles=self._handles,
         )

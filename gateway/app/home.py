@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway import __version__, ports
+from gateway.app.quorum import Quorum
 from gateway.app.watch import Watched, again_if_moved
 from gateway.audit import checkpoint, note
 from gateway.audit.entry import Entry, Phase
@@ -67,6 +68,9 @@ class Node(Protocol):
 
     @property
     def view(self) -> Watched[FederationView]: ...
+
+    @property
+    def quorum(self) -> Quorum: ...
 
     @property
     def subjects(self) -> Subjects: ...
@@ -194,6 +198,9 @@ class HomeDesk:
             time_ns=call.now_ns,
             policy=versions,
             log_size=size,
+            quorum=node.quorum.needed,
+            witnessed_ns=node.quorum.reached_ns() if node.quorum.needed else 0,
+            disclosing=not node.quorum.is_silent(),
             peers=tuple(
                 PeerState(member.state, not node.reader.is_suspended(member.state), tables.get(member.state, {}))
                 for member in node.view().document.members

@@ -16,6 +16,7 @@ from gateway.app.engines import Engine, engine_of, patiently
 from gateway.app.home import AuditDesk, HomeDesk
 from gateway.app.lists import ListDesk
 from gateway.app.notices import Notices, ways_of
+from gateway.app.quorum import Quorum
 from gateway.app.refusals import Refusals
 from gateway.app.restored import ReplyKeys
 from gateway.app.watch import Watched
@@ -135,6 +136,12 @@ class Node:
             clock=clock,
             make_frame=self.sender.frame,
             method=convert.CHECK,
+        )
+        self.quorum = Quorum(settings.witnesses, reader, clock, self.others)
+        telemetry.metrics.gauge(
+            "log_witnessed_age_seconds",
+            "Since a quorum of witnesses has last seen the log.",
+            lambda: (clock.now_ns() - self.quorum.reached_ns()) / 1e9 if self.quorum.needed else 0.0,
         )
         self._leaves: dict[str, tuple[object, KeyPair]] = {}
         self._timers: list[asyncio.Task[None]] = []
@@ -461,3 +468,10 @@ class Node:
                 self.telemetry.complain(f"{peer} did not cosign: {result}")
             elif isinstance(result, Exception) and not isinstance(result, GatewayError):
                 raise result
+        fallen_silent = await self.quorum.watch(self.uow)
+        if fallen_silent is not None:
+            self.telemetry.complain(
+                "too few witnesses have seen the log for too long: nothing is disclosed until they have"
+                if fallen_silent
+                else "enough witnesses have seen the log again: disclosures go on"
+            )

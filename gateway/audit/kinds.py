@@ -511,6 +511,13 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         "The node came back from a backup, and a witness had seen no more of its log than the backup has.",
         public=("digest", "size", "their_size"),
     ),
+    Kind(
+        78,
+        "witnesses.silent",
+        Phase.EVENT,
+        "Too few witnesses have seen our log for too long, and nothing is disclosed; or enough have seen it again.",
+        public=("silent", "quorum", "size", "reached_ns"),
+    ),
 )
 
 KINDS: Final[Mapping[tuple[str, Phase], Kind]] = {(kind.name, kind.phase): kind for kind in CATALOGUE}

@@ -178,6 +178,8 @@ class CaseWorld:
     case_key_of: Callable[[PeerId], bytes]
     read_check: Callable[[bytes], CheckRequest]
     check_method: str
+    judge_witnesses: Callable[[], None]
+    """Raises WitnessesSilent where nothing may be disclosed: our log has not been witnessed for too long."""
     timeout_s: float = 5.0
     handles: Handles = field(default_factory=Handles)
 

@@ -125,7 +125,11 @@ async def _send_open(case: Case, world: CaseWorld, now: int) -> None:
 
 
 async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
-    """Decided once more at the moment of sending: rules, tags, record and recipient as they now are (T5)."""
+    """Decided once more at the moment of sending: rules, tags, record and recipient as they now are (T5).
+
+    Refusals wait for witnesses like disclosures, so that waiting tells nothing.
+    """
+    world.judge_witnesses()
     permit = await decide(case, world, now, stage=Stage.ANSWER)
     changes = []
     origin = None

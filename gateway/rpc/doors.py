@@ -175,7 +175,11 @@ class PeerState:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """How the node is. `policy` is None when none is in force; `log_size` that of the last published checkpoint."""
+    """How the node is. `policy` is None when none is in force; `log_size` that of the last published checkpoint.
+
+    `quorum` witnesses had last seen the log at `witnessed_ns`, UTC ns; where that is too
+    long ago `disclosing` is False.
+    """
 
     state: PeerId
     release: str
@@ -183,6 +187,9 @@ class NodeStatus:
     time_ns: int
     policy: PolicyVersions | None
     log_size: int
+    quorum: int
+    witnessed_ns: int
+    disclosing: bool
     peers: tuple[PeerState, ...]
 
 

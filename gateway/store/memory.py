@@ -400,6 +400,13 @@ class MemoryStore(MemoryReleases):
     def checkpoint(self, size: int) -> bytes | None:
         return self._with_cosignatures(size) if size in self._checkpoints else None
 
+    def quorum_time(self, quorum: int) -> tuple[int, int] | None:
+        by_size: dict[int, list[int]] = {}
+        for (size, name), (_, line) in self._tables.cosignatures.items():
+            by_size.setdefault(size, []).append(cosignature_time(line, name))
+        reached = [(size, sorted(times)[quorum - 1]) for size, times in by_size.items() if len(times) >= quorum]
+        return max(reached, default=None)
+
     def cosigned_checkpoints(self, size: int) -> list[tuple[int, bytes]]:
         cosigned = sorted({held for held, _ in self._tables.cosignatures if held <= size})
         return [(held, self._with_cosignatures(held)) for held in cosigned]

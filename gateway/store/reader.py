@@ -282,6 +282,19 @@ class Reader(ReleaseRows):
         ).fetchall()
         return [(row[0], self._with_cosignatures(row[0], row[1])) for row in rows]
 
+    def quorum_time(self, quorum: int) -> tuple[int, int] | None:
+        """(size, UTC seconds) of the newest checkpoint that so many witnesses have cosigned, and when the last of them
+        did; None where none has."""
+        row = self._one(
+            "SELECT size FROM cosignature GROUP BY size HAVING count(*) >= ? ORDER BY size DESC LIMIT 1", (quorum,)
+        ).fetchone()
+        if row is None:
+            return None
+        times = self._one(
+            "SELECT time_s FROM cosignature WHERE size = ? ORDER BY time_s LIMIT 1 OFFSET ?", (row[0], quorum - 1)
+        )
+        return row[0], times.fetchone()[0]
+
     def witnessed_size(self, witness_peer: PeerId) -> int:
         """The largest size this peer has cosigned for us, 0 for none."""
         row = self._one("SELECT max(size) FROM cosignature WHERE witness = ?", (witness_peer,)).fetchone()

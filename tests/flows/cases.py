@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gateway.disclosure.case import Case, Outbound, decode
-from gateway.errors import PeerUnreachable
+from gateway.errors import PeerUnreachable, WitnessesSilent
 from gateway.federation import officers, statement
 from gateway.federation.officers import Enrolled, Register
 from gateway.federation.statement import PersonalSignature
@@ -111,6 +111,7 @@ class Desk:
         self.state = state
         self.register = register(state.code)
         self.post = Post(self)
+        self.witnessed = True
 
     def world(self) -> CaseWorld:
         state = self.state
@@ -127,7 +128,12 @@ class Desk:
             case_key_of=lambda code: state.world[code].keys.case_key,
             read_check=checks.check_request,
             check_method=checks.CHECK,
+            judge_witnesses=self._judge_witnesses,
         )
+
+    def _judge_witnesses(self) -> None:
+        if not self.witnessed:
+            raise WitnessesSilent("nobody has seen the log")
 
     def officer(self, who: str) -> Officer:
         return Officer(OfficerId(who), AgencyId("AAA"), (PEOPLE[who],))

@@ -21,6 +21,7 @@ from gateway.errors import (
     PolicyDenied,
     VerificationFailed,
     VersionMoved,
+    WitnessesSilent,
 )
 from gateway.federation import officers, statement
 from gateway.federation.officers import Register
@@ -461,6 +462,22 @@ async def test_a_partition_delays_and_neither_loses_nor_doubles(lost: bool) -> N
     await pair.owner.send(number)
     events = [step.event.value for step in pair.asker.case(number).history]
     assert events.count("GRANT") == 1 and pair.owner.where(number) == "DELIVERED"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_decision_waits_until_witnesses_have_seen_the_log(refused: bool) -> None:
+    pair = await desks()
+    number = await (pair.opened() if refused else pair.approved())
+    if refused:
+        await pair.owner.do("desk-1", "refuse", number, code="R05")
+    bodies = list(pair.owner.post.bodies)
+    pair.owner.witnessed = False
+    with pytest.raises(WitnessesSilent):
+        await pair.owner.send(number)
+    assert pair.owner.post.bodies == bodies and pair.owner.case(number).outbound is Outbound.DECISION
+    pair.owner.witnessed = True
+    await pair.owner.send(number)
+    assert pair.owner.where(number) == "DELIVERED"
 
 
 @pytest.mark.parametrize("step", ["open", "decision", "close"])

@@ -532,6 +532,12 @@ def test_cosignatures_are_shown_with_their_checkpoint(run: Run) -> None:
         assert s.reader.witnessed_size(HND) == head.size
         assert [size for size, _ in s.reader.cosigned_checkpoints(1 << 40)] == [head.size]
         assert s.reader.checkpoint(head.size) == s.reader.last_checkpoint()[0]
+        other = note.Verifier("uto.example/witness", WITNESS_KEY.kind, WITNESS_KEY.public)
+        assert s.reader.quorum_time(1) == (head.size, 1_700_000_000) and s.reader.quorum_time(2) is None
+        late = line(head.encode(), 1_700_000_060, other, WITNESS.sign)
+        await s.uow.commit([], [Change("cosignature.put", {**put, "name": other.name, "witness": UTO, "line": late})])
+        assert s.reader.quorum_time(1) == (head.size, 1_700_000_000)
+        assert s.reader.quorum_time(2) == (head.size, 1_700_000_060) and s.reader.quorum_time(3) is None
         with pytest.raises(NotFoundOrNotPermitted):
             await s.uow.commit([], [Change("cosignature.put", put | {"size": 1 << 40})])
         with pytest.raises(VerificationFailed):

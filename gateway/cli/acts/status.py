@@ -30,6 +30,9 @@ def run(args: argparse.Namespace) -> int:
             if said.policy is None
             else {"baseline": said.policy.baseline.hex(), "national": said.policy.national.hex()},
             "log_size": said.log_size,
+            "quorum": said.quorum,
+            "witnessed_ns": said.witnessed_ns,
+            "disclosing": said.disclosing,
             "peers": [{"state": peer.state, "active": peer.active, "tables": dict(peer.tables)} for peer in said.peers],
         }
         lines = [
@@ -40,6 +43,12 @@ def run(args: argparse.Namespace) -> int:
             else f"policy     baseline {said.policy.baseline.hex()[:16]}, national {said.policy.national.hex()[:16]}",
             f"log        {said.log_size} entries published",
         ]
+        if said.quorum:
+            seen = max(0, said.time_ns - said.witnessed_ns) // 10**9
+            lines.append(
+                f"witnesses  {said.quorum} have seen the log {seen} s ago"
+                + ("" if said.disclosing else "; too long: NOTHING IS DISCLOSED until they see it again")
+            )
         for peer in said.peers:
             tables = ", ".join(f"{name} version {version}" for name, version in sorted(peer.tables.items()))
             lines.append(f"{peer.state:<10} {'' if peer.active else 'suspended; '}{tables or 'no table received'}")

@@ -490,6 +490,9 @@ def encode_status(status: NodeStatus) -> bytes:
         ready=status.ready,
         time_ns=status.time_ns,
         log_size=status.log_size,
+        quorum=status.quorum,
+        witnessed_ns=status.witnessed_ns,
+        disclosing=status.disclosing,
         peers=[
             kinds.PeerStatus(state=peer.state, active=peer.active, tables=dict(peer.tables)) for peer in status.peers
         ],
@@ -516,6 +519,9 @@ def status(body: bytes) -> NodeStatus:
         time_ns=shape.time_ns("time_ns", wire.time_ns),
         policy=policy,
         log_size=wire.log_size,
+        quorum=wire.quorum,
+        witnessed_ns=shape.time_ns("witnessed_ns", wire.witnessed_ns) if wire.quorum else 0,
+        disclosing=wire.disclosing,
         peers=_peers(wire.peers),
     )
 

@@ -786,6 +786,9 @@ class GetStatusResponse(_message.Message):
     POLICY_FIELD_NUMBER: _builtins.int
     LOG_SIZE_FIELD_NUMBER: _builtins.int
     PEERS_FIELD_NUMBER: _builtins.int
+    QUORUM_FIELD_NUMBER: _builtins.int
+    WITNESSED_NS_FIELD_NUMBER: _builtins.int
+    DISCLOSING_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """The state, three capital letters. Required."""
     release: _builtins.str
@@ -796,6 +799,12 @@ class GetStatusResponse(_message.Message):
     """The node's clock, UTC nanoseconds since 1970. Required."""
     log_size: _builtins.int
     """The log's size at its last published checkpoint."""
+    quorum: _builtins.int
+    """Witnesses that must have seen the log. 0 for a node without peers."""
+    witnessed_ns: _builtins.int
+    """When so many had last seen it, UTC nanoseconds since 1970; before that ever was, when the log began. 0 with quorum 0."""
+    disclosing: _builtins.bool
+    """False while nothing is disclosed because that is too long ago."""
     @_builtins.property
     def policy(self) -> _vocabulary_pb2.BundleDigests:
         """The policy in force; absent when there is none."""
@@ -814,10 +823,13 @@ class GetStatusResponse(_message.Message):
         policy: _vocabulary_pb2.BundleDigests | None = ...,
         log_size: _builtins.int = ...,
         peers: _abc.Iterable[Global___GetStatusResponse.PeerStatus] | None = ...,
+        quorum: _builtins.int = ...,
+        witnessed_ns: _builtins.int = ...,
+        disclosing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["log_size", b"log_size", "peers", b"peers", "policy", b"policy", "ready", b"ready", "release", b"release", "state", b"state", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosing", b"disclosing", "log_size", b"log_size", "peers", b"peers", "policy", b"policy", "quorum", b"quorum", "ready", b"ready", "release", b"release", "state", b"state", "time_ns", b"time_ns", "witnessed_ns", b"witnessed_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

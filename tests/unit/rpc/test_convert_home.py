@@ -251,7 +251,7 @@ def test_a_login_a_status_and_a_report_arrive() -> None:
     assert home.token(home.encode_token("a.b.c", 5)) == ("a.b.c", 5)
     for policy in (None, PolicyVersions(b"b" * 32, b"n" * 32)):
         peers = (PeerState(PeerId("HND"), True, {"PERSONS/WATCH": 3}), PeerState(PeerId("UTO"), False))
-        status = NodeStatus(PeerId("PAN"), "0.1.0", True, 7, policy, 42, peers)
+        status = NodeStatus(PeerId("PAN"), "0.1.0", True, 7, policy, 42, 2, 5, False, peers)
         assert home.status(home.encode_status(status)) == status
     report = LoadReport(1, 2, 3, 4, (RowReport(5, True, "NO_ORIGINATOR", "originator", Became.REFUSED),))
     assert home.report(home.encode_report(report)) == report
@@ -295,7 +295,9 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     "status_request": (b"", home.status_request),
     "status": (
         home.encode_status(
-            NodeStatus(PeerId("PAN"), "0.1.0", True, 7, None, 42, (PeerState(PeerId("HND"), True, {"A/B": 1}),))
+            NodeStatus(
+                PeerId("PAN"), "0.1.0", True, 7, None, 42, 1, 5, True, (PeerState(PeerId("HND"), True, {"A/B": 1}),)
+            )
         ),
         home.status,
     ),

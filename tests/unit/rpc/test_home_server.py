@@ -60,7 +60,7 @@ class Door:
 
     async def status(self, call: HomeCall) -> NodeStatus:
         self._begin(call)
-        return NodeStatus(PeerId("PAN"), "0.1.0", True, call.now_ns, None, 0, ())
+        return NodeStatus(PeerId("PAN"), "0.1.0", True, call.now_ns, None, 0, 0, 0, True, ())
 
     async def load(self, load: ListFile, call: HomeCall) -> LoadReport:
         self._begin(call)

@@ -1,0 +1,91 @@
+"""Whether enough witnesses have seen our log lately. Where they have not, nothing is disclosed; nothing else waits.
+
+A log that no witness sees can be rewritten by whoever runs the node. A disclosure cannot be taken back, so it is the
+one thing that is held until a quorum has answered again (T13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway import ports
+from gateway.audit.entry import Entry, Phase
+from gateway.audit.leaf import Leaf
+from gateway.config import Witnesses
+from gateway.errors import WitnessesSilent
+from gateway.terms.ids import PeerId
+
+
+class SeenLog(Protocol):
+    """What is asked of the store."""
+
+    def quorum_time(self, quorum: int) -> tuple[int, int] | None:
+        """(size, UTC seconds) of the newest checkpoint with so many cosignatures."""
+
+    def leaves(self, start: int, stop: int) -> Sequence[bytes]:
+        """Leaves in order."""
+
+
+@dataclass(slots=True)
+class Quorum:
+    """`others` are the members that are asked to witness us. One without others needs no witness."""
+
+    witnesses: Witnesses
+    log: SeenLog
+    clock: ports.Clock
+    others: Callable[[], Sequence[PeerId]]
+    _began_ns: int = 0
+    _silent: bool = False
+    """What the log says."""
+
+    @property
+    def needed(self) -> int:
+        """How many must agree."""
+        others = len(self.others())
+        return min(others, self.witnesses.quorum) if self.witnesses.quorum else (others // 2 + 1 if others else 0)
+
+    def reached_ns(self) -> int:
+        """When so many had last seen our log, UTC ns; before that ever was, when the log began."""
+        found = self.log.quorum_time(self.needed)
+        if found is not None:
+            return found[1] * 10**9
+        if not self._began_ns:
+            first = self.log.leaves(0, 1)
+            self._began_ns = Leaf.parse(first[0]).time_ns if first else self.clock.now_ns()
+        return self._began_ns
+
+    def is_silent(self) -> bool:
+        """True where nothing may be disclosed."""
+        return bool(self.needed) and self.clock.now_ns() - self.reached_ns() > self.witnesses.silence_s * 10**9
+
+    def judge(self) -> None:
+        """Raises WitnessesSilent."""
+        if self.is_silent():
+            raise WitnessesSilent(
+                f"{self.needed} witnesses have not seen our log for {self.witnesses.silence_s} s; see `limen status`"
+            )
+
+    async def watch(self, uow: ports.UnitOfWork) -> bool | None:
+        """Write down when they fall silent and when they are back. Returns what is new, None where nothing is."""
+        silent = self.is_silent()
+        if silent == self._silent:
+            return None
+        found = self.log.quorum_time(self.needed) if self.needed else None
+        await uow.commit(
+            [
+                Entry(
+                    "witnesses.silent",
+                    Phase.EVENT,
+                    public={
+                        "silent": silent,
+                        "quorum": self.needed,
+                        "size": found[0] if found else 0,
+                        "reached_ns": self.reached_ns(),
+                    },
+                )
+            ]
+        )
+        self._silent = silent
+        return silent
