@@ -15,7 +15,7 @@ from typing import Any, Final
 from gateway.errors import VerificationFailed
 from gateway.opa import prepare
 from gateway.policy import catalogue, decision
-from gateway.policy.agreement import Agreement, Mandate
+from gateway.policy.agreement import HOME_ROLES, STATISTICS, Agreement, Mandate
 from gateway.policy.question import Question, Stage, document
 from gateway.terms.ids import AgencyId, PeerId, Purpose
 from gateway.terms.words import KeyType, ListId, Role
@@ -81,6 +81,9 @@ def baseline(limits: Mapping[str, Any]) -> list[dict[str, Any]]:
         for stage in catalogue.stages_of(purpose):
             good = _at(stage, purpose)
             cases.append(_case(f"{stage} {purpose}", good, rows[stage][purpose]["grant"]))
+            if stage is Stage.ANSWER and catalogue.is_aggregate(purpose):
+                grant = rows[stage][purpose]["grant"]
+                cases.append(_case(f"{stage} {purpose}: a state asking itself", replace(good, asker=good.owner), grant))
             for name, changed, reasons in _refusals(good):
                 cases.append(_case(f"{stage} {purpose}: {name}", changed, decision.NO, reasons))
     for row in catalogue.CATALOGUE.values():
@@ -112,7 +115,7 @@ def _refusals(good: Question) -> list[tuple[str, Question, list[str]]]:
         changes.append(("one signer", replace(good, signers=1), ["signers"]))
     if good.stage is Stage.LIST:
         changes.append(("another state's list", replace(good, asker=PeerId("XOM")), ["not_the_owner"]))
-    else:
+    elif good.stage is not Stage.ANSWER or not aggregate:
         reasons = ["not_the_owner"]
         changes.append(("a state asking itself", replace(good, asker=good.owner), reasons))
     if good.stage is Stage.LIST and good.list_id is ListId.DOCUMENTS:
@@ -171,6 +174,9 @@ def national(state: str, signed: Sequence[Agreement], mandates: Sequence[Mandate
                     )
                 )
     for mandate in mandates:
+        if mandate.list == STATISTICS:
+            cases.extend(_home_cases(state, mandate, rows))
+            continue
         purpose = catalogue.purpose_of_list(ListId(mandate.list))
         good = replace(
             question(Stage.LIST, purpose, state, state),
@@ -183,6 +189,24 @@ def national(state: str, signed: Sequence[Agreement], mandates: Sequence[Mandate
         # A state without agreements and mandates may do nothing, and says so.
         nothing = question(Stage.ASK, Purpose("SEC.WATCH"), "ZZZ", state)
         cases.append(_case("ask SEC.WATCH without an agreement", nothing, decision.NO, ["no_agreement"]))
+    return cases
+
+
+def _home_cases(state: str, mandate: Mandate, rows: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The state's own analysts at its own node."""
+    cases = []
+    for purpose in filter(catalogue.is_aggregate, catalogue.OFFERED):
+        good = replace(
+            question(Stage.ANSWER, purpose, state, state),
+            legal_basis=mandate.legal_bases[0],
+            agency=AgencyId(mandate.agencies[0]),
+            role=Role(HOME_ROLES[0]),
+            time_ns=mandate.valid_from_ns,
+        )
+        name = f"answer {purpose} {mandate.id}"
+        cases.extend(_national_cases(name, good, rows, mandate.valid_until_ns, False))
+        regional = replace(good, role=Role.ANALYST_REGIONAL)
+        cases.append(_case(f"{name}: a regional analyst", regional, decision.NO, ["role"]))
     return cases
 
 

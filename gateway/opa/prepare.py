@@ -75,7 +75,7 @@ def baseline(limits: Mapping[str, Any]) -> dict[str, Any]:
                 "has_basis": stage is not Stage.PUBLISH,
                 "signers_min": bounds["signers_min"] if signed else 0,
                 "signers_max": SIGNERS_MAX if signed else 0,
-                "at_home": listing,
+                "at_home": _places(stage, purpose),
                 "issuers": "owner" if listing and ListId.DOCUMENTS.value in lists else "none",
                 "grant": _grant(
                     key_types=key_types,
@@ -111,6 +111,10 @@ def national(state: str, signed: Sequence[Agreement], mandates: Sequence[Mandate
                     continue
                 _put(rows, stage, owner, asker, purpose, _exchange(stage, owner, asker, purpose, terms, agreement))
     for mandate in mandates:
+        if mandate.list == agreements.STATISTICS:
+            for code in filter(catalogue.is_aggregate, catalogue.OFFERED):
+                _put(rows, Stage.ANSWER, state, state, code, _home_statistic(code, mandate))
+            continue
         purpose = catalogue.purpose_of_list(ListId(mandate.list))
         _put(rows, Stage.LIST, state, state, purpose, _listing(state, purpose, mandate))
     return rows
@@ -177,6 +181,38 @@ def _listing(state: str, purpose: Purpose, mandate: Mandate) -> dict[str, Any]:
             obligations=["log"],
         ),
     }
+
+
+def _home_statistic(purpose: Purpose, mandate: Mandate) -> dict[str, Any]:
+    return {
+        "from_ns": mandate.valid_from_ns,
+        "until_ns": mandate.valid_until_ns,
+        "operations": _set([catalogue.check_operation(purpose)]),
+        "legal_bases": _set(mandate.legal_bases),
+        "agencies": _set(mandate.agencies),
+        "roles": _set(agreements.HOME_ROLES),
+        "lists": _set([NO_LIST]),
+        "key_types": _set([]),
+        "issuers": [],
+        "grant": _grant(
+            agreement=mandate.id,
+            agreement_version=1,
+            key_types=[],
+            kinds=[],
+            slots_per_day=agreements.REQUESTS_PER_DAY,
+            retention=decision.RETENTION_CLASSES[-1],
+            until_ns=mandate.valid_until_ns,
+            obligations=["log"],
+        ),
+    }
+
+
+def _places(stage: Stage, purpose: Purpose) -> list[bool]:
+    """Whether asker and owner are one state: always in listing, never in an exchange. A state may be asked by itself
+    for its own statistics."""
+    if stage is Stage.LIST:
+        return [True]
+    return [False, True] if stage is Stage.ANSWER and catalogue.is_aggregate(purpose) else [False]
 
 
 def _roles(stage: Stage, asking: Iterable[str]) -> list[str]:

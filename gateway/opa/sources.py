@@ -64,9 +64,9 @@ def starter_national(
 ) -> dict[str, bytes]:
     """The files of a state's first national bundle.
 
-    `signed` are agreements as values or as documents. Without `mandates`, each list gets a starter mandate for
-    `agencies` and for the state's agencies in the agreements, valid as given or as long as the agreements are; a state
-    that names no agency anywhere may list nothing.
+    `signed` are agreements as values or as documents. Without `mandates`, each list and the state's own statistics get
+    a starter mandate for `agencies` and for the state's agencies in the agreements, valid as given or as long as the
+    agreements are; a state that names no agency anywhere may list and count nothing.
 
     Raises:
         InputRefused: an agreement or a mandate is not complete; names the field.
@@ -84,6 +84,10 @@ def starter_national(
         for list_id in ListId
         if named and begins and ends
     ]
+    if starters:
+        starters.append(
+            agreements.starter_statistics(state, agencies=sorted(named), valid_from_ns=begins, valid_until_ns=ends)
+        )
     return national(state, judged, starters)
 
 
@@ -95,6 +99,9 @@ def generated() -> dict[str, bytes]:
         agreements.starter_mandate("UTO", list_id, agencies=["UBG"], valid_from_ns=1, valid_until_ns=2 * golden.TIME_NS)
         for list_id in ListId
     ]
+    mandates.append(
+        agreements.starter_statistics("UTO", agencies=["UBG"], valid_from_ns=1, valid_until_ns=2 * golden.TIME_NS)
+    )
     return {
         "reasons.json": _pretty(dict(REASONS)),
         "limen/baseline/catalogue/data.json": _pretty(_catalogue()),

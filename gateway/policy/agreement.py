@@ -25,6 +25,13 @@ STATUSES: Final[tuple[str, ...]] = ("in_force", "suspended", "ended")
 NS_MAX: Final = 2**63 - 1
 """Largest time the engines compare exactly, UTC ns."""
 
+STATISTICS: Final = "STATISTICS"
+"""What a mandate names in the place of a list where it lets the state's own analysts ask their own node for private
+statistics of its own events. No other state is a party to that, so no agreement is needed."""
+
+HOME_ROLES: Final[tuple[str, ...]] = ("analyst.national",)
+"""Who may do so."""
+
 TEXT_CHARS_MAX: Final = 200
 
 REQUESTS_PER_DAY: Final = 200
@@ -99,7 +106,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """A state's own authority to change one of its lists (T9)."""
+    """A state's own authority to change one of its lists (T9), or to make statistics of its own events (`STATISTICS`).
+
+    `kinds` are the list's kinds of records, none for statistics.
+    """
 
     id: str
     list: str
@@ -169,16 +179,17 @@ def parse(document: object) -> Agreement:
 
 
 def parse_mandate(document: object) -> Mandate:
-    """Judge a listing mandate. Raises InputRefused naming the field."""
+    """Judge a mandate. Raises InputRefused naming the field."""
     fields = _Fields(document, "mandate", Mandate.__slots__, MANDATE_SCHEMA)
-    list_id = fields.one_of("list", [word.value for word in ListId])
+    list_id = fields.one_of("list", [*(word.value for word in ListId), STATISTICS])
+    kinds = () if list_id == STATISTICS else catalogue.kinds_of_list(ListId(list_id))
     start, end = fields.period()
     return Mandate(
         id=fields.text("id"),
         list=list_id,
         agencies=fields.words("agencies"),
         legal_bases=_bases(fields),
-        kinds=fields.words("kinds", [kind.name for kind in catalogue.kinds_of_list(ListId(list_id))]),
+        kinds=fields.some_of("kinds", [kind.name for kind in kinds]),
         valid_from_ns=start,
         valid_until_ns=end,
     )
@@ -257,6 +268,24 @@ def starter_mandate(
             "agencies": sorted(set(agencies)),
             "legal_bases": sorted(binding | {"national immigration act"} | set(legal_bases)),
             "kinds": sorted(kind.name for kind in catalogue.kinds_of_list(list_id)),
+            "valid_from_ns": valid_from_ns,
+            "valid_until_ns": valid_until_ns,
+        }
+    )
+
+
+def starter_statistics(
+    state: str, *, agencies: Sequence[str], valid_from_ns: int, valid_until_ns: int, legal_bases: Sequence[str] = ()
+) -> Mandate:
+    """A mandate for the state's own statistics, on the national acts that its lists stand on and the given ones."""
+    return parse_mandate(
+        {
+            "schema": MANDATE_SCHEMA,
+            "id": f"MANDATE-{state}-{STATISTICS}",
+            "list": STATISTICS,
+            "agencies": sorted(set(agencies)),
+            "legal_bases": sorted({"national immigration act"} | set(legal_bases)),
+            "kinds": [],
             "valid_from_ns": valid_from_ns,
             "valid_until_ns": valid_until_ns,
         }

@@ -192,10 +192,17 @@ def _exchange(question: Question, permit: Permit) -> Iterable[str]:
     # Four eyes are the asker's: its two officers sign the question, and no officer is named abroad.
     if decided == "four_eyes" and question.stage is Stage.ASK and question.signers < SIGNERS_MIN:
         yield "signers"
-    if question.asker == question.owner:
-        yield "not_the_owner"
-    if not permit.agreement or not permit.transfer_basis:
-        yield "no_agreement"
+    if question.asker == question.owner and question.stage is Stage.ANSWER and catalogue.is_aggregate(purpose):
+        # A state's own analyst at its own node: nothing crosses a border, and a mandate stands for the agreement.
+        if not permit.agreement:
+            yield "no_agreement"
+        if question.role is not Role.ANALYST_NATIONAL:
+            yield "role"
+    else:
+        if question.asker == question.owner:
+            yield "not_the_owner"
+        if not permit.agreement or not permit.transfer_basis:
+            yield "no_agreement"
     if question.stage is Stage.PUBLISH:
         # A table is made by the node's jobs, for a peer and not for a question.
         if question.role is not Role.OPERATOR:

@@ -200,3 +200,54 @@ def test_d_risk_analysis_gets_numbers_and_reaches_no_list() -> None:
     for change in ({"class_size": 8}, {"key_types": (KeyType.DOC_1,)}, {"operation": "hit"}):
         assert isinstance(decided(replace(asked, **change)), Deny)
     assert catalogue.lists_of(RISK) == ()
+
+
+def at_home(stage: Stage = Stage.ANSWER, role: Role = Role.ANALYST_NATIONAL) -> Question:
+    """PAN's own analyst asks PAN's own node."""
+    return statistic(
+        stage,
+        RISK,
+        legal_basis="national immigration act",
+        asker=PeerId("PAN"),
+        owner=PeerId("PAN"),
+        agency=AgencyId("SNM"),
+        role=role,
+        time_ns=world.NOW,
+    )
+
+
+def test_d_a_state_makes_statistics_of_its_own_without_an_agreement() -> None:
+    permit = decided(at_home())
+    assert isinstance(permit, Permit)
+    assert (permit.agreement, permit.transfer_basis) == ("MANDATE-PAN-STATISTICS", "")
+    assert "aggregate_only" in permit.obligations
+    for role in Role:
+        assert isinstance(decided(at_home(role=role)), Permit) == (role is Role.ANALYST_NATIONAL), role
+    for change in ({"agency": AgencyId("INM")}, {"legal_basis": "bilateral agreement"}, {"operation": "hit"}):
+        assert isinstance(decided(replace(at_home(), **change)), Deny)
+
+
+def test_d_a_state_asks_itself_for_nothing_else() -> None:
+    for purpose in catalogue.OFFERED:
+        for stage in (Stage.ASK, Stage.ANSWER):
+            asked = good(stage, purpose)
+            answer = decided(replace(asked, asker=asked.owner, agency=AgencyId("SNM")))
+            assert isinstance(answer, Deny), (stage, purpose)
+    assert isinstance(decided(at_home(Stage.ASK)), Deny)
+
+
+def test_d_the_floors_hold_at_home_whatever_a_bundle_says() -> None:
+    permit = decided(at_home())
+    assert isinstance(permit, Permit)
+    assert floors.hold(at_home(), replace(permit, agreement="")) == Deny(
+        ("no_agreement",), permit.baseline, permit.national
+    )
+    for bent, reason in (
+        (at_home(Stage.ASK), "not_the_owner"),
+        (at_home(role=Role.ANALYST_REGIONAL), "role"),
+        (replace(at_home(), asker=PeerId("HND")), "no_agreement"),
+        (replace(good(Stage.ANSWER, world.WATCH), asker=PeerId("PAN")), "not_the_owner"),
+    ):
+        answer = floors.hold(bent, permit)
+        assert isinstance(answer, Deny), bent
+        assert reason in answer.reasons, bent

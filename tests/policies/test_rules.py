@@ -132,6 +132,7 @@ def test_a_starter_lists_by_its_own_agencies_only() -> None:
     assert {name: mandate["agencies"] for name, mandate in mandates.items()} == {
         "MANDATE-PAN-PERSONS": ["POL", "SNM"],
         "MANDATE-PAN-DOCUMENTS": ["POL", "SNM"],
+        "MANDATE-PAN-STATISTICS": ["POL", "SNM"],
     }
     assert json.loads(sources.starter_national("PAN", [], mandates=[])["limen/national/mandates/data.json"]) == {}
 

@@ -117,6 +117,16 @@ def test_a_mandate_is_complete_or_none(field: str) -> None:
             agreement.parse_mandate(bent(field, value, MANDATE.document()))
 
 
+def test_a_mandate_for_statistics_has_no_kinds() -> None:
+    made = agreement.starter_statistics("PAN", agencies=["SNM"], valid_from_ns=1, valid_until_ns=9)
+    assert agreement.parse_mandate(made.document()) == made
+    assert (made.list, made.kinds) == (agreement.STATISTICS, ())
+    with pytest.raises(InputRefused):
+        agreement.parse_mandate(made.document() | {"kinds": ["WANTED_ARREST"]})
+    with pytest.raises(InputRefused):
+        agreement.parse_mandate(MANDATE.document() | {"kinds": []})
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)

@@ -49,7 +49,7 @@ decision := row.grant if {
 	is_string(input.asker)
 	is_string(input.owner)
 	at_home := input.asker == input.owner
-	at_home == row.at_home
+	at_home in row.at_home
 
 	# Only the issuing state may enter or change a document's record.
 	issuers := {"none": [], "owner": [input.owner]}
@@ -162,13 +162,9 @@ reasons contains "legal_basis" if {
 reasons contains "legal_basis" if catalogue.models[input.legal_basis]
 
 reasons contains "not_the_owner" if {
-	row.at_home
-	input.asker != input.owner
-}
-
-reasons contains "not_the_owner" if {
-	row.at_home == false
-	input.asker == input.owner
+	at_home := input.asker == input.owner
+	row
+	not at_home in row.at_home
 }
 
 reasons contains "issuer" if {

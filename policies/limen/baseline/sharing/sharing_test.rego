@@ -147,6 +147,15 @@ test_risk_analysis_gets_numbers_only if {
 	refused(bent(questions.risk_answer, {"role": "border.frontline"}), "role")
 }
 
+test_a_state_asks_itself_for_its_own_statistics_only if {
+	permitted(questions.risk_home)
+	refused(bent(questions.risk_ask, {"owner": "UTO"}), "not_the_owner")
+	refused(bent(questions.risk_home, {"operation": "hit"}), "operation")
+	every question in [questions.watch_answer, questions.status_answer, questions.flight_answer, questions.child_answer, questions.return_answer] {
+		refused(bent(question, {"asker": "UTO", "owner": "UTO"}), "not_the_owner")
+	}
+}
+
 # SEC.WATCH, safeguard by safeguard. What an obligation binds the gateway to is tested where it is carried out.
 
 test_a_hit_is_confirmed_by_a_human if obliged(questions.watch_ask, "human_confirmation")

@@ -99,6 +99,9 @@ risk_ask := object.union(watch_ask, statistic)
 
 risk_answer := object.union(watch_answer, statistic)
 
+# A state's own analyst asks its own node: the one question that a state puts to itself, besides listing.
+risk_home := object.union(risk_answer, {"asker": "UTO", "owner": "UTO", "agency": "UBG", "legal_basis": "national immigration act"})
+
 all := {
 	"flight_ask": flight_ask,
 	"flight_answer": flight_answer,
@@ -108,6 +111,7 @@ all := {
 	"return_answer": return_answer,
 	"risk_ask": risk_ask,
 	"risk_answer": risk_answer,
+	"risk_home": risk_home,
 	"watch_ask": watch_ask,
 	"watch_answer": watch_answer,
 	"watch_publish": watch_publish,

@@ -97,6 +97,21 @@ test_listing_needs_a_mandate if {
 	refused(bent(questions.watch_list, {"legal_basis": "another act"}), "legal_basis")
 }
 
+test_a_mandate_lets_our_own_analysts_ask_our_own_node if {
+	permitted(questions.risk_home)
+	refused(bent(questions.risk_home, {"agency": "OMB"}), "agency")
+	refused(bent(questions.risk_home, {"legal_basis": "another act"}), "legal_basis")
+	refused(bent(questions.risk_home, {"role": "analyst.regional"}), "role")
+	refused(bent(questions.risk_home, {"asker": "XOM"}), "agency")
+	every stage in ["ask", "publish"] {
+		refused(bent(questions.risk_home, {"stage": stage}), "no_agreement")
+	}
+	mandated := json.patch(prepared, [{"op": "remove", "path": "/answer/UTO/UTO"}])
+	given := sharing.reasons with input as questions.risk_home
+		with data.limen.national.prepared as mandated
+	given == {"no_agreement"}
+}
+
 test_only_our_own_documents_are_listed if {
 	refused(bent(questions.status_list, {"issuers": ["XOM"]}), "issuer")
 	refused(bent(questions.watch_list, {"issuers": ["UTO"]}), "issuer")
