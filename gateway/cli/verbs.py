@@ -10,7 +10,7 @@ SIGNED = {
     "approve": "approve a prepared release: another person than the one who prepared it",
     "refuse": "refuse, with a code",
     "outcome": "report what came of it",
-    "withdraw": "end our own case",
+    "withdraw": "end our own case, or take back a release that is prepared and not approved",
     "screen": "a protection officer's screening, where the owner may be a state the person fled from",
 }
 """Acts that a person signs, with one line of help."""

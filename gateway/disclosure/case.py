@@ -117,6 +117,7 @@ MOVES: Final[Mapping[tuple[Side, State, Event], State]] = {
     (_O, State.AWAITING_SECOND_APPROVAL, Event.APPROVE): State.GRANTED,
     (_O, State.AWAITING_SECOND_APPROVAL, Event.APPROVE_PART): State.PARTLY_GRANTED,
     (_O, State.AWAITING_SECOND_APPROVAL, Event.REFUSE): State.REFUSED,
+    (_O, State.AWAITING_SECOND_APPROVAL, Event.WITHDRAW): State.UNDER_REVIEW,
     **{(_O, state, Event.DELIVER): State.DELIVERED for state in _DECIDED},
     # The record, a tag or the rules changed between approval and sending: people look again.
     **{(_O, state, Event.RETURN): State.UNDER_REVIEW for state in (State.GRANTED, State.PARTLY_GRANTED)},

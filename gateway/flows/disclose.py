@@ -507,6 +507,9 @@ def _outcome(doing: _Doing) -> tuple[Case, Signature]:
 
 def _withdraw(doing: _Doing) -> tuple[Case, Signature]:
     signed, _ = doing.signed()
+    if doing.case.side is Side.OWNER:
+        # What was prepared is taken back, and nobody abroad hears of it; the act itself stays in the log.
+        return doing.moved(Event.WITHDRAW, released=(), prepared_by="", signatures=_others(doing.case)), signed
     after = doing.moved(
         Event.WITHDRAW,
         outcome="WITHDRAWN",

@@ -173,6 +173,26 @@ async def test_who_has_left_since_had_signed() -> None:
     assert pair.owner.where(number) == "DELIVERED"
 
 
+async def test_what_was_prepared_can_be_taken_back_until_it_is_approved() -> None:
+    pair = await desks()
+    number = await pair.opened()
+    with pytest.raises(PolicyDenied, match="case_state"):
+        await pair.owner.do("desk-1", "withdraw", number)
+    await pair.owner.do("desk-1", "prepare", number, "names")
+    taken = await pair.owner.do("desk-2", "withdraw", number)
+    assert (taken.state, taken.released, taken.prepared_by) == (State.UNDER_REVIEW, (), "")
+    assert taken.outbound is Outbound.NONE and pair.asker.where(number) == "ACKNOWLEDGED"
+    with pytest.raises(PolicyDenied, match="case_state"):
+        await pair.owner.do("boss", "approve", number)
+    # Whoever took it back may approve what another prepares then.
+    await pair.owner.do("desk-1", "prepare", number, "names")
+    await pair.owner.do("desk-2", "approve", number)
+    with pytest.raises(PolicyDenied, match="case_state"):
+        await pair.owner.do("desk-1", "withdraw", number)
+    await pair.owner.send(number)
+    assert pair.asker.where(number) == "PARTLY_GRANTED"
+
+
 async def test_four_eyes_are_of_two_roles() -> None:
     pair = await desks(replace(WANTED, handling=Handling.FOUR_EYES))
     number = await pair.opened()
