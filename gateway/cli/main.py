@@ -1,8 +1,4 @@
-"""`limen NOUN ...`: find the noun, import its module, run it, and turn what it raises into one sentence and a code.
-
-Exit codes: 0 ok, 1 error, 2 usage, 3 denied by policy, 4 not found, 5 incomplete (a peer unreachable), 6 verification
-failed, 7 budget exhausted, 8 input refused.
-"""
+"""`limen NOUN ...`: find the noun, import its module, run it, and turn what it raises into one sentence and a code."""
 
 from __future__ import annotations
 
@@ -21,6 +17,19 @@ OK: Final = 0
 ERROR: Final = 1
 USAGE: Final = 2
 DENIED: Final = 3
+
+EXIT_CODES: Final = {
+    0: "ok",
+    1: "error",
+    2: "usage",
+    3: "denied",
+    4: "not found",
+    5: "incomplete: a peer unreachable",
+    6: "verification failed",
+    7: "budget exhausted",
+    8: "input refused",
+}
+"""What a command ends with; docs/surface.md says when."""
 
 INTERRUPTED: Final = 130
 """As shells report a program that SIGINT ended."""
@@ -159,11 +168,13 @@ def _run(argv: list[str], typed: argparse.Namespace) -> int:
 def _top() -> Parser:
     width = max(map(len, NOUNS))
     commands = "\n".join(f"  {noun:<{width}}  {line}" for noun, (_, line) in NOUNS.items())
+    codes = " · ".join(f"{code} {told}" for code, told in EXIT_CODES.items())
     parser = Parser(
         prog="limen",
         usage="limen [-h] [--json] [-q] COMMAND ...",
         description="Ask another state about a traveller without telling it whom you asked about.",
-        epilog=f"commands:\n{commands}\n\nEach command has its own help: `limen COMMAND -h`.",
+        epilog=f"commands:\n{commands}\n\nEach command has its own help: `limen COMMAND -h`.\n"
+        f"Exit codes: {codes}.",
     )
     parser.add_argument("--version", action="store_true", help="print the release")
     return parser

@@ -78,9 +78,10 @@ def node(states: States, tmp_path: Path) -> Iterator[Watched]:
 
 
 def refused(ran: Ran, code: int, *words: str) -> None:
-    """One sentence that says what is wrong, nothing on standard output, no traceback."""
+    """One sentence that says what is wrong, no traceback; on standard output a denial alone, as a document."""
     assert ran.code == code, (ran.code, ran.err, ran.out)
-    assert ran.out == "" and len(ran.err.splitlines()) == 1 and ran.err.startswith("limen: ")
+    assert ran.out == "" or (code == DENIED and ran.json.keys() == {"error", "reasons"})
+    assert len(ran.err.splitlines()) == 1 and ran.err.startswith("limen: ")
     assert "Traceback" not in ran.err and "Error(" not in ran.err
     for word in words:
         assert word in ran.err

@@ -7,13 +7,25 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import pytest
 
 from gateway.cli import main, output
 from gateway.cli.main import NOUNS, run
-from gateway.errors import CATALOGUE, ConfigRefused, GatewayError, NotIdentified, PolicyDenied
+from gateway.errors import (
+    CATALOGUE,
+    BudgetExhausted,
+    ConfigRefused,
+    GatewayError,
+    Malformed,
+    NotIdentified,
+    PolicyDenied,
+    VerificationFailed,
+)
 
 
 def test_alone_it_says_how_to_start_one_line_a_role(capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,40 +125,56 @@ def test_a_failure_is_told_on_one_line(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == "limen: one two\n"
 
 
-def test_a_denial_is_a_document_too_and_only_where_none_was_printed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Denied:
-        def __init__(self, error: GatewayError, *, says: bool) -> None:
-            self.error, self.says = error, says
+class Raising:
+    """A noun that raises, after it has printed its document where `says`."""
 
-        def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-            """None."""
+    def __init__(self, error: GatewayError, *, says: bool = False) -> None:
+        self.error, self.says = error, says
 
-        def run(self, args: argparse.Namespace) -> int:
-            if self.says:
-                output.emit(args, {"said": 1}, ["said"])
-            raise self.error
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """None."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        if self.says:
+            output.emit(args, {"said": 1}, ["said"])
+        raise self.error
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Code and standard output of a command that raises; standard error has one sentence."""
 
     def ran(error: GatewayError, *more: str, says: bool = False) -> tuple[int, str]:
-        before = sys.modules.get("gateway.cli.status")
-        sys.modules["gateway.cli.status"] = Denied(error, says=says)  # type: ignore[assignment]
-        try:
-            code = run(["status", *more])
-        finally:
-            if before is None:
-                del sys.modules["gateway.cli.status"]
-            else:
-                sys.modules["gateway.cli.status"] = before
+        monkeypatch.setitem(sys.modules, "raising", cast(ModuleType, Raising(error, says=says)))
+        monkeypatch.setitem(NOUNS, "raise", ("raising", "raises"))
+        code = run(["raise", *more])
         found = capsys.readouterr()
-        assert found.err.startswith("limen: ") and found.err.count("\n") == 1
+        assert found.err.startswith("limen: ") and found.err.count("\n") == 1 and "Traceback" not in found.err
         return code, found.out
 
+    return ran
+
+
+def test_a_denial_is_a_document_too_and_only_where_none_was_printed(ends: Callable[..., tuple[int, str]]) -> None:
     denied = PolicyDenied(("no_agreement", "role"))
-    code, out = ran(denied, "--json")
+    code, out = ends(denied, "--json")
     assert code == 3 and json.loads(out) == {"error": "POLICY_DENIED", "reasons": ["no_agreement", "role"]}
-    code, out = ran(NotIdentified("nobody"), "--json")
+    code, out = ends(NotIdentified("nobody"), "--json")
     assert code == 3 and json.loads(out) == {"error": "NOT_IDENTIFIED", "reasons": []}
-    assert ran(denied) == (3, "")
-    assert json.loads(ran(denied, "--json", says=True)[1]) == {"said": 1}
-    assert ran(ConfigRefused("no file"), "--json") == (8, "")
+    assert ends(denied) == (3, "")
+    assert json.loads(ends(denied, "--json", says=True)[1]) == {"said": 1}
+    assert ends(ConfigRefused("no file"), "--json") == (8, "")
+
+
+@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.row.reason)
+def test_every_refusal_ends_with_its_code_and_one_sentence(
+    kind: type[GatewayError], ends: Callable[..., tuple[int, str]]
+) -> None:
+    made: dict[type[GatewayError], GatewayError] = {
+        PolicyDenied: PolicyDenied(("role",)),
+        VerificationFailed: VerificationFailed("words", "do not hold"),
+        BudgetExhausted: BudgetExhausted("share", 520_000, 20_000, 612_000),
+        Malformed: Malformed("place", "is odd"),
+    }
+    error = made.get(kind) or kind("it did not work")
+    assert ends(error) == (kind.row.exit_code, "") and kind.row.exit_code in main.EXIT_CODES
