@@ -2,7 +2,8 @@
 
     python -m examples.region.events --out DIR [--state PAN] [--seed N] [--persons N]
 
-writes DIR/events.csv, DIR/events.yaml (its column map), DIR/domain.json (the cells that the state declares) and
+writes DIR/events.csv, DIR/events.yaml (its column map), DIR/domain.json (the cells that the state declares),
+DIR/dataset.yaml (the same as the declaration that is loaded, with what may be spent) and
 DIR/truth.json, which the demonstration alone may see: by month, route and nationality the detections and the persons.
 A person has one nationality and is seen one to five times in the year, most of them once.
 """
@@ -15,7 +16,7 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,10 @@ MONTHS: Final = tuple(f"{YEAR}-{month:02}" for month in range(1, 13))
 ROUTES: Final = ("RIVER", "COAST", "HIGHWAY")
 NATIONALITIES: Final = ("VEN", "COL", "ECU", "HTI", "CUB", "NIC", "HND", "UTO", "XXA")
 PROTECTIONS: Final = (("", 90), ("ASYLUM_SEEKER", 7), ("UNACCOMPANIED_CHILD", 2), ("TRAFFICKING_VICTIM", 1))
+MONTH_CAP: Final = 1_040_000
+YEAR_CAP: Final = 520_000
+"""Two releases of each month and one of the year, at epsilon 1."""
+
 COLUMNS: Final = ("event_id", "person_ref", "event_date", "route", "nationality", "protection")
 
 _NATIONALS: Final = (34, 8, 16, 14, 8, 6, 6, 7, 1)
@@ -39,12 +44,13 @@ _SEEN: Final = (78, 14, 5, 2, 1)
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The four files' contents."""
+    """The five files' contents."""
 
     events_csv: str
     map_yaml: str
     domain_json: str
     truth_json: str
+    dataset_yaml: str
 
 
 def make(state: str, seed: int = DEFAULT_SEED, persons: int = DEFAULT_PERSONS) -> Events:
@@ -79,7 +85,32 @@ def make(state: str, seed: int = DEFAULT_SEED, persons: int = DEFAULT_PERSONS) -
     truth = {"state": state, "events": number, "persons": persons, "cells": cells_truth}
     domain = {"dataset": f"{state}-crossings", "month": MONTHS, "route": ROUTES, "nationality": (*NATIONALITIES, "_U"),
               "protection": ("NONE", *(name for name, _ in PROTECTIONS if name))}  # fmt: skip
-    return Events(out.getvalue(), MAP, _json(domain), _json(truth))
+    return Events(out.getvalue(), MAP, _json(domain), _json(truth), declaration(state))
+
+
+def declaration(
+    state: str, *, month_cap: int = MONTH_CAP, shares: Mapping[str, int] | None = None, year_cap: int = YEAR_CAP
+) -> str:
+    """The state's declaration: the cells, what may be spent of each month and year, and each peer's share of it, all in
+    micro-rho."""
+    return "\n".join(
+        [
+            "dataset: limen/dataset/1",
+            f"name: {state}-crossings",
+            "dimensions:",
+            f"  month: {{from: {MONTHS[0]}, to: {MONTHS[-1]}}}",
+            f"  route: [{', '.join(ROUTES)}]",
+            f"  nationality: [{', '.join((*NATIONALITIES, '_U'))}]",
+            f"  protection: [{', '.join(('NONE', *(name for name, _ in PROTECTIONS if name)))}]",
+            "caps:",
+            f"  month: {{micro_rho: {month_cap}}}",
+            f"  year: {{micro_rho: {year_cap}}}",
+            "shares:" if shares else "shares: {}",
+            *(f"  {peer}: {{micro_rho: {share}}}" for peer, share in (shares or {}).items()),
+            "planned_releases: 2",
+            "",
+        ]
+    )
 
 
 MAP: Final = """map: limen/event-map/1
@@ -115,7 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = make(asked.state, asked.seed, asked.persons)
     asked.out.mkdir(parents=True, exist_ok=True)
     for name, text in (("events.csv", made.events_csv), ("events.yaml", made.map_yaml),
-                       ("domain.json", made.domain_json), ("truth.json", made.truth_json)):  # fmt: skip
+                       ("domain.json", made.domain_json), ("truth.json", made.truth_json),
+                       ("dataset.yaml", made.dataset_yaml)):  # fmt: skip
         (asked.out / name).write_text(text, "utf-8")
     return 0
 

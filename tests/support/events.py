@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -21,21 +20,28 @@ MONTHS: Final = tuple(f"2023-{month:02}" for month in range(1, 13))
 
 def synthetic(state: str, folder: Path) -> tuple[Path, event_csv.Report]:
     """The state's events, read through the column map into a file of `folder`."""
+    source, columns = raw(state, folder)
+    path = folder / f"{state}.csv"
+    with path.open("wb") as file, source.open("rb") as events:
+        report = event_csv.normalise(events, event_csv.read_map(columns.read_bytes()), KEY, file.write)
+    return path, report
+
+
+def raw(state: str, folder: Path) -> tuple[Path, Path]:
+    """The region's events joined with whose they are, and the state's column map, in files of `folder`."""
     data = shared.require("synthetic_region")
     persons = {row["event_id"]: row["truth_person"] for row in shared.rows(data / "truth_event_person.csv")}
-    out = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for row in shared.rows(data / "events.csv"):
-        joined = {**row, "truth_person": persons[row["event_id"]]}
-        if writer is None:
-            writer = csv.DictWriter(out, list(joined))
-            writer.writeheader()
-        writer.writerow(joined)
-    event_map = event_csv.read_map(MAP.read_bytes().replace(b"STATE", state.encode()))
-    path = folder / f"{state}.csv"
-    with path.open("wb") as file:
-        report = event_csv.normalise(io.BytesIO(out.getvalue().encode()), event_map, KEY, file.write)
-    return path, report
+    source, columns = folder / "joined.csv", folder / f"{state}.yaml"
+    with source.open("w", encoding="utf-8", newline="") as file:
+        writer: csv.DictWriter[str] | None = None
+        for row in shared.rows(data / "events.csv"):
+            joined = {**row, "truth_person": persons[row["event_id"]]}
+            if writer is None:
+                writer = csv.DictWriter(file, list(joined))
+                writer.writeheader()
+            writer.writerow(joined)
+    columns.write_bytes(MAP.read_bytes().replace(b"STATE", state.encode()))
+    return source, columns
 
 
 def declared(report: event_csv.Report) -> dict[str, Dimension]:

@@ -19,9 +19,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha512
+from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any
+
+from gateway_adapters import dataset_yaml
 
 from gateway import config
 from gateway.app import due
@@ -47,8 +49,15 @@ DESK: Mapping[str, Sequence[Role]] = {
 }
 """Who follows a hit in a state of a demonstration."""
 
+STATISTICIANS: Mapping[str, Sequence[Role]] = {
+    "analyst-1": (Role.ANALYST_NATIONAL,),
+    "supervisor-1": (Role.SUPERVISOR,),
+}
+"""Who loads events and asks for statistics in a state of a demonstration."""
+
 BASIS = "bilateral agreement"
 LISTING_BASIS = "national immigration act"
+EVENTS_DECISION = "STAT-1"
 START_S = 30.0
 
 FAST_TICKS = {
@@ -431,6 +440,45 @@ class Nodes:
         if ran.code != 0:
             raise RuntimeError(f"limen case list: exit {ran.code}: {ran.err.strip()}")
         return list(ran.json["cases"])
+
+    # -- Statistics ---------------------------------------------------------------------------------------------------
+
+    def statisticians(self, *states: str) -> None:
+        """Enrol the people of statistics (`STATISTICIANS`), in all states by default."""
+        for state in states or tuple(self.nodes):
+            for name, roles in STATISTICIANS.items():
+                if name not in self[state].officers:
+                    self.enrol(state, name, roles)
+
+    def load_events(self, state: str, file: Path, columns: Path, declaration: Path) -> Ran:
+        """Two persons sign events with their map and declaration, and they are loaded, with `--json`."""
+        node = self[state]
+        told = dataset_yaml.read(declaration.read_bytes()).name
+        facts = statement.dataset(
+            state=node.settings.state,
+            name=told,
+            declaration=sha256(declaration.read_bytes()).digest(),
+            columns=sha256(columns.read_bytes()).digest(),
+            file_hash=sha512(file.read_bytes()).digest(),
+            decision=EVENTS_DECISION,
+            legal_basis=LISTING_BASIS,
+        )
+        signatures = []
+        for name, roles in STATISTICIANS.items():
+            seed = self.key(node.officers[name]).seed.open()
+            made = statement.make(statement.DATASET, facts, role=roles[0], signed_ns=self.now_ns(), seed=seed)
+            path = self.root / f"{state}.{told}.{name}.sig"
+            path.write_bytes(made.encode())
+            signatures += ["--signature", str(path)]
+        return limen("--json", "events", "load", str(file), "--map", str(columns), "--dataset", str(declaration),
+                     "--basis", LISTING_BASIS, "--decision", EVENTS_DECISION, "--config", str(node.folder),
+                     *signatures)  # fmt: skip
+
+    def release(self, state: str, name: str, verb: str, *more: str, source: str = "") -> Ran:
+        """`limen release VERB ... --json` as that officer; `source` is the state whose events it is, if not ours."""
+        about = () if verb in ("list", "budget") else ("--basis", BASIS if source else LISTING_BASIS)
+        return limen("--json", "release", verb, *more, "--booth", str(self.desk(state, name)), *about,
+                     *(("--from", source) if source else ()))  # fmt: skip
 
     def wait_tables(self, *, within_s: float = 60.0) -> None:
         """Until every node holds every other's newest tables and every log has a cosigned checkpoint."""

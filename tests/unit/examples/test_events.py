@@ -6,9 +6,10 @@ import io
 import json
 from pathlib import Path
 
-from gateway_adapters import event_csv
+from gateway_adapters import dataset_yaml, event_csv
 
 from examples.region import events
+from gateway.cli.acts.event_map import declaration_of
 from gateway.engines.duckdb import DuckDbEngine
 from gateway.statistics.bounding import BoundingSpec, Source, Unit
 from gateway.statistics.catalogue import Query
@@ -26,6 +27,11 @@ def test_the_events_are_those_of_their_truth(tmp_path: Path) -> None:
         )
     assert (report.rows, report.refused) == (truth["events"], 0)
     declared = json.loads(made.domain_json)
+    loaded = declaration_of(dataset_yaml.read(made.dataset_yaml.encode()))
+    assert loaded.name == declared["dataset"]
+    assert {one.name: list(one.values) for one in loaded.dimensions} == {
+        name: values for name, values in declared.items() if name != "dataset"
+    }
     query = Query("S-IBC", "persons", declared.pop("dataset"), "2026")
     domain = query.domain({name: Dimension(name, tuple(values)) for name, values in declared.items()})
     engine = DuckDbEngine(tmp_path / "spill")
