@@ -236,6 +236,13 @@ class Ticks:
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """When private statistics are made and shown."""
+
+    tick_s: int = _setting(60, _whole(1, 3600, "seconds"), "releases are started and shown at its multiples")
+
+
+@dataclass(frozen=True, slots=True)
 class PeerCalls:
     """How long this node waits for another state."""
 
@@ -368,6 +375,7 @@ class Config:
     listeners: Listeners = _section(Listeners)
     paths: Paths = _section(Paths)
     ticks: Ticks = _section(Ticks)
+    statistics: Statistics = _section(Statistics)
     peers: PeerCalls = _section(PeerCalls)
     witnesses: Witnesses = _section(Witnesses)
     quotas: Quotas = _section(Quotas)

@@ -1,4 +1,4 @@
-"""Whether a node's tables are due. The supervisor asks on each publish tick, so this imports next to nothing."""
+"""Whether there is work for a node's jobs. The supervisor asks on each tick, so this imports next to nothing."""
 
 from __future__ import annotations
 
@@ -33,6 +33,20 @@ def is_due(settings: Config, now_ns: int) -> bool:
             return False
         path = made_from(settings)
         return not path.exists() or path.read_text("ascii").strip() != stamp(settings, reader, now_ns)
+    finally:
+        reader.close()
+
+
+def releases_wait(settings: Config) -> bool:
+    """True where a release was charged and is not made: asked on each tick of statistics."""
+    if is_restored(settings.paths.lock):
+        return False
+    try:
+        reader = Reader(settings.paths.store)
+    except GatewayError:
+        return False
+    try:
+        return reader.has_waiting_releases()
     finally:
         reader.close()
 

@@ -6,7 +6,7 @@ A point that is named does nothing until a file `run/fault.<process>.<place>` is
 place next removes the file and kills itself with SIGKILL, so that it dies there once and its successor lives.
 
 Places: of the writer those of `store.writer`, of the key process those of `keyring.process`, and of the gateway and the
-job process `<kind>.<phase>.before` and `.after` around the commit of an entry of that kind.
+job processes `<kind>.<phase>.before` and `.after` around the commit of an entry of that kind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 from gateway.config import Config
 from gateway.errors import ConfigRefused
 
-PROCESSES: Final = ("keys", "writer", "gateway", "jobs")
+PROCESSES: Final = ("keys", "writer", "gateway", "jobs", "statistics")
 KILL: Final = "kill"
 
 

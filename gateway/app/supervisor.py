@@ -42,23 +42,31 @@ class _Child:
 
 
 @dataclass(slots=True)
+class Job:
+    """A process that does what is due and ends. `is_due` is asked on each tick, so that an idle node starts none."""
+
+    name: str
+    every_s: float
+    is_due: Callable[[], bool]
+    process: subprocess.Popen[bytes] | None = None
+    next_at: float = 0.0
+
+
+@dataclass(slots=True)
 class Supervisor:
     """One node's processes.
 
-    `config_file` is handed to each; `run_dir` holds sockets, port files and ready files; `jobs_every_s` is the publish
-    tick; `stale` says whether a table is due (asked on each tick, so that an idle node starts no job).
+    `config_file` is handed to each; `run_dir` holds sockets, port files and ready files.
     """
 
     config_file: Path
     run_dir: Path
     flags: tuple[str, ...]
-    jobs_every_s: float
-    stale: Callable[[], bool]
+    jobs: tuple[Job, ...]
     drain_s: float
     say: Callable[[str], None]
     processes: int = 1
     _children: dict[str, _Child] = field(default_factory=dict)
-    _jobs: subprocess.Popen[bytes] | None = None
     _stopping: bool = False
     _rolling: bool = False
 
@@ -153,7 +161,6 @@ class Supervisor:
         return True
 
     def _watch(self) -> int:
-        next_job = time.monotonic()
         while not self._stopping:
             time.sleep(POLL_S)
             if self._rolling:
@@ -161,13 +168,19 @@ class Supervisor:
             for name in self._names():
                 if not self._keep(self._children[name]):
                     return 1
-            if self._jobs is not None and self._jobs.poll() is not None:
-                self._jobs = None
-            if self._jobs is None and time.monotonic() >= next_job:
-                next_job = time.monotonic() + self.jobs_every_s
-                if self.stale():
-                    self._jobs = self._spawn("jobs")
+            for job in self.jobs:
+                self._look(job)
         return 0
+
+    def _look(self, job: Job) -> None:
+        """Start a job whose tick has come and that has something to do. It is never started beside itself."""
+        if job.process is not None and job.process.poll() is not None:
+            job.process = None
+        now = time.monotonic()
+        if job.process is None and now >= job.next_at:
+            job.next_at = now + job.every_s
+            if job.is_due():
+                job.process = self._spawn(job.name)
 
     def _keep(self, child: _Child) -> bool:
         """Start a process that has stopped again, after a pause. False when it keeps stopping."""
@@ -196,8 +209,7 @@ class Supervisor:
         """Gateway first (it drains), then jobs, writer, keys."""
         self._stopping = True
         running = [self._children[name].process for name in reversed(self._names()) if name in self._children]
-        if self._jobs is not None:
-            running.insert(1, self._jobs)
+        running[1:1] = [job.process for job in self.jobs if job.process is not None]
         for process in running:
             if process.poll() is None:
                 process.terminate()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway import config
 from gateway.app import due
-from gateway.app.supervisor import Supervisor
+from gateway.app.supervisor import Job, Supervisor
 from gateway.cli import node
 from gateway.cli.main import ERROR
 from gateway.errors import ConfigRefused
@@ -34,8 +34,10 @@ def run(args: argparse.Namespace) -> int:
         config_file=(args.config or Path(os.environ.get(node.CONFIG_VARIABLE) or config.FILE_NAME)).resolve(),
         run_dir=settings.paths.run,
         flags=tuple(part for item in args.set for part in ("--set", item)),
-        jobs_every_s=float(settings.ticks.publish_s),
-        stale=lambda: due.is_due(settings, clock.now_ns()),
+        jobs=(
+            Job("jobs", float(settings.ticks.publish_s), lambda: due.is_due(settings, clock.now_ns())),
+            Job("statistics", float(settings.statistics.tick_s), lambda: due.releases_wait(settings)),
+        ),
         drain_s=float(settings.serve.drain_s),
         say=say,
         processes=settings.serve.processes,
