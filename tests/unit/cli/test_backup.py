@@ -27,22 +27,6 @@ Told = Callable[..., Any]
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Run a command with --json; give its document, or check its code and give its one sentence."""
-
-    def ask(*command: object, code: int = 0) -> Any:
-        capsys.readouterr()
-        assert run([*map(str, command), "--json"]) == code, capsys.readouterr().err
-        found = capsys.readouterr()
-        if code:
-            assert found.err.startswith("limen: ") and found.err.count("\n") == 1
-            return found.err
-        return json.loads(found.out)
-
-    return ask
-
-
-@pytest.fixture
 def passphrase(tmp_path: Path) -> list[object]:
     file = tmp_path / "passphrase"
     file.write_text(PASSPHRASE + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -31,22 +30,6 @@ PASSPHRASE = "correct horse battery"
 DAY_NS = 86_400 * 10**9
 
 Told = Callable[..., Any]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Run a command with --json; give its document, or check its code and give its sentence."""
-
-    def ask(*command: object, code: int = 0) -> Any:
-        capsys.readouterr()
-        assert run([*map(str, command), "--json"]) == code, capsys.readouterr().err
-        found = capsys.readouterr()
-        if code and not found.out:
-            assert found.err.startswith("limen: ") and found.err.count("\n") == 1
-            return found.err
-        return json.loads(found.out)
-
-    return ask
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,23 +20,6 @@ DAY_NS = 86_400 * 10**9
 STATES = ("PAN", "HND", "UTO")
 
 Told = Callable[..., Any]
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Told:
-    """Run a command with --json; give its document, or check its code and give its one sentence."""
-
-    def ask(*command: object, code: int = 0) -> Any:
-        capsys.readouterr()
-        assert run([*map(str, command), "--json"]) == code, capsys.readouterr().err
-        found = capsys.readouterr()
-        if code:
-            last = found.err.splitlines()[-1]
-            assert last.startswith("limen: ") and not found.out
-            return last
-        return json.loads(found.out)
-
-    return ask
 
 
 @pytest.fixture(scope="module")
