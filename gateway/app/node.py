@@ -18,7 +18,9 @@ from gateway.app.lists import ListDesk
 from gateway.app.notices import Notices, ways_of
 from gateway.app.quorum import Quorum
 from gateway.app.refusals import Refusals
+from gateway.app.releases import ReleaseDesk
 from gateway.app.restored import ReplyKeys
+from gateway.app.statistics import can_count
 from gateway.app.watch import Watched
 from gateway.audit import note
 from gateway.audit.entry import Entry, Phase
@@ -285,11 +287,21 @@ class Node:
         share = settings.serve.processes > 1
         door = Door(self.answering, self.witnessing, self.published, self.clock, self.policy.refresh)
         self.cases = CaseDesk(self, self.peers, self.telemetry.complain)
+        releases = ReleaseDesk(
+            self, self.peers, self.sender, can_count(), settings.statistics.tick_s * 10**9, self.policy.refresh
+        )
         self.notices = Notices(settings, ways_of(settings), self.cases.waiting, self.telemetry.complain)
         self.peer_server = PeerServer(
             state=settings.state,
             view=self.view,
-            handlers=peer_handlers(door, sender=self.sender, keys=self.reply_keys, clock=self.clock, cases=self.cases),
+            handlers=peer_handlers(
+                door,
+                sender=self.sender,
+                keys=self.reply_keys,
+                clock=self.clock,
+                cases=self.cases,
+                releases=releases,
+            ),
             leaf=lambda: self.leaf("gateway"),
             clock=self.clock,
             observe=self._peer_call,
@@ -304,6 +316,7 @@ class Node:
             door=HomeDesk(self, Challenges()),
             lists=ListDesk(self),
             cases=self.cases,
+            releases=releases,
             anchor_pem=anchor,
             leaf=lambda: self.leaf("home"),
             clock=self.clock,

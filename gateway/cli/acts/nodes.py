@@ -66,6 +66,7 @@ FAST_TICKS = {
     "ticks.cosign_s": "1",
     "ticks.checkpoint_s": "1",
     "ticks.case_s": "1",
+    "statistics.tick_s": "1",
     "peers.check_timeout_ms": "10000",
 }
 """A demonstration does not wait a quarter of an hour for a table, and a busy laptop is not a peer that is down."""
