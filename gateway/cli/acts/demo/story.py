@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway import __version__
-from gateway.cli.acts.demo import auditor, cases, checks, ground, outage, protection
+from gateway.cli.acts.demo import auditor, cases, checks, ground, outage, protection, statistics
 from gateway.cli.acts.demo.line import LOOPBACK, Line
 from gateway.cli.acts.demo.run import Run
 from gateway.cli.acts.nodes import Nodes
@@ -33,6 +33,7 @@ UNPROTECTED: Final = (
     "That a list exists, and its rough size; how much traffic there is between two states.",
     "Whether what a list says is true, and what a person does with a hit.",
     "A state that asks about people one at a time within its allowance: quotas bound that, they do not end it.",
+    "Groups: a table tells how many there are, which is what it is for. The noise hides one person, not a party of ten.",
 )
 
 
@@ -107,6 +108,7 @@ def tell(run: Run, *, fast: bool) -> None:
     cases.followed(run)
     cases.refused(run)
     cases.forged(run)
+    statistics.released(run)
     outage.down(run, fast=fast)
     auditor.audit(run)
     auditor.operator(run)
@@ -158,6 +160,11 @@ def record(run: Run) -> RunRecord:
                 "Honduras's desk",
                 "the fields that two persons in Panama signed for, and a code where they refused",
                 "what else the record says; why a refusal was a matter of rights",
+            ),
+            Party(
+                "Honduras's statistician",
+                "a monthly table of Panama's crossings, with its error and its price",
+                "whether one given person is in it; a second drawing of the noise",
             ),
             Party(
                 "whoever runs a node",
