@@ -1,6 +1,6 @@
 """Two states and their statistics in memory: PAN has events, HND asks for them, over the shipped rules.
 
-Counting is exact and plain here (`Counting`), the noise is the test's; the real ones are in `tests/properties/test_release_noise`.
+Counting is exact and plain here (`Counting`), and the noise is none; the real ones are in `tests/properties`.
 """
 
 from __future__ import annotations
