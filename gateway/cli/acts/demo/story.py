@@ -33,7 +33,7 @@ UNPROTECTED: Final = (
     "That a list exists, and its rough size; how much traffic there is between two states.",
     "Whether what a list says is true, and what a person does with a hit.",
     "A state that asks about people one at a time within its allowance: quotas bound that, they do not end it.",
-    "Groups: a table tells how many there are, which is what it is for. The noise hides one person, not a party of ten.",
+    "Groups: a table tells how many there are, which is what it is for. The noise hides one person, not ten.",
 )
 
 
