@@ -8,6 +8,7 @@ crash before that costs no more than another draw with the same salt, whose firs
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -708,7 +709,10 @@ async def _failed(row: StoredRelease, fault: Exception, world: JobWorld) -> None
     shown_ns = tick_after(world.clock.now_ns(), world.tick_ns)
     public = {"query_digest": row.reference, "snapshot": row.snapshot, "dataset": row.dataset, "code": code}
     args = {"reference": row.reference, "snapshot": row.snapshot, "code": code, "shown_ns": shown_ns}
-    await world.uow.commit([Entry("release.failed", Phase.EVENT, public=public)], [ports.Change("release.fail", args)])
+    entry = Entry("release.failed", Phase.EVENT, public=public)
+    with contextlib.suppress(NotFoundOrNotPermitted):
+        # Where it was made meanwhile there is nothing that failed.
+        await world.uow.commit([entry], [ports.Change("release.fail", args)])
 
 
 # -- Loading ----------------------------------------------------------------------------------------------------------

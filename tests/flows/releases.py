@@ -110,8 +110,8 @@ def no_noise(plan: Plan, bounded: Bounded) -> Drawn:
     return Drawn(bounded.counts, bounded.lost)
 
 
-class Fails(Exception):
-    """The process is gone."""
+class Dies(BaseException):
+    """The process is gone: no handler of a fault sees it."""
 
 
 class Uow:
@@ -125,10 +125,10 @@ class Uow:
     async def commit(self, entries: Sequence[Entry], changes: Sequence[ports.Change] = ()) -> ports.Committed:
         self.commits += 1
         if self.dies == (self.commits, "before"):
-            raise Fails
+            raise Dies
         done = await self.store.commit(entries, changes)
         if self.dies == (self.commits, "after"):
-            raise Fails
+            raise Dies
         return done
 
 
