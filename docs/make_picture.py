@@ -30,9 +30,9 @@ PICTURE = Path(__file__).with_name("picture.svg")
 README = Path(__file__).parents[1] / "README.md"
 LINES = (
     "A miss",
-    "A document hit",
     "A protected traveller on Utopia's list",
     "One person releases nothing",
+    "A private monthly table beside the truth",
     "A peer is down",
     "A second signature forged in the log",
 )

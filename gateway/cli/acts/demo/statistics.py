@@ -109,8 +109,8 @@ def released(run: Run) -> None:
         lines = ", ".join(f"{name} {value} ({truth[name]})" for name, value in cells.items())
         leaked = [person for person in people[:200] if person in got.out]
         return (
-            f"published (true): {lines}\n{near} of {len(cells)} within ±{half}; "
-            f"charged {asked['cost_micro_rho']:,} micro-rho, before the noise was drawn"
+            f"{near} of {len(cells)} cells within ±{half} of the truth; charged {asked['cost_micro_rho']:,} micro-rho, "
+            f"before the noise was drawn\npublished (true): {lines}"
         ), near >= WITHIN and asked["cost_micro_rho"] == SHARE == spent(run, dataset) and not leaked
 
     run.step(
