@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from gateway_adapters.traveller import from_zone
 
+from examples.region import events
 from examples.region.generate import COLUMNS
 from examples.region.travellers import Entry, Passport
 from gateway.cli.acts.nodes import Ran, limen
@@ -22,7 +23,7 @@ from gateway.primitives.group import scalar_of
 from gateway.pseudonym import matchkeys, oprf, schedule
 from gateway.rpc.convert import peers as convert
 from gateway.store.tables import TableFiles
-from gateway.terms import KeyType, ListId, PeerId
+from gateway.terms import KeyType, ListId, PeerId, Role
 from gateway.terms.ids import PurposeGroup
 from tests.support.states import States, replaced
 
@@ -47,6 +48,9 @@ ASKED_BECAUSE = "zulquhmer saw the wrenkorbid scar"
 REFUSED_BECAUSE = "our vexilmordan source would be known"
 """Reasons of Panama's officer, for nobody abroad."""
 REASONS = ("zulquhmer", "wrenkorbid", "vexilmordan")
+
+COUNTED = ("ZYLKOMVANDER7", "QEVNTHARDUL88", "HALVERSKINDIG")
+"""One person's reference, an event's number and a note, in the events that Panama's statistics are made from."""
 
 Words = Sequence[str]
 
@@ -158,6 +162,7 @@ def run(states: States, tmp_path_factory: pytest.TempPathFactory) -> Run:
     states.whole("HND")
     answers.append(down)
     answers += _followed(states, str(answers[0].json["hits"][0]["case"]))
+    answers += _released(states, tmp_path_factory.mktemp("events"))
     refused = list(_refused(states, tmp_path_factory.mktemp("refused")))
     assert all(ran.code != 0 for ran in refused)
     with replaced(states, "PAN", asked_by="HND") as glass:
@@ -198,6 +203,41 @@ def _followed(states: States, number: str) -> list[Ran]:
     assert LISTED.surname in read.out and LISTED.document_number in read.out
     told.append(nodes.case("HND", "desk-2", "show", number))
     did("HND", "desk-1", "outcome", number, "--code", "SAME_PERSON")
+    return told
+
+
+def _released(states: States, folder: Path) -> list[Ran]:
+    """Events of the counted one, and a table and a refusal made from them, read by Honduras and at home."""
+    nodes = states.nodes
+    nodes.statisticians("PAN")
+    nodes.enrol("HND", "analyst-1", (Role.ANALYST_NATIONAL,))
+    person, event, noted = COUNTED
+    lines = ["event_id,person_ref,event_date,route,nationality,protection,note",
+             *(f"{event}-{number},{person},2026-03-{number + 1:02},RIVER,VEN,ASYLUM_SEEKER,{noted}"
+               for number in range(3)),
+             *(f"E{number},P{number},2026-03-04,COAST,COL,," for number in range(40))]  # fmt: skip
+    for name, text in (
+        ("events.csv", "\n".join(lines) + "\n"),
+        ("events.yaml", events.MAP),
+        ("dataset.yaml", events.declaration("PAN", shares={"HND": 520_000})),
+    ):
+        (folder / name).write_text(text)
+    loaded = nodes.load_events("PAN", folder / "events.csv", folder / "events.yaml", folder / "dataset.yaml")
+    assert (loaded.code, loaded.json["refused"]) == (0, 0), loaded.err
+    query = ("--dataset", "PAN-crossings", "--period", "2026-03", "--by")
+    told = [loaded, nodes.release("HND", "analyst-1", "plan", *query, "route,nationality", source="PAN")]
+    asked = nodes.release("HND", "analyst-1", "request", *query, "route,nationality", source="PAN")
+    told.append(asked)
+    assert asked.code == 0, asked.err
+    reference = asked.json["reference"]
+    for state, source in (("HND", "PAN"), ("PAN", "")):
+        if not source:
+            told.append(nodes.release(state, "analyst-1", "request", *query, "route,nationality"))
+        told.append(nodes.release(state, "analyst-1", "get", reference, "--wait", "60", source=source))
+        assert told[-1].code == 0 and len(told[-1].json["cells"]) == 30, told[-1].err
+    told.append(nodes.release("HND", "analyst-1", "request", *query, "route", source="PAN"))
+    assert told[-1].code == 7, told[-1].err
+    told += [nodes.release("PAN", "analyst-1", verb) for verb in ("list", "budget")]
     return told
 
 
@@ -266,6 +306,20 @@ def test_what_people_wrote_is_nowhere_in_clear(run: Run) -> None:
     assert everywhere.find(*REASONS) == []
 
 
+def test_whom_a_statistic_counts_is_nowhere(run: Run) -> None:
+    """Of an event stay month, route, nationality, protection status and a keyed hash, at home as abroad."""
+    everywhere = Haystack()
+    for state in run.states.nodes.nodes:
+        everywhere.files(run.states.folder(state))
+    assert any(place.startswith("PAN/events/") and b"VEN" in data for place, data in everywhere.places.items())
+    assert everywhere.find(*COUNTED) == []
+    abroad = {place: data for place, data in everywhere.places.items() if not place.startswith("PAN/")}
+    kept = next(data for place, data in everywhere.places.items() if place.startswith("PAN/events/") and b"VEN" in data)
+    hashes = {row.split(b",")[0] for row in kept.splitlines()[1:]}
+    assert len(hashes) == 41
+    assert [place for place, data in abroad.items() if any(one in data for one in hashes if len(one) > 8)] == []
+
+
 def derived(states: States, passport: Passport) -> set[bytes]:
     """What can be made from a traveller with every key of the owners': match keys, hashes, points, outputs, tags."""
     seen = from_zone(list(passport.mrz()), date(2026, 11, 2), 1)
@@ -322,7 +376,7 @@ def test_nothing_passes_between_gateways(run: Run) -> None:
         passed.add(f"wire {number}", data)
     assert len(run.wire) >= 9
     everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
-    assert passed.find(*everyone, *ALIAS.split(), *REASONS, DECISION, ENTRY) == []
+    assert passed.find(*everyone, *ALIAS.split(), *REASONS, *COUNTED, DECISION, ENTRY) == []
 
 
 def test_metrics_answers_and_errors_name_nobody(run: Run) -> None:
@@ -335,7 +389,7 @@ def test_metrics_answers_and_errors_name_nobody(run: Run) -> None:
         assert len(ran.err.splitlines()) <= 1, ran.err
         said.add(f"refusal {number}", (ran.out + ran.err).encode())
     everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
-    assert said.find(*everyone, *ALIAS.split(), *REASONS, DECISION, ENTRY) == []
+    assert said.find(*everyone, *ALIAS.split(), *REASONS, *COUNTED, DECISION, ENTRY) == []
 
 
 def test_exports_hold_nobody(run: Run, tmp_path: Path) -> None:
@@ -344,7 +398,7 @@ def test_exports_hold_nobody(run: Run, tmp_path: Path) -> None:
         exported.files(run.states.export(state, tmp_path / state))
     assert any("payloads" in place for place in exported.places)
     everyone = [word for who in (LISTED, STOLEN, MISSED, GUARDED, BROKEN) for word in words(who)]
-    assert exported.find(*everyone, *ALIAS.split(), *REASONS, DECISION, ENTRY) == []
+    assert exported.find(*everyone, *ALIAS.split(), *REASONS, *COUNTED, DECISION, ENTRY) == []
 
 
 def test_the_refused_left_nothing_behind(run: Run) -> None:
