@@ -91,6 +91,15 @@ def vectors() -> dict[str, Any]:
     filler_seed = fixed("filler seed")
     file = ref.table(entries, table_id, version, 8, filler_seed)
 
+    # The first two keys changed: one entry was entered again, one was withdrawn.
+    delta_id, number, delta_seed = fixed("delta id", 16), 5, fixed("delta filler seed")
+    rows = [
+        ref.delta_row(outputs[0], delta_id, number, label_bytes(label)),
+        ref.delta_row(outputs[1], delta_id, number, bytes(32)),
+    ]
+    noise = hashlib.shake_256(ref.lp("psi/1 filler", delta_seed)).digest(62 * 64)
+    delta = b"".join(sorted([*rows, *(noise[at : at + 64] for at in range(0, len(noise), 64))]))
+
     request_id, request_hash = fixed("request id", 16), fixed("request hash", 64)
     token_key = ref.hkdf_expand(outputs[0], b"psi/1 case")
     token = hmac.digest(token_key, ref.lp("psi/1 token", "PAN", "HND", request_id, request_hash), "sha256")
@@ -126,6 +135,15 @@ def vectors() -> dict[str, Any]:
             "sha256": hashlib.sha256(file).hexdigest(),
             "chunk_bytes": 256,
             "chunk_hashes": [hashlib.sha256(file[at : at + 256]).hexdigest() for at in range(0, len(file), 256)],
+        },
+        "delta": {
+            "delta_id": delta_id.hex(),
+            "number": number,
+            "filler_seed": delta_seed.hex(),
+            "entered": {"output": outputs[0].hex(), "row": rows[0].hex()},
+            "withdrawn": {"output": outputs[1].hex(), "row": rows[1].hex()},
+            "rows_sha256": hashlib.sha256(delta).hexdigest(),
+            "first_row": delta[:64].hex(),
         },
         "token": {
             "request_id": request_id.hex(),

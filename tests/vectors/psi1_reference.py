@@ -212,13 +212,20 @@ def aead_seal(key: bytes, nonce: bytes, aad: bytes, plain: bytes) -> bytes:
 # psi/1
 
 
-def hkdf_expand(key: bytes, info: bytes) -> bytes:
-    """32 bytes: the first block cut."""
-    return hmac.digest(key, info + b"\1", "sha512")[:32]
+def hkdf_expand(key: bytes, info: bytes, size: int = 32) -> bytes:
+    """At most 64 bytes: the first block cut."""
+    return hmac.digest(key, info + b"\1", "sha512")[:size]
 
 
 def label_key(y: bytes, version: int) -> bytes:
     return hkdf_expand(y, b"psi/1 label" + struct.pack(">Q", version))
+
+
+def delta_row(y: bytes, delta_id: bytes, number: int, label: bytes) -> bytes:
+    """`label` is 32 zero bytes where the entry was withdrawn."""
+    made = hkdf_expand(y, b"psi/1 delta" + struct.pack(">Q", number), 48)
+    tag, key = made[:16], made[16:]
+    return tag + aead_seal(key, delta_id[:12], delta_id + struct.pack(">Q", number) + tag, label)
 
 
 def seal_label(y: bytes, table_id: bytes, version: int, label: bytes) -> bytes:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gateway.errors import Malformed
 from gateway.primitives.group import GROUP
 from gateway.primitives.lp import lp
-from gateway.pseudonym import batch, label, oprf, schedule, table
+from gateway.pseudonym import batch, delta, label, oprf, schedule, table
 from gateway.terms import EpochId, ListId, PeerId, PurposeGroup, RequestId
 from gateway.terms.exchange import KeyScope
 from tests.vectors import psi1_reference as ref
@@ -92,6 +92,20 @@ def test_handle_and_token() -> None:
     request_id = RequestId(bytes.fromhex(token["request_id"]))
     key = bytes.fromhex(PSI["keys"][0]["token_key"])
     assert schedule.hit_token(key, PAN, HND, request_id, bytes.fromhex(token["request_hash"])).hex() == token["token"]
+
+
+def test_a_delta() -> None:
+    expected = PSI["delta"]
+    delta_id, number = bytes.fromhex(expected["delta_id"]), expected["number"]
+    entered, withdrawn, absent = (bytes.fromhex(key["output"]) for key in PSI["keys"])
+    assert (entered.hex(), withdrawn.hex()) == (expected["entered"]["output"], expected["withdrawn"]["output"])
+    said = label.decode(bytes.fromhex(PSI["label"]["encoded"]))
+    rows = [delta.seal_row(entered, delta_id, number, said), delta.seal_row(withdrawn, delta_id, number, None)]
+    assert [row.hex() for row in rows] == [expected["entered"]["row"], expected["withdrawn"]["row"]]
+    made = delta.build(rows, bytes.fromhex(expected["filler_seed"]))
+    assert (hashlib.sha256(made).hexdigest(), made[:64].hex()) == (expected["rows_sha256"], expected["first_row"])
+    found = delta.newest([entered, withdrawn, absent], [(number, delta_id, made)])
+    assert found == [said.encode(), delta.WITHDRAWN, None]
 
 
 def test_label_and_table() -> None:
