@@ -15,7 +15,7 @@ from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question
 from gateway.statistics.bounding import Bounded, BoundingSpec, Source
 from gateway.statistics.domain import KeyDomain
-from gateway.terms.exchange import CheckReply, CheckRequest, KeyScope, Manifest, SignedMessage
+from gateway.terms.exchange import CheckReply, CheckRequest, Delta, KeyScope, Manifest, SignedMessage
 from gateway.terms.ids import EpochId, PeerId, PurposeGroup, RequestId
 from gateway.terms.words import ListId
 
@@ -213,6 +213,10 @@ class Peers(Protocol):
     async def chunk(self, peer: PeerId, manifest: Manifest, number: int, *, timeout_s: float) -> bytes:
         """One chunk of that table; its hash is checked against the manifest by the caller."""
 
+    async def deltas(self, peer: PeerId, scope: KeyScope, after: int, *, timeout_s: float) -> Sequence[SignedDelta]:
+        """The deltas of the scope that follow number `after`, in order, as many as one reply holds; each one's own
+        signature is verified, its place in the chain is the caller's to judge."""
+
     async def add_checkpoint(
         self, peer: PeerId, old_size: int, proof: Sequence[bytes], note: bytes, *, timeout_s: float
     ) -> bytes:
@@ -225,6 +229,21 @@ class SignedManifest:
 
     manifest: Manifest
     message: SignedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDelta:
+    """A delta with the exact bytes its owner signed."""
+
+    delta: Delta
+    message: SignedMessage
+
+
+class DeltaCopies(Protocol):
+    """The deltas that we hold of others' tables. Read-only; written by the change `delta_copy.put`."""
+
+    def after(self, scope: KeyScope, number: int) -> list[SignedDelta]:
+        """Those of the scope with a higher number, in order."""
 
 
 class Tables(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway import __version__, ports
@@ -12,12 +12,14 @@ from gateway.flows import answer, trial, witness
 from gateway.flows.answer import AnsweringWorld
 from gateway.flows.witness import WitnessWorld
 from gateway.ports import SignedManifest
-from gateway.rpc.convert.peers import SUITE
+from gateway.rpc.convert.peers import DELTAS_MAX, SUITE
 from gateway.rpc.server import SERVED, CallContext
+from gateway.store.deltas import DeltaRows
 from gateway.terms.exchange import (
     CheckpointRequest,
     CheckRequest,
     ChunkRequest,
+    DeltasRequest,
     DescribeRequest,
     Description,
     ManifestRequest,
@@ -33,6 +35,7 @@ class Door:
     answering: Callable[[], AnsweringWorld]
     witnessing: Callable[[], WitnessWorld]
     published: ports.Tables
+    deltas_made: DeltaRows
     clock: ports.Clock
     catch_up: Callable[[], Awaitable[object]]
     """Puts the newest rules in force."""
@@ -54,6 +57,15 @@ class Door:
         if found is None or found.manifest.scope != request.scope or found.manifest.version != request.version:
             raise NotFoundOrNotPermitted(f"{call.peer}: no such table version")
         return self.published.chunk(call.peer, found.manifest, request.number)
+
+    async def deltas(self, request: DeltasRequest, call: CallContext) -> Sequence[SignedMessage]:
+        """The caller's next deltas in the epoch in force."""
+        scope = request.scope
+        found = self.deltas_made.deltas(call.peer, scope.list_id, scope.group, scope.epoch, request.after, DELTAS_MAX)
+        # A number that is gone, or not yet there, is no place to go on from.
+        if not found or found[0][0] != request.after + 1:
+            raise NotFoundOrNotPermitted(f"{call.peer}: no such deltas")
+        return [message for _, message in found]
 
     async def describe(self, call: CallContext) -> Description:
         """What this gateway serves, and what its rules say to a dry run."""

@@ -52,6 +52,9 @@ class Node(Protocol):
     def copies(self) -> ports.Tables: ...
 
     @property
+    def deltas(self) -> ports.DeltaCopies: ...
+
+    @property
     def engine(self) -> ports.PolicyEngine: ...
 
     @property
@@ -160,6 +163,7 @@ class HomeDesk:
             uow=node.uow,
             peers=node.peers,
             copies=node.copies,
+            deltas=node.deltas,
             home=node.reader,
             compute=node.compute,
             clock=node.clock,

@@ -43,6 +43,10 @@ class Book:
         held = self.reader.manifest(peer, list_id, group)
         return (0, b"") if held is None else (held.version, held.message.body)
 
+    def delta_head(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> tuple[int, bytes]:
+        """The newest delta made for the peer in the epoch."""
+        return self.reader.delta_head(peer, list_id, group, epoch)
+
 
 async def run(settings: Config, ready: Callable[[], None]) -> None:
     """Publish what is due and remember what it was made from."""

@@ -7,7 +7,7 @@ the gateway process serves it: a file of many rows holds up no booth.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,13 +24,18 @@ from gateway.errors import InputRefused
 from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows import listing
+from gateway.flows.announce import AnnouncingWorld
 from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference, Load, Signer
+from gateway.keyring.client import KeysClient
+from gateway.keyring.files import read_public
 from gateway.primitives import strict_json
 from gateway.primitives.lp import lp
+from gateway.rpc.convert.peers import Sender
 from gateway.rpc.doors import Became, HomeCall, ListFile, LoadReport, RowReport
 from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
 from gateway.terms import ListId, OfficerId, PeerId, Role
+from gateway.terms.ids import EpochId, PurposeGroup
 from gateway.watchlist import entry as entries
 from gateway.watchlist.entry import ListEntry, TagChange
 
@@ -253,6 +258,28 @@ class _Book:
     def list_entries(self, list_id: ListId) -> Iterator[ListEntry]:
         return (entries.decode(body) for body in self.reader.all(list_id))
 
+    # The books of `flows.listing` and `flows.announce`.
+
+    def named_entries(self, list_id: ListId, entry_ids: Iterable[str]) -> Iterator[ListEntry]:
+        found = (self.reader.entry(list_id, entry_id) for entry_id in entry_ids)
+        return (entries.decode(body) for body in found if body is not None)
+
+    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
+        return self.reader.epoch(peer)
+
+    def is_suspended(self, peer: PeerId) -> bool:
+        return self.reader.is_suspended(peer)
+
+    def table_epoch(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> EpochId | None:
+        held = self.reader.manifest(peer, list_id, group)
+        return None if held is None else held.epoch
+
+    def delta_head(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> tuple[int, bytes]:
+        return self.reader.delta_head(peer, list_id, group, epoch)
+
+    def sharing(self, list_id: ListId, hashes: Sequence[bytes]) -> Iterator[ListEntry]:
+        return (entries.decode(body) for body in self.reader.sharing(list_id, hashes))
+
 
 @contextmanager
 def _open(settings: Config) -> Iterator[_Book]:
@@ -266,7 +293,7 @@ def _open(settings: Config) -> Iterator[_Book]:
 def compare(load: Load, settings: Config) -> Difference:
     """What a load would change. Reads, and changes nothing on the node."""
     with _open(settings) as book:
-        return listing.difference(load, book.list_entries(load.list_id))
+        return listing.difference(load, listing.held(load, book))
 
 
 def apply(load: Load, settings: Config) -> Difference:
@@ -275,17 +302,33 @@ def apply(load: Load, settings: Config) -> Difference:
         clock = parts.clock_of(settings)
         now = clock.now_ns()
         rules = [bundles.open_bundle(settings, layer, book.reader, now) for layer in ("baseline", "national")]
-        pinned = federation.in_force(settings, book.reader, now).baseline
+        view = federation.in_force(settings, book.reader, now)
+        sender = Sender(
+            settings.state, read_public(settings.paths.keys).message, lambda: parts.last_digest(book.reader)
+        )
 
         async def run() -> Difference:
             uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings), timeout_s=COMMIT_S)
+            keys = KeysClient(settings.socket("keys"))
             try:
-                async with engines.ready(settings, *rules, now_ns=now, pinned_baseline=pinned) as engine:
-                    return await listing.load(
-                        load, listing.ListingWorld(settings.state, policy=engine, uow=uow, book=book, clock=clock)
+                async with engines.ready(settings, *rules, now_ns=now, pinned_baseline=view.baseline) as engine:
+                    announcing = AnnouncingWorld(
+                        state=settings.state,
+                        agency=settings.agencies[0],
+                        peers=[state for state in view.states() if state != settings.state],
+                        policy=engine,
+                        keys=keys,
+                        book=book,
+                        chance=parts.SystemChance(),
+                        sign_delta=sender.delta,
                     )
+                    world = listing.ListingWorld(
+                        settings.state, policy=engine, uow=uow, book=book, clock=clock, announcing=announcing
+                    )
+                    return await listing.load(load, world)
             finally:
                 await uow.close()
+                await keys.close()
 
         return asyncio.run(run())
 

@@ -52,6 +52,7 @@ from gateway.rpc.home_server import AuditServer, HomeServer
 from gateway.rpc.limits import Limits
 from gateway.rpc.peers import PeersClient
 from gateway.rpc.server import PeerServer, peer_handlers
+from gateway.store.deltas import DeltaCopies
 from gateway.store.lock import is_restored
 from gateway.store.reader import Reader
 from gateway.store.tables import TableFiles
@@ -109,6 +110,7 @@ class Node:
         self.compute = Pool()
         self.published = TableFiles(settings.paths.tables, lambda message: convert.manifest(message.body))
         self.copies = TableFiles(settings.paths.copies, lambda message: convert.manifest(message.body))
+        self.deltas = DeltaCopies(reader, convert.delta)
         self.engine = engine_of(settings)
         public = read_public(settings.paths.keys)
         self.token_key = public.token
@@ -285,7 +287,7 @@ class Node:
             errors_per_minute=settings.limits.errors_per_minute,
         )
         share = settings.serve.processes > 1
-        door = Door(self.answering, self.witnessing, self.published, self.clock, self.policy.refresh)
+        door = Door(self.answering, self.witnessing, self.published, self.reader, self.clock, self.policy.refresh)
         self.cases = CaseDesk(self, self.peers, self.telemetry.complain)
         releases = ReleaseDesk(
             self, self.peers, self.sender, can_count(), settings.statistics.tick_s * 10**9, self.policy.refresh
@@ -442,6 +444,7 @@ class Node:
             state=self.settings.state,
             peers=self.peers,
             copies=self.copies,
+            deltas=self.deltas,
             uow=self.uow,
             clock=self.clock,
             timeout_s=self.settings.peers.table_timeout_ms / 1000,

@@ -173,8 +173,7 @@ def _top() -> Parser:
         prog="limen",
         usage="limen [-h] [--json] [-q] COMMAND ...",
         description="Ask another state about a traveller without telling it whom you asked about.",
-        epilog=f"commands:\n{commands}\n\nEach command has its own help: `limen COMMAND -h`.\n"
-        f"Exit codes: {codes}.",
+        epilog=f"commands:\n{commands}\n\nEach command has its own help: `limen COMMAND -h`.\nExit codes: {codes}.",
     )
     parser.add_argument("--version", action="store_true", help="print the release")
     return parser

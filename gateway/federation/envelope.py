@@ -43,6 +43,7 @@ NO_CHECKPOINT: Final = bytes(CHECKPOINT_BYTES)
 """The checkpoint digest of a sender that has not published one yet."""
 
 MANIFEST: Final = "gateway.wire.v1.Manifest"
+DELTA: Final = "gateway.wire.v1.Delta"
 """The method of a manifest's own header: a standing document names its type, which no method's path can equal."""
 
 RELEASE: Final = "gateway.wire.v1.ReleaseDocument"

@@ -48,6 +48,9 @@ class PeerBook(Protocol):
     def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
         """The epoch in force for the peer and its expiry, UTC ns."""
 
+    def delta_number(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> int:
+        """The newest delta made for the peer in the epoch, 0 before the first."""
+
 
 MakeFrame = Callable[[CheckRequest, CheckReply, int], ports.ReplyFrame]
 """Wire form of the reply to a request, without its points, and the time it is signed at (`rpc.convert`)."""
@@ -134,6 +137,7 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
         table_version=current.manifest.version if current else 0,
         quota_left=max(0, permit.slots_per_day - used),
         pair_seq=committed.pair_seqs[0],
+        delta_number=world.book.delta_number(request.asker, request.list_id, request.group, request.epoch),
     )
     message = await world.keys.evaluate_and_sign(request.scope, request.blinded, world.make_frame(request, reply, now))
 

@@ -39,6 +39,7 @@ from gateway.errors import (
 from gateway.federation import statement
 from gateway.federation.officers import Register
 from gateway.federation.statement import PersonalSignature
+from gateway.flows.catch_up import CatchingUpWorld, catch_up
 from gateway.flows.deciding import decide
 from gateway.flows.subjects import Subjects
 from gateway.people.origins import Origins, candidate_origins
@@ -50,8 +51,8 @@ from gateway.primitives import aead, cbor
 from gateway.primitives.kdf import expand
 from gateway.primitives.lp import lp
 from gateway.pseudonym import batch as batches
+from gateway.pseudonym import delta, matchkeys, schedule
 from gateway.pseudonym import label as labels
-from gateway.pseudonym import matchkeys, schedule
 from gateway.pseudonym.key import MatchKey
 from gateway.terms import BATCH_CLASSES, Hidden, KeyType, ListId, MatchClass, Outcome, PeerId, Purpose, RequestId
 from gateway.terms.exchange import CheckRequest, Manifest
@@ -193,6 +194,7 @@ class AskingWorld:
     uow: ports.UnitOfWork
     peers: ports.Peers
     copies: ports.Tables
+    deltas: ports.DeltaCopies
     home: HomeReplies
     compute: ports.Compute
     clock: ports.Clock
@@ -608,9 +610,9 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
             for batch, seed in enumerate(leg.seeds):
                 part = leg.keys[batch * leg.class_size : (batch + 1) * leg.class_size]
                 keys = [key for _, key in part]
-                request, outputs = await _one_batch(leg, batch, keys, seed, inquiry, officer, world)
-                for index, ((number, key), y) in enumerate(zip(part, outputs, strict=True)):
-                    hit = _look_up(leg, number, key, y, world)
+                request, outputs, changed = await _one_batch(leg, batch, keys, seed, inquiry, officer, world)
+                for index, ((number, key), y, said) in enumerate(zip(part, outputs, changed, strict=True)):
+                    hit = _look_up(leg, number, key, y, said, world)
                     if hit is None:
                         continue
                     place = (number, hit.handle)
@@ -740,8 +742,9 @@ async def _one_batch(
     inquiry: Inquiry,
     officer: Officer,
     world: AskingWorld,
-) -> tuple[CheckRequest, list[bytes]]:
-    """Blind, send, verify, unblind: what was asked, and the 64-byte outputs of the real keys, in their order."""
+) -> tuple[CheckRequest, list[bytes], list[bytes | None]]:
+    """Blind, send, verify, unblind: what was asked, the 64-byte outputs of the real keys in their order, and what the
+    deltas behind the table say of each."""
     assert leg.manifest is not None
     heavy = leg.class_size > BATCH_CLASSES[0]
     inputs = [key.input.open() for key in part]
@@ -783,22 +786,39 @@ async def _one_batch(
         leg.manifest.public_key,
         heavy=heavy,
     )
-    return request, outputs
+    # Fetched by the number alone, for every leg and before anything is looked up: it tells a hit from a miss to nobody.
+    around = CatchingUpWorld(world.peers, world.deltas, world.uow, world.timeout_s)
+    behind = await catch_up(leg.owner, leg.manifest, reply.delta_number, around)
+    if not behind:
+        return request, outputs, [None] * len(outputs)
+    told = [(one.delta.number, one.delta.delta_id, one.delta.rows) for one in behind]
+    heavy = len(outputs) * len(told) > LOOKED_UP_INLINE
+    return request, outputs, await world.compute.run(delta.newest, outputs, told, heavy=heavy)
 
 
-def _look_up(leg: _Leg, number: int, key: MatchKey, y: bytes, world: AskingWorld) -> labels.Label | None:
-    """The label that a key's output opens, or None.
+LOOKED_UP_INLINE: Final = 256
+"""Rows that are looked for on the loop, in under a millisecond; more go to a worker process."""
+
+
+def _look_up(
+    leg: _Leg, number: int, key: MatchKey, y: bytes, said: bytes | None, world: AskingWorld
+) -> labels.Label | None:
+    """The label that a key's output opens, or None. What the deltas said of the key comes before the table.
 
     A label that does not open is the owner's doing: the table's hash was checked against its signed manifest. It must
     show nowhere outside: an owner could spoil one person's label and read out of an incomplete answer, and out of the
     question put again, that this person stood at the booth. To the owner it is worth what leaving the entry out is.
     """
     assert leg.manifest is not None
-    found = world.copies.find(leg.owner, leg.manifest, batches.tag(y))
-    if found is None:
+    if said == delta.WITHDRAWN:
         return None
-    table_id, sealed = found
     try:
+        if said is not None:
+            return labels.decode(said)
+        found = world.copies.find(leg.owner, leg.manifest, batches.tag(y))
+        if found is None:
+            return None
+        table_id, sealed = found
         return labels.open_label(y, table_id, leg.manifest.version, sealed)
     except (VerificationFailed, Malformed):
         leg.spoiled.append(f"{number}:unreadable")

@@ -7,12 +7,14 @@ transaction, and nothing is published before it is durable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
-from gateway.errors import InputRefused, NotFoundOrNotPermitted, PolicyDenied
+from gateway.errors import InputRefused, NotFoundOrNotPermitted, PeerSuspended, PolicyDenied, VersionMoved
+from gateway.flows import announce
+from gateway.flows.announce import AnnouncingWorld
 from gateway.flows.deciding import decide
 from gateway.people import codes
 from gateway.policy import catalogue
@@ -34,6 +36,9 @@ class ListBook(Protocol):
 
     def list_entries(self, list_id: ListId) -> Iterable[ListEntry]:
         """Live entries."""
+
+    def named_entries(self, list_id: ListId, entry_ids: Iterable[str]) -> Iterable[ListEntry]:
+        """Those of them that have one of these ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,10 @@ class Difference:
     changed: tuple[ListEntry, ...]
     withdrawn: tuple[ListEntry, ...]
     unchanged: int
+    replaced: tuple[ListEntry, ...] = ()
+    """What stood where `changed` stands now, in the same order."""
+    immediate: bool = False
+    """Peers see all of it at their next check; else with the next tables."""
 
 
 def difference(load: Load, held: Iterable[ListEntry], now_ns: int = 0) -> Difference:
@@ -89,7 +98,20 @@ def difference(load: Load, held: Iterable[ListEntry], now_ns: int = 0) -> Differ
     named = {entry.entry_id for entry in entries}
     leaving = {SNAPSHOT: before.keys() - named, DELTA: set[str](), WITHDRAW: before.keys() & set(load.withdraws)}
     withdrawn = tuple(before[entry_id] for entry_id in sorted(leaving[load.mode]))
-    return Difference(added, changed, withdrawn, len(entries) - len(added) - len(changed))
+    return Difference(
+        added,
+        changed,
+        withdrawn,
+        len(entries) - len(added) - len(changed),
+        tuple(before[entry.entry_id] for entry in changed),
+    )
+
+
+def held(load: Load, book: ListBook) -> Iterable[ListEntry]:
+    """As much of the list as a load has to be compared with: all of it for a snapshot only."""
+    if load.mode == SNAPSHOT:
+        return book.list_entries(load.list_id)
+    return book.named_entries(load.list_id, [*(entry.entry_id for entry in load.entries), *load.withdraws])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +123,36 @@ class ListingWorld:
     uow: ports.UnitOfWork
     book: ListBook
     clock: ports.Clock
+    announcing: AnnouncingWorld
+    """How peers are told at once of what does not wait for the tick."""
+
+
+TRIES: Final = 4
+"""How often an act is made anew when another act, an epoch or a peer's state moved under it."""
 
 
 async def load(load: Load, world: ListingWorld) -> Difference:
     """Apply a file to the list. Returns what changed; the same file twice changes nothing.
 
+    What peers may see at once (`catalogue.IMMEDIATE`) is signed for each of them in the same commit.
+
     Raises:
         PolicyDenied: the rules or a floor (two distinct persons, authority, issuing state) said no.
         InputRefused: too many changes for one transaction.
         NotFoundOrNotPermitted: an entry to withdraw is not on the list.
+        VersionMoved, PeerSuspended: the rules or a peer moved meanwhile, again and again; nothing was changed.
     """
+    for _ in range(TRIES - 1):
+        try:
+            return await _load(load, world)
+        except (VersionMoved, PeerSuspended):
+            continue
+    return await _load(load, world)
+
+
+async def _load(load: Load, world: ListingWorld) -> Difference:
     now = world.clock.now_ns()
-    change = difference(load, world.book.list_entries(load.list_id), now)
+    change = difference(load, held(load, world.book), now)
     if len(change.withdrawn) < len(set(load.withdraws)):
         raise NotFoundOrNotPermitted("no live entry of this id; nothing was changed")
     persons = {signer.officer for signer in load.signers}
@@ -155,15 +195,27 @@ async def load(load: Load, world: ListingWorld) -> Difference:
         for row in rows:
             entries.append(_act(load, act, row))
             changes.append(
-                ports.Change("entry.put", {"list": load.list_id.value, "entry_id": row.entry_id, "body": row.encode()})
+                ports.Change(
+                    "entry.put",
+                    {
+                        "list": load.list_id.value,
+                        "entry_id": row.entry_id,
+                        "body": row.encode(),
+                        "keys": announce.index_of(row),
+                    },
+                )
             )
     for row in change.withdrawn:
         entries.append(_act(load, "withdraw", row))
         changes.append(
             ports.Change("entry.withdraw", {"list": load.list_id.value, "entry_id": row.entry_id, "at_ns": now})
         )
-    await world.uow.commit(entries, changes)
-    return change
+    pairs: list[announce.Pair] = [(None, row) for row in change.added]
+    pairs += zip(change.replaced, change.changed, strict=True)
+    pairs += [(row, None) for row in change.withdrawn]
+    told = await announce.announce(pairs, load.list_id, now, world.announcing)
+    await world.uow.commit([*entries, *told.entries], [*changes, *told.changes])
+    return replace(change, immediate=told.immediate)
 
 
 def issuers_of(load: Load, change: Difference) -> tuple[str, ...]:

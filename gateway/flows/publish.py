@@ -53,6 +53,9 @@ class Book(Protocol):
         """Version and exact body of the newest manifest ever signed for the peer, also where its table is gone or was
         never served; (0, b"") before the first."""
 
+    def delta_head(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> tuple[int, bytes]:
+        """Number and SHA-256 of the newest delta made for the peer in the epoch; (0, zeros) before the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishingWorld:
@@ -110,6 +113,8 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]
     """
     made: list[Made] = []
     first_moved: VersionMoved | PeerSuspended | None = None
+    # Before the lists: what a delta changed after this is in the table already, or the delta is read over it.
+    heads = _heads(peers, world.book)
     lists = {list_id: list(world.book.list_entries(list_id)) for list_id in ListId}
     for place in catalogue.tables():
         entries = entries_of(place.group, lists[place.list_id])
@@ -119,7 +124,7 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]
             if world.book.is_suspended(peer):
                 continue
             try:
-                one = await _publish_one(peer, place, entries, padded, world)
+                one = await _publish_one(peer, place, entries, padded, heads, world)
             except (VersionMoved, PeerSuspended) as moved:
                 # Decided under what has changed meanwhile: this peer's turn comes again on the next tick, and it
                 # holds up no other peer's.
@@ -130,6 +135,20 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]
     if first_moved is not None:
         raise first_moved
     return made
+
+
+Heads = dict[tuple[PeerId, ListId, PurposeGroup, EpochId], tuple[int, bytes]]
+
+
+def _heads(peers: Sequence[PeerId], book: Book) -> Heads:
+    """The newest delta of every chain in an epoch in force."""
+    epochs = {peer: held[0] for peer in peers if (held := book.epoch(peer)) is not None}
+    places = [place for place in catalogue.tables() if place.group in catalogue.IMMEDIATE]
+    return {
+        (peer, place.list_id, place.group, epoch): book.delta_head(peer, place.list_id, place.group, epoch)
+        for place in places
+        for peer, epoch in epochs.items()
+    }
 
 
 def entries_of(group: PurposeGroup, entries: Iterable[ListEntry]) -> list[ListEntry]:
@@ -143,11 +162,12 @@ async def _publish_one(
     place: catalogue.TableOf,
     entries: Sequence[ListEntry],
     padded: int,
+    heads: Heads,
     world: PublishingWorld,
 ) -> Made | None:
     now = world.clock.now_ns()
     list_id, group = place.list_id, place.group
-    permit = await _may_publish(peer, place, now, world)
+    permit = await may_publish(peer, place, now, world.state, world.agency, world.policy)
     if permit is None:
         return None
     epoch, epoch_expires = await ensure_epoch(peer, world)
@@ -163,7 +183,8 @@ async def _publish_one(
             withheld[reason] = withheld.get(reason, 0) + 1
 
     key_types = tuple(KeyType(name) for name in sorted(permit.key_types))
-    source = await _source(scope, told, key_types, padded, world)
+    delta_number, delta_hash = heads.get((peer, list_id, group, epoch), (0, bytes(32)))
+    source = await _source(scope, told, key_types, padded, delta_number, world)
     before = world.published.current(peer, list_id, group)
     if before is not None and before.manifest.source == source and before.manifest.expires_ns > now:
         return None
@@ -191,7 +212,11 @@ async def _publish_one(
         expires_ns=epoch_expires,
         transfer_basis=permit.transfer_basis,
         source=source,
+        delta_number=delta_number,
+        delta_hash=delta_hash,
     )
+    # A peer that still holds the table before this one reads on from there; what is older is of no use to anybody.
+    floor = before.manifest.delta_number if before is not None and before.manifest.scope.epoch == epoch else 0
     body, header_fields = world.sign_manifest(manifest, now)
     message = await world.keys.sign(header_fields, body)
 
@@ -232,6 +257,10 @@ async def _publish_one(
                     "signature": message.signature,
                 },
             ),
+            ports.Change(
+                "delta.prune",
+                {"peer": peer, "list": list_id.value, "group": group, "epoch": epoch, "floor": floor},
+            ),
         ],
     )
     # Only now can the peer fetch it: logged first, then served.
@@ -239,7 +268,9 @@ async def _publish_one(
     return Made(peer, list_id, group, version, len(told), withheld)
 
 
-async def _may_publish(peer: PeerId, place: catalogue.TableOf, now: int, world: PublishingWorld) -> Permit | None:
+async def may_publish(
+    peer: PeerId, place: catalogue.TableOf, now: int, state: PeerId, agency: AgencyId, policy: ports.PolicyEngine
+) -> Permit | None:
     """The permit for one table: what any purpose of the group permits, for they share it. None where none does.
 
     What each purpose may reach in it is decided again when it is asked under (`flows.answer`).
@@ -255,14 +286,14 @@ async def _may_publish(peer: PeerId, place: catalogue.TableOf, now: int, world: 
             key_types=(),
             class_size=0,
             asker=peer,
-            owner=world.state,
-            agency=world.agency,
+            owner=state,
+            agency=agency,
             role=Role.OPERATOR,
             has_case=False,
             signers=0,
             time_ns=now,
         )
-        decision = await decide(question, world.policy)
+        decision = await decide(question, policy)
         if not isinstance(decision, Deny):
             permits.append(decision)
     if not permits:
@@ -294,14 +325,17 @@ async def _sealed(
     for start in range(0, len(rows), step):
         outputs.extend(await world.keys.derive(scope, [row[2] for row in rows[start : start + step]]))
     sealed: dict[bytes, bytes] = {}
-    # Two entries with one key: the graver one stands (urgency, then the kind's number); the owner sees both when a case
-    # opens. The order of entry ids decides nothing.
-    graver = sorted(zip(rows, outputs, strict=True), key=lambda one: (-one[0][0].urgency, int(one[0][0].kind)))
-    for (entry, handle, _), y in graver:
+    for (entry, handle, _), y in sorted(zip(rows, outputs, strict=True), key=lambda one: gravity(one[0][0])):
         tag = schedule.tag(y)
         if tag not in sealed:
             sealed[tag] = labels.seal_label(y, table_id, version, label_of(entry, handle))
     return sorted(sealed.items())
+
+
+def gravity(entry: ListEntry) -> tuple[int, int]:
+    """Of two entries with one key the lower stands: by urgency, then by the kind's number; the owner sees both when a
+    case opens. The order of entry ids decides nothing."""
+    return -entry.urgency, int(entry.kind)
 
 
 def keys_of(entry: ListEntry, key_types: frozenset[KeyType]) -> tuple[MatchKey, ...]:
@@ -325,13 +359,20 @@ def label_of(entry: ListEntry, handle: bytes) -> labels.Label:
 
 
 async def _source(
-    scope: KeyScope, told: Sequence[ListEntry], key_types: tuple[KeyType, ...], padded: int, world: PublishingWorld
+    scope: KeyScope,
+    told: Sequence[ListEntry],
+    key_types: tuple[KeyType, ...],
+    padded: int,
+    delta_number: int,
+    world: PublishingWorld,
 ) -> bytes:
-    """What the table was made from: unchanged means that no new version is due.
+    """What the table was made from: unchanged means that no new version is due. A delta makes one due for every peer,
+    or a table that stays would show to whom nothing was told.
 
     It stands in the manifest, so it is keyed by the owner: a plain digest of a short list could be guessed.
     """
     digest = hashlib.sha256(lp("limen/table source/1", scope.epoch, scope.group, *key_types, str(padded)))
+    digest.update(delta_number.to_bytes(8, "big"))
     for entry in told:
         digest.update(hashlib.sha256(entry.encode()).digest())
     parts = [f"source/{part}/{digest.hexdigest()}" for part in range(4)]
@@ -345,6 +386,7 @@ class ReceivingWorld:
     state: PeerId
     peers: ports.Peers
     copies: ports.Tables
+    deltas: ports.DeltaCopies
     uow: ports.UnitOfWork
     clock: ports.Clock
     timeout_s: float = 10.0
@@ -365,6 +407,7 @@ async def receive(owner: PeerId, group: PurposeGroup, list_id: ListId, world: Re
         return False
     try:
         _judge(manifest, held, owner, list_id, group, world.state, world.clock.now_ns())
+        _judge_deltas(manifest, held, world.deltas)
         blob = bytearray()
         for number, want in enumerate(manifest.chunk_hashes):
             chunk = await world.peers.chunk(owner, manifest, number, timeout_s=world.timeout_s)
@@ -380,6 +423,8 @@ async def receive(owner: PeerId, group: PurposeGroup, list_id: ListId, world: Re
         await world.uow.commit([_received(manifest, signed.message, owner, fault.step)])
         raise
     scope = manifest.scope
+    # A question that was asked under the table in use until now may still be looked up behind it.
+    floor = held.manifest.delta_number if held is not None and held.manifest.scope.epoch == scope.epoch else 0
     await world.uow.commit(
         [_received(manifest, signed.message, owner, "")],
         [
@@ -395,7 +440,11 @@ async def receive(owner: PeerId, group: PurposeGroup, list_id: ListId, world: Re
                     "header": signed.message.header,
                     "signature": signed.message.signature,
                 },
-            )
+            ),
+            ports.Change(
+                "delta_copy.prune",
+                {"owner": owner, "list": list_id.value, "group": group, "epoch": scope.epoch, "floor": floor},
+            ),
         ],
     )
     world.copies.put(owner, signed, bytes(blob))
@@ -429,6 +478,22 @@ def _judge(
         raise VerificationFailed("previous", "the manifest does not follow ours")
 
 
+def _judge_deltas(manifest: Manifest, held: ports.SignedManifest | None, deltas: ports.DeltaCopies) -> None:
+    """The table goes on from the deltas that we were shown: a chain with two histories is evidence."""
+    is_one_chain = held is not None and held.manifest.scope == manifest.scope
+    if held is not None and is_one_chain and manifest.delta_number < held.manifest.delta_number:
+        raise VerificationFailed("delta", "the owner went back to an older delta")
+    if manifest.delta_number == 0:
+        return
+    shown = next(iter(deltas.after(manifest.scope, manifest.delta_number - 1)), None)
+    if (
+        shown is not None
+        and shown.delta.number == manifest.delta_number
+        and hashlib.sha256(shown.message.body).digest() != manifest.delta_hash
+    ):
+        raise VerificationFailed("delta", "two deltas under one number", position=manifest.delta_number)
+
+
 def _received(manifest: Manifest, message: SignedMessage, owner: PeerId, fault: str) -> Entry:
     return Entry(
         "table.received",
@@ -460,7 +525,10 @@ async def withdraw(peer: PeerId, world: PublishingWorld, received: ports.Tables)
     destroyed = await world.keys.destroy(peer)
     world.published.drop(peer)
     received.drop(peer)
-    await world.uow.commit([Entry("keys.destroyed", Phase.EVENT, peer, public={"seeds": destroyed})])
+    await world.uow.commit(
+        [Entry("keys.destroyed", Phase.EVENT, peer, public={"seeds": destroyed})],
+        [ports.Change("delta.drop", {"peer": peer})],
+    )
     return destroyed
 
 

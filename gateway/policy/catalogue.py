@@ -27,6 +27,10 @@ OFFERED: Final[tuple[Purpose, ...]] = (
 )
 """Purposes with every safeguard of their row built. All others are denied, `purpose_not_offered`."""
 
+IMMEDIATE: Final = frozenset({PurposeGroup("DOCUMENT"), PurposeGroup("CHILD")})
+"""Groups whose entries a peer's next check finds; those of all others leave on the tick, so that no change of a
+protected person's record shows as one (T10)."""
+
 LIST_OPERATIONS: Final[tuple[str, ...]] = ("enter", "alter", "extend", "withdraw")
 """Acts upon our own list (T9)."""
 
@@ -80,6 +84,14 @@ def key_types_of(purpose: Purpose) -> tuple[KeyType, ...]:
     row = CATALOGUE.get(purpose)
     names = row.match_keys if row is not None else ()
     return tuple(sorted(_KEY_TYPES[name] for name in names if name in _KEY_TYPES))
+
+
+@lru_cache(_KEPT)
+def key_types_of_group(group: PurposeGroup) -> frozenset[KeyType]:
+    """The match keys that may stand in the group's tables: those of all its offered purposes."""
+    return frozenset(
+        key_type for purpose in OFFERED if group_of(purpose) == group for key_type in key_types_of(purpose)
+    )
 
 
 def kinds_of_group(group: PurposeGroup) -> tuple[RecordKind, ...]:

@@ -18,6 +18,7 @@ from gateway.terms.exchange import (
     CheckpointRequest,
     CheckRequest,
     ChunkRequest,
+    DeltasRequest,
     Description,
     ManifestRequest,
     SignedMessage,
@@ -62,6 +63,9 @@ class PeerDoor(Protocol):
 
     async def manifest(self, request: ManifestRequest, call: CallContext) -> SignedManifest:
         """The current manifest made for `call.peer`. Raises NotFoundOrNotPermitted."""
+
+    async def deltas(self, request: DeltasRequest, call: CallContext) -> Sequence[SignedMessage]:
+        """The caller's next deltas, as they were signed. Raises NotFoundOrNotPermitted."""
 
     async def chunk(self, request: ChunkRequest, call: CallContext) -> bytes:
         """One chunk of the current table made for `call.peer`. Raises NotFoundOrNotPermitted."""

@@ -36,7 +36,7 @@ from gateway.federation import envelope
 from gateway.federation.certificates import KeyPair
 from gateway.federation.members import FederationView, MemberKeys
 from gateway.flows.casework import Closing, Decision, OpenCase
-from gateway.ports import Chance, Clock, Keys, SignedManifest
+from gateway.ports import Chance, Clock, Keys, SignedDelta, SignedManifest
 from gateway.rpc import status, tls
 from gateway.rpc.convert import cases as cases_convert
 from gateway.rpc.convert import peers as convert
@@ -48,9 +48,11 @@ from gateway.terms.exchange import (
     CheckReply,
     CheckRequest,
     ChunkRequest,
+    DeltasRequest,
     DescribeRequest,
     Description,
     DryRun,
+    KeyScope,
     Manifest,
     ManifestRequest,
     SignedMessage,
@@ -158,6 +160,28 @@ class PeersClient:
 
         body = convert.encode_chunk_request(ChunkRequest(self._request_id(), manifest.scope, manifest.version, number))
         return await self._ask(peer, convert.GET_TABLE_CHUNK, body, read, timeout_s)
+
+    async def deltas(self, peer: PeerId, scope: KeyScope, after: int, *, timeout_s: float) -> Sequence[SignedDelta]:
+        """See `ports.Peers`."""
+        keys = self._member(peer)
+
+        def read(body: bytes, header: envelope.Header) -> list[SignedDelta]:
+            found = convert.deltas_reply(body)
+            for one in found:
+                if one.delta.scope != scope:
+                    raise Malformed("scope", "another table than asked for")
+                envelope.verify(
+                    one.message,
+                    method=envelope.DELTA,
+                    sender=peer,
+                    receiver=self._sender.state,
+                    keys=_message_keys(keys, one.delta.made_ns),
+                    now_ns=None,
+                )
+            return found
+
+        body = convert.encode_deltas_request(DeltasRequest(self._request_id(), scope, after))
+        return await self._ask(peer, convert.GET_DELTAS, body, read, timeout_s)
 
     async def add_checkpoint(
         self, peer: PeerId, old_size: int, proof: Sequence[bytes], note: bytes, *, timeout_s: float

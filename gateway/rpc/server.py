@@ -44,7 +44,14 @@ from gateway.rpc.doors import CallContext, PeerCaseDoor, PeerDoor, PeerReleaseDo
 from gateway.rpc.interceptors import Context, Leaves
 from gateway.rpc.limits import Limits, Meters
 from gateway.terms.call import CallSeen
-from gateway.terms.exchange import CheckpointRequest, CheckRequest, ChunkRequest, ManifestRequest, SignedMessage
+from gateway.terms.exchange import (
+    CheckpointRequest,
+    CheckRequest,
+    ChunkRequest,
+    DeltasRequest,
+    ManifestRequest,
+    SignedMessage,
+)
 from gateway.terms.ids import PeerId
 from gateway.terms.release import ReleaseAsk
 
@@ -292,7 +299,7 @@ def _manifest_agrees(request: ManifestRequest, peer: PeerId, us: PeerId, now_ns:
         raise Malformed("owner", "is not the receiver")
 
 
-def _chunk_agrees(request: ChunkRequest, peer: PeerId, us: PeerId, now_ns: int) -> None:
+def _scope_agrees(request: ChunkRequest | DeltasRequest, peer: PeerId, us: PeerId, now_ns: int) -> None:
     if request.scope.owner != us:
         raise Malformed("scope.owner", "is not the receiver")
     if request.scope.peer != peer:
@@ -321,7 +328,8 @@ def _not_served(body: bytes) -> None:
 PEER_METHODS: Final[Mapping[str, _PeerMethod]] = {
     convert.CHECK: _PeerMethod(convert.CHECK_BYTES_MAX, convert.check_request, _check_agrees),
     convert.GET_MANIFEST: _PeerMethod(convert.SMALL_BYTES_MAX, convert.manifest_request, _manifest_agrees),
-    convert.GET_TABLE_CHUNK: _PeerMethod(convert.SMALL_BYTES_MAX, convert.chunk_request, _chunk_agrees),
+    convert.GET_TABLE_CHUNK: _PeerMethod(convert.SMALL_BYTES_MAX, convert.chunk_request, _scope_agrees),
+    convert.GET_DELTAS: _PeerMethod(convert.SMALL_BYTES_MAX, convert.deltas_request, _scope_agrees),
     convert.DESCRIBE: _PeerMethod(convert.SMALL_BYTES_MAX, convert.describe_request, _any),
     convert.ADD_CHECKPOINT: _PeerMethod(convert.CHECKPOINT_BYTES_MAX, convert.checkpoint_request, _any),
     cases_convert.OPEN_CASE: _PeerMethod(cases_convert.OPEN_BYTES_MAX, cases_convert.open_case, _permit_agrees),
@@ -501,6 +509,10 @@ def peer_handlers(
         request: ChunkRequest = call.request
         return await signed(convert.encode_chunk_reply(request, await door.chunk(request, call)), call)
 
+    async def deltas(body: bytes, call: CallContext) -> SignedMessage:
+        request: DeltasRequest = call.request
+        return await signed(convert.encode_deltas_reply(await door.deltas(request, call)), call)
+
     async def describe(body: bytes, call: CallContext) -> SignedMessage:
         return await signed(convert.encode_describe_reply(await door.describe(call)), call)
 
@@ -520,6 +532,7 @@ def peer_handlers(
         convert.CHECK: check,
         convert.GET_MANIFEST: manifest,
         convert.GET_TABLE_CHUNK: chunk,
+        convert.GET_DELTAS: deltas,
         convert.DESCRIBE: describe,
         convert.ADD_CHECKPOINT: add_checkpoint,
     }

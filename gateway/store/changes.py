@@ -20,7 +20,7 @@ from gateway.errors import (
     VerificationFailed,
     VersionMoved,
 )
-from gateway.store import releases
+from gateway.store import deltas, releases
 
 Args = Mapping[str, Any]
 Apply = Callable[[sqlite3.Connection, Args], None]
@@ -107,12 +107,14 @@ def _home_reply_put(db: sqlite3.Connection, a: Args) -> None:
 
 
 def _entry_put(db: sqlite3.Connection, a: Args) -> None:
-    """{list, entry_id, body}: enter or alter one entry of our list."""
+    """{list, entry_id, body, keys?}: enter or alter one entry of our list. `keys` are the hashes it is indexed by."""
+    keys = a.get("keys")
     db.execute(
-        "INSERT INTO list_entry VALUES (?, ?, ?, NULL)"
-        " ON CONFLICT DO UPDATE SET body = excluded.body, withdrawn_ns = NULL",
-        (a["list"], a["entry_id"], a["body"]),
+        "INSERT INTO list_entry (list, entry_id, body, withdrawn_ns, indexed) VALUES (?, ?, ?, NULL, ?)"
+        " ON CONFLICT DO UPDATE SET body = excluded.body, withdrawn_ns = NULL, indexed = excluded.indexed",
+        (a["list"], a["entry_id"], a["body"], int(keys is not None)),
     )
+    deltas.index(db, a["list"], a["entry_id"], keys)
 
 
 def _entry_withdraw(db: sqlite3.Connection, a: Args) -> None:
@@ -123,6 +125,7 @@ def _entry_withdraw(db: sqlite3.Connection, a: Args) -> None:
     )
     if done.rowcount != 1:
         raise NotFoundOrNotPermitted("no live entry of this id")
+    deltas.index(db, a["list"], a["entry_id"], None)
 
 
 def _manifest_put(db: sqlite3.Connection, a: Args) -> None:
@@ -334,6 +337,7 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "case.token": _case_token,
     "case.expect": _case_expect,
     "entry.expect": _entry_expect,
+    **deltas.CHANGES,
     **releases.CHANGES,
 }
 """Every change there is. A name outside this table is refused."""

@@ -24,8 +24,9 @@ from gateway.errors import (
 )
 from gateway.ports import Change, Committed, StoredReply
 from gateway.statistics.kept import StoredCopy, StoredDataset, StoredQuery, StoredRelease, StoredRequest
-from gateway.store import memory_releases
+from gateway.store import memory_deltas, memory_releases
 from gateway.store.changes import cosignature_time, judge_witness
+from gateway.store.memory_deltas import MemoryDeltas
 from gateway.store.memory_releases import MemoryReleases
 from gateway.store.reader import StoredManifest, StoredOfficer
 from gateway.terms.exchange import SignedMessage
@@ -56,6 +57,9 @@ class _Tables:
     case_tokens: dict[tuple[str, bytes, str], bytes] = field(default_factory=dict)
     cosignatures: dict[tuple[int, str], tuple[str, bytes]] = field(default_factory=dict)
     federation: tuple[int, bytes] | None = None
+    list_keys: dict[tuple[str, str], tuple[bytes, ...]] = field(default_factory=dict)
+    deltas: dict[memory_deltas.Place, SignedMessage] = field(default_factory=dict)
+    delta_copies: dict[memory_deltas.Place, SignedMessage] = field(default_factory=dict)
     datasets: dict[str, tuple[StoredDataset, ...]] = field(default_factory=dict)
     accounts: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
     shares: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
@@ -73,7 +77,7 @@ class _Tables:
         return _Tables(**made)
 
 
-class MemoryStore(MemoryReleases):
+class MemoryStore(MemoryReleases, MemoryDeltas):
     """`ports.UnitOfWork`, and all that `Reader` reads.
 
     `now_ns` gives the wall time of each commit; `chance` the record keys (32 bytes each; zeros unless given, so that
@@ -144,6 +148,10 @@ class MemoryStore(MemoryReleases):
         return self._sealer
 
     @property
+    def _chains(self) -> memory_deltas.Tables:
+        return self._tables
+
+    @property
     def _held(self) -> memory_releases.Tables:
         return self._tables
 
@@ -201,10 +209,12 @@ class MemoryStore(MemoryReleases):
 
     def _entry_put(self, a: Args) -> None:
         self._tables.listed[(a["list"], a["entry_id"])] = a["body"]
+        self._index(a["list"], a["entry_id"], a.get("keys"))
 
     def _entry_withdraw(self, a: Args) -> None:
         if self._tables.listed.pop((a["list"], a["entry_id"]), None) is None:
             raise NotFoundOrNotPermitted("no live entry of this id")
+        self._index(a["list"], a["entry_id"], None)
 
     def _case_put(self, a: Args) -> None:
         held = self._tables.cases.get(a["case_id"])
@@ -466,5 +476,6 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "case.token": MemoryStore._case_token,
     "case.expect": MemoryStore._case_expect,
     "entry.expect": MemoryStore._entry_expect,
+    **memory_deltas.APPLY,
     **memory_releases.APPLY,
 }

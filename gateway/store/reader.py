@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway.audit import merkle, tiles, witness
 from gateway.ports import StoredReply
 from gateway.store import db as database
+from gateway.store.deltas import DeltaRows
 from gateway.store.releases import ReleaseRows
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import EpochId, PeerId, RequestId
@@ -41,7 +42,7 @@ class StoredOfficer:
     retired_ns: int | None
 
 
-class Reader(ReleaseRows):
+class Reader(ReleaseRows, DeltaRows):
     """ports.Replies, ports.Entries, and what flows, jobs and auditors read besides.
 
     `path` is the store folder. Raises ConfigRefused when there is no store.

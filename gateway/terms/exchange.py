@@ -73,7 +73,8 @@ class CheckRequest:
 class CheckReply:
     """The owner's answer to one batch: points only. Hit and no hit look alike because it never knew.
 
-    `evaluated` is as long as the request's `blinded`; `proof` 64 bytes (RFC 9497, c then s).
+    `evaluated` is as long as the request's `blinded`; `proof` 64 bytes (RFC 9497, c then s). `delta_number` is the
+    newest delta of the epoch made for the asker: it looks up in all of them, or counts the owner as unreachable.
     """
 
     request_hash: bytes = field(repr=False)
@@ -83,6 +84,7 @@ class CheckReply:
     table_version: int
     quota_left: int
     pair_seq: int
+    delta_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class Manifest:
 
     `public_key` 32 bytes; `padded_count` entries of 64 bytes each; `table_hash` SHA-256 of the whole table file;
     `chunk_hashes` SHA-256 of each chunk of `chunk_bytes`; `previous` SHA-256 of the previous manifest's bytes or zeros.
-    `source` is the owner's own digest of what the table was made from; it travels as 32 opaque bytes.
+    `source` is the owner's own digest of what the table was made from; it travels as 32 opaque bytes. The table has in
+    it what the epoch's deltas up to `delta_number` said (0 for none); `delta_hash` is that delta's SHA-256, or zeros.
     """
 
     scope: KeyScope
@@ -107,6 +110,24 @@ class Manifest:
     expires_ns: int
     transfer_basis: str
     source: bytes = field(default=bytes(32), repr=False)
+    delta_number: int = 0
+    delta_hash: bytes = field(default=bytes(32), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What changed in a table since its manifest: one of a chain for each scope, numbered from 1.
+
+    `delta_id` 16 random bytes; `previous` SHA-256 of the delta before it, or zeros; `rows` 64 rows of 64 bytes
+    (`pseudonym.delta`).
+    """
+
+    scope: KeyScope
+    number: int
+    delta_id: bytes = field(repr=False)
+    previous: bytes = field(repr=False)
+    rows: bytes = field(repr=False)
+    made_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +204,15 @@ class ChunkRequest:
     scope: KeyScope
     version: int
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeltasRequest:
+    """A peer asks for the deltas of its own scope that follow number `after`."""
+
+    request_id: RequestId
+    scope: KeyScope
+    after: int
 
 
 @dataclass(frozen=True, slots=True)

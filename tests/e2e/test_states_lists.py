@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from examples.region.travellers import Passport
 from gateway.cli.acts import booth
 from gateway.cli.acts.nodes import LISTING_BASIS, Ran, limen
 from gateway.errors import GatewayError, InputRefused, NotIdentified, PolicyDenied, VerificationFailed
 from gateway.federation.statement import PersonalSignature
 from gateway.rpc.doors import Became, ListFile, LoadReport, Origin
 from gateway.rpc.home import HomeClient
-from gateway.terms import Hidden, ListId, RequestId
+from gateway.terms import Hidden, ListId, PeerId, RequestId
 from gateway.watchlist import entry as entries
 from tests.support.states import States
 
@@ -126,7 +127,7 @@ def test_one_record_is_entered_and_withdrawn_by_two_persons(states: States) -> N
         assert (ran.json["added"], ran.json["rows"][0]["became"]) == (1, "added")
         assert record["entry_id"] in held(states)[list_id]
         ran = states.nodes.withdraw(AT, list_id, record["entry_id"], "J-2026-73")
-        assert (ran.code, ran.json) == (0, {"list": list_id.value, "withdrawn": 1})
+        assert (ran.code, ran.json) == (0, {"list": list_id.value, "withdrawn": 1, "immediate": True})
         assert record["entry_id"] not in held(states)[list_id]
         assert states.nodes.withdraw(AT, list_id, record["entry_id"], "J-2026-73").code == NOT_FOUND
     assert [act for act, _ in acts(states, size)] == ["enter", "withdraw"] * 2
@@ -152,6 +153,54 @@ def test_a_record_that_two_persons_did_not_sign_is_not_entered(states: States) -
     ran = limen(*command, *signatures, stdin=json.dumps({**DOCUMENT, "document_issuer": SECRET}).encode())
     assert ran.code == REFUSED and "document_issuer" in ran.err and SECRET not in ran.err
     assert held(states) == before
+
+
+def versions(states: States, state: str) -> dict[str, int]:
+    """The tables that a state holds of ours, by group."""
+    with states.reading(state) as reader:
+        return {copy.group: copy.version for copy in reader.copies() if copy.other == AT}
+
+
+def asked(states: States, state: str, number: str) -> list[str]:
+    """What a check of one of our documents finds there, by kind."""
+    paper = Passport("SOLARI", "MARTA", number, AT, AT, "1984-02-03", "F", "2029-12-31")
+    ran = states.scan(state, paper, purpose="DOC.STATUS")
+    assert ran.code == 0 and ran.json["complete"], (ran.out, ran.err)
+    return [hit["kind"] for hit in ran.json["hits"] if hit["owner"] == AT]
+
+
+def test_a_document_reported_stolen_is_found_elsewhere_without_waiting_for_the_tick(states: States) -> None:
+    for attempt in range(5):
+        states.settled()
+        number, entry_id = f"PA73002{attempt:02}", f"DNOW{attempt}"
+        assert asked(states, "HND", number) == []
+        before = versions(states, "HND")
+        record = {**DOCUMENT, "entry_id": entry_id, "document_no": number}
+        told = states.nodes.add(AT, ListId.DOCUMENTS, json.dumps(record).encode())
+        assert told.code == 0 and told.json["immediate"], (told.out, told.err)
+        first = asked(states, "HND", number)
+        withdrawn = states.nodes.withdraw(AT, ListId.DOCUMENTS, entry_id, "J-2026-76")
+        assert withdrawn.code == 0 and withdrawn.json["immediate"]
+        second = asked(states, "HND", number)
+        assert (first, second) == (["LOST_STOLEN"], [])
+        # A tick that came between would prove nothing: then once more.
+        if versions(states, "HND") == before:
+            break
+    else:
+        raise AssertionError("a tick came between each time")
+    with states.reading("HND") as reader:
+        (held,) = [copy for copy in reader.copies() if (copy.other, copy.group) == (AT, "DOCUMENT")]
+        received = reader.delta_copies(PeerId(AT), ListId.DOCUMENTS, "DOCUMENT", held.epoch, 0)
+    assert len(received) >= 2 and len({len(message.body) for _, message in received}) == 1
+    # The next tables have it in them, and what was found behind the old one is found in them no more and no less.
+    states.settled()
+    assert asked(states, "HND", number) == []
+
+
+def test_a_wanted_person_leaves_on_the_tick(states: States) -> None:
+    record = {**CHILD, "entry_id": "WNEW1", "category": "WANTED_ARREST", "dob": "1979-03-04"}
+    ran = states.nodes.add(AT, ListId.PERSONS, json.dumps(record).encode())
+    assert ran.code == 0 and not ran.json["immediate"]
 
 
 def sent(states: States, file: bytes, *, signed: bytes | None = None, persons: int = 2, token: bool = True,

@@ -27,7 +27,7 @@ from gateway.errors import (
     VerificationFailed,
 )
 from gateway.federation import envelope, names
-from gateway.flows import answer, check, listing, publish, witness
+from gateway.flows import announce, answer, check, listing, publish, witness
 from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer, Traveller
 from gateway.keyring.memory import MemoryKeys
 from gateway.opa import bundle, sources
@@ -42,6 +42,7 @@ from gateway.policy.question import Question
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.peers import Sender
 from gateway.rpc.peers import BELIEVED
+from gateway.store.deltas import DeltaCopies
 from gateway.store.memory import MemoryStore
 from gateway.store.tables import MemoryTables
 from gateway.terms import Hidden, KeyType, ListId, PeerId, Purpose, RecordKind, RequestId, Role
@@ -50,6 +51,7 @@ from gateway.terms.exchange import (
     CheckReply,
     CheckRequest,
     ChunkRequest,
+    DeltasRequest,
     KeyScope,
     Manifest,
     ManifestRequest,
@@ -276,6 +278,20 @@ class Book:
     def list_entries(self, list_id: ListId) -> Iterable[ListEntry]:
         return [entries.decode(body) for body in self.store.all(list_id)]
 
+    def named_entries(self, list_id: ListId, entry_ids: Iterable[str]) -> Iterable[ListEntry]:
+        found = (self.store.entry(list_id, entry_id) for entry_id in entry_ids)
+        return [entries.decode(body) for body in found if body is not None]
+
+    def table_epoch(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> EpochId | None:
+        held = self.store.manifest(peer, list_id, group)
+        return None if held is None else held.epoch
+
+    def delta_head(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> tuple[int, bytes]:
+        return self.store.delta_head(peer, list_id, group, epoch)
+
+    def sharing(self, list_id: ListId, hashes: Sequence[bytes]) -> Iterable[ListEntry]:
+        return [entries.decode(body) for body in self.store.sharing(list_id, hashes)]
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -306,6 +322,8 @@ class Line:
     table: bytes | None = None
     """Served instead of the table made for the asker."""
     chunk: Callable[[bytes], bytes] = lambda chunk: chunk
+    deltas: Callable[[list[SignedMessage]], list[SignedMessage]] = lambda deltas: deltas
+    """What the owner makes of the deltas it is asked for."""
     refusal: GatewayError | None = None
 
 
@@ -347,6 +365,26 @@ class Wire:
         asked = ChunkRequest(RequestId(self._state.chance.token(16)), manifest.scope, manifest.version, number)
         reply = await self._call(peer, convert.GET_TABLE_CHUNK, convert.encode_chunk_request(asked), timeout_s)
         return convert.chunk_reply(reply.body, manifest.version, number)
+
+    async def deltas(
+        self, peer: PeerId, scope: KeyScope, after: int, *, timeout_s: float
+    ) -> Sequence[ports.SignedDelta]:
+        asked = DeltasRequest(RequestId(self._state.chance.token(16)), scope, after)
+        reply = await self._call(peer, convert.GET_DELTAS, convert.encode_deltas_request(asked), timeout_s)
+        found = convert.deltas_reply(reply.body)
+        for one in found:
+            try:
+                envelope.verify(
+                    one.message,
+                    method=envelope.DELTA,
+                    sender=peer,
+                    receiver=self._state.code,
+                    keys=[self._state.world[peer].public["message"]],
+                    now_ns=None,
+                )
+            except VerificationFailed as doubt:
+                raise PeerUnreachable(f"{peer}: {doubt}") from None
+        return found
 
     async def add_checkpoint(
         self, peer: PeerId, old_size: int, proof: Sequence[bytes], note: bytes, *, timeout_s: float
@@ -425,6 +463,7 @@ class State:
         self.public: Mapping[str, bytes] = {}
         self.published = MemoryTables()
         self.copies = MemoryTables()
+        self.deltas = DeltaCopies(self.store, convert.delta)
         self.wire = Wire(self)
         self.book = Book(self.store)
 
@@ -462,6 +501,7 @@ class State:
             "uow": self.uow,
             "peers": self.wire,
             "copies": self.copies,
+            "deltas": self.deltas,
             "home": self.store,
             "compute": Inline(),
             "clock": self.world.clock,
@@ -501,12 +541,31 @@ class State:
 
     def receiving(self) -> publish.ReceivingWorld:
         return publish.ReceivingWorld(
-            state=self.code, peers=self.wire, copies=self.copies, uow=self.uow, clock=self.world.clock
+            state=self.code,
+            peers=self.wire,
+            copies=self.copies,
+            deltas=self.deltas,
+            uow=self.uow,
+            clock=self.world.clock,
         )
 
     def listing(self) -> listing.ListingWorld:
         return listing.ListingWorld(
-            state=self.code, policy=self.policy, uow=self.uow, book=self.book, clock=self.world.clock
+            state=self.code,
+            policy=self.policy,
+            uow=self.uow,
+            book=self.book,
+            clock=self.world.clock,
+            announcing=announce.AnnouncingWorld(
+                state=self.code,
+                agency=AgencyId(AGENCIES.get(self.code, "ANY")),
+                peers=[code for code in self.world.states if code != self.code],
+                policy=self.policy,
+                keys=self.keys,
+                book=self.book,
+                chance=self.chance,
+                sign_delta=self.sender.delta,
+            ),
         )
 
     def witnessing(self) -> witness.WitnessWorld:
@@ -612,6 +671,13 @@ class State:
                 asked = dataclasses.replace(current.manifest, version=piece.version)
                 chunk = self.published.chunk(peer, asked, piece.number)
             body = convert.encode_chunk_reply(piece, line.chunk(chunk))
+        elif method == convert.GET_DELTAS:
+            behind = convert.deltas_request(message.body)
+            scope = behind.scope
+            held = self.store.deltas(peer, scope.list_id, scope.group, scope.epoch, behind.after, convert.DELTAS_MAX)
+            if scope.peer != peer or not held or held[0][0] != behind.after + 1:
+                raise NotFoundOrNotPermitted("no such deltas")
+            body = convert.encode_deltas_reply(line.deltas([one for _, one in held]))
         else:
             try:
                 result: bytes | int = await witness.cosign(

@@ -6,6 +6,7 @@ Every test is a promise of `ports.UnitOfWork`, `ports.Replies`, `ports.Entries` 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from gateway.store.client import WriterClient
 from gateway.store.memory import MemoryStore
 from gateway.store.reader import Reader
 from gateway.store.writer import WriterConfig
-from gateway.terms.ids import PeerId, RequestId
+from gateway.terms.ids import EpochId, PeerId, RequestId
 from gateway.terms.words import ListId
 
 HND, UTO = PeerId("HND"), PeerId("UTO")
@@ -770,5 +771,113 @@ def test_a_received_release_is_kept_and_never_replaced(run: Run) -> None:
         (held,) = store.reader.release_copies()
         assert held == store.reader.release_copy(UTO, REFERENCE, SNAPSHOT)
         assert (held.message.body, held.at_ns, held.query) == (b"document", 5, b"query")
+
+    run(test)
+
+
+# -- Deltas -----------------------------------------------------------------------------------------------------------
+
+DOCUMENTS = ListId.DOCUMENTS
+
+
+def delta(number: int, body: bytes = b"", **changes: Any) -> Change:
+    values = {"peer": "HND", "list": "DOCUMENTS", "group": "DOCUMENT", "epoch": "e1", "number": number}
+    said = {"body": body or b"delta %d" % number, "header": b"h", "signature": b"s"}
+    return Change("delta.put", values | said | changes)
+
+
+def received(number: int, body: bytes = b"", **changes: Any) -> Change:
+    made = delta(number, body, **changes)
+    args = dict(made.args)
+    return Change("delta_copy.put", {"owner": args.pop("peer"), **args})
+
+
+def epoch(name: str, peer: str = "HND") -> Change:
+    return Change("epoch.put", {"peer": peer, "epoch": name, "expires_ns": 1 << 62})
+
+
+def chain(store: Store, after: int = 0, name: str = "e1") -> list[int]:
+    return [number for number, _ in store.reader.deltas(HND, DOCUMENTS, "DOCUMENT", EpochId(name), after, 10)]
+
+
+def test_deltas_of_a_peer_are_numbered_without_a_gap_in_the_epoch_in_force(run: Run) -> None:
+    async def test(store: Store) -> None:
+        with pytest.raises(VersionMoved):
+            await store.uow.commit([], [delta(1)])
+        await store.uow.commit([], [epoch("e1"), delta(1), delta(2)])
+        for wrong in (delta(2), delta(4), delta(0), delta(3, epoch="e0")):
+            with pytest.raises(VersionMoved):
+                await store.uow.commit([], [wrong])
+        assert (chain(store), chain(store, 1)) == ([1, 2], [2])
+        head = store.reader.delta_head(HND, DOCUMENTS, "DOCUMENT", EpochId("e1"))
+        assert head == (2, hashlib.sha256(b"delta 2").digest())
+        assert store.reader.delta_number(HND, DOCUMENTS, "DOCUMENT", EpochId("e1")) == 2
+        assert store.reader.delta_head(UTO, DOCUMENTS, "DOCUMENT", EpochId("e1")) == (0, bytes(32))
+        await store.uow.commit([], [epoch("e2"), delta(1, epoch="e2")])
+        assert (chain(store), chain(store, name="e2")) == ([1, 2], [1])
+
+    run(test)
+
+
+def test_a_delta_and_its_change_stand_together_or_not_at_all(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [epoch("e1")])
+        put = Change("entry.put", {"list": "DOCUMENTS", "entry_id": "D1", "body": b"one", "keys": [b"k" * 16]})
+        with pytest.raises(VersionMoved):
+            await store.uow.commit([SUSPENDED], [put, delta(2)])
+        assert (list(store.reader.all(DOCUMENTS)), chain(store), store.reader.size()) == ([], [], store.base)
+        await store.uow.commit([SUSPENDED], [put, delta(1)])
+        assert (list(store.reader.all(DOCUMENTS)), chain(store)) == ([b"one"], [1])
+
+    run(test)
+
+
+def test_deltas_that_nobody_reads_on_from_go_and_the_head_stays(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [epoch("e1"), *(delta(number) for number in range(1, 5))])
+        place = {"peer": "HND", "list": "DOCUMENTS", "group": "DOCUMENT"}
+        await store.uow.commit([], [Change("delta.prune", {**place, "epoch": "e1", "floor": 4})])
+        assert chain(store) == [4]
+        await store.uow.commit([], [delta(5)])
+        assert chain(store) == [4, 5]
+        await store.uow.commit([], [epoch("e2"), Change("delta.prune", {**place, "epoch": "e2", "floor": 0})])
+        assert chain(store) == []
+
+    run(test)
+
+
+def test_received_deltas_are_kept_once_and_two_under_one_number_are_evidence(run: Run) -> None:
+    async def test(store: Store) -> None:
+        await store.uow.commit([], [received(3), received(4)])
+        await store.uow.commit([], [received(3)])
+        with pytest.raises(VerificationFailed):
+            await store.uow.commit([], [received(4, b"other")])
+        held = store.reader.delta_copies(HND, DOCUMENTS, "DOCUMENT", EpochId("e1"), 3)
+        assert [(number, message.body) for number, message in held] == [(4, b"delta 4")]
+        place = {"owner": "HND", "list": "DOCUMENTS", "group": "DOCUMENT", "epoch": "e1"}
+        await store.uow.commit([], [Change("delta_copy.prune", {**place, "floor": 4})])
+        assert [n for n, _ in store.reader.delta_copies(HND, DOCUMENTS, "DOCUMENT", EpochId("e1"), 0)] == [4]
+        await store.uow.commit([], [epoch("e1"), delta(1), Change("delta.drop", {"peer": "HND"})])
+        assert store.reader.delta_copies(HND, DOCUMENTS, "DOCUMENT", EpochId("e1"), 0) == chain(store) == []
+
+    run(test)
+
+
+def test_who_shares_a_key_is_found_and_who_was_never_indexed_too(run: Run) -> None:
+    async def test(store: Store) -> None:
+        def put(entry_id: str, *keys: bytes, **more: Any) -> Change:
+            args = {"list": "DOCUMENTS", "entry_id": entry_id, "body": entry_id.encode(), "keys": list(keys)}
+            return Change("entry.put", args | more)
+
+        a, b = b"a" * 16, b"b" * 16
+        old = Change("entry.put", {"list": "DOCUMENTS", "entry_id": "OLD", "body": b"OLD"})
+        await store.uow.commit([], [put("D1", a), put("D2", a, b), put("D3", b), old])
+        assert store.reader.sharing(DOCUMENTS, [a]) == [b"D1", b"D2", b"OLD"]
+        await store.uow.commit([], [put("D1", b), put("OLD")])
+        assert store.reader.sharing(DOCUMENTS, [a]) == [b"D2"]
+        assert store.reader.sharing(DOCUMENTS, [a, b]) == [b"D1", b"D2", b"D3"]
+        assert store.reader.sharing(ListId.PERSONS, [a, b]) == []
+        await store.uow.commit([], [Change("entry.withdraw", {"list": "DOCUMENTS", "entry_id": "D2", "at_ns": 1})])
+        assert store.reader.sharing(DOCUMENTS, [a]) == []
 
     run(test)

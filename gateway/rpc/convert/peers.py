@@ -6,13 +6,13 @@ Everything here runs after the signature over the bytes was verified.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.errors import Malformed
 from gateway.federation import envelope
-from gateway.ports import ReplyFrame, SignedManifest
+from gateway.ports import ReplyFrame, SignedDelta, SignedManifest
 from gateway.rpc.convert import shape, words
 from gateway.terms.exchange import (
     ELEMENT_BYTES,
@@ -20,6 +20,8 @@ from gateway.terms.exchange import (
     CheckReply,
     CheckRequest,
     ChunkRequest,
+    Delta,
+    DeltasRequest,
     DescribeRequest,
     Description,
     DryRun,
@@ -49,6 +51,10 @@ ENTRY_BYTES: Final = 64
 NOTE_BYTES_MAX: Final = 8_192
 COSIGNATURE_BYTES_MAX: Final = 4_096
 CHUNKS_MAX: Final = 4_096
+DELTA_BYTES_MAX: Final = 5_120
+DELTA_ROWS_BYTES: Final = 64 * ENTRY_BYTES
+DELTAS_MAX: Final = 32
+"""Deltas in one reply."""
 CHUNK_BYTES_MIN: Final = 1_024
 
 _SUITES_OUT = {SUITE: vocabulary_pb2.SUITE_VOPRF_RISTRETTO255_SHA512}
@@ -130,6 +136,7 @@ def check_reply(body: bytes, request_hash: bytes) -> CheckReply:
         table_version=wire.table_version,
         quota_left=wire.quota_left,
         pair_seq=shape.whole("pair_sequence", wire.pair_sequence, 1, (1 << 63) - 1),
+        delta_number=shape.whole("delta_number", wire.delta_number, 0, (1 << 63) - 1),
     )
 
 
@@ -140,6 +147,7 @@ def encode_check_reply(reply: CheckReply) -> bytes:
         table_version=reply.table_version,
         quota_left=reply.quota_left,
         pair_sequence=reply.pair_seq,
+        delta_number=reply.delta_number,
         evaluated=reply.evaluated,
         proof=reply.proof,
     ).SerializeToString()
@@ -204,6 +212,8 @@ def encode_manifest(made: Manifest) -> bytes:
         expires_ns=made.expires_ns,
         transfer_basis=made.transfer_basis,
         source=made.source,
+        delta_number=made.delta_number,
+        delta_hash=made.delta_hash,
     ).SerializeToString()
 
 
@@ -231,6 +241,9 @@ def manifest(body: bytes) -> Manifest:
         expires_ns=expires_ns,
         transfer_basis=shape.text("transfer_basis", wire.transfer_basis, 1, shape.BASIS_CHARACTERS_MAX),
         source=shape.fixed("source", wire.source, 32),
+        delta_number=shape.whole("delta_number", wire.delta_number, 0, (1 << 63) - 1),
+        # An owner of the release before this one writes neither.
+        delta_hash=shape.fixed("delta_hash", wire.delta_hash or bytes(32), 32),
     )
 
 
@@ -268,6 +281,73 @@ def chunk_reply(body: bytes, version: int, number: int) -> bytes:
     if (wire.version, wire.number) != (version, number):
         raise Malformed("number", "another chunk than asked for")
     return shape.sized("chunk", wire.chunk, 1, CHUNK_BYTES_MAX)
+
+
+def encode_delta(made: Delta) -> bytes:
+    """The exact body the owner signs."""
+    return watchlist_pb2.Delta(
+        scope=_scope_out(made.scope),
+        number=made.number,
+        delta_id=made.delta_id,
+        previous=made.previous,
+        rows=made.rows,
+        made_ns=made.made_ns,
+    ).SerializeToString()
+
+
+def delta(body: bytes) -> Delta:
+    """Raises Malformed."""
+    wire = shape.parse(watchlist_pb2.Delta, body, DELTA_BYTES_MAX)
+    return Delta(
+        scope=_scope(wire.scope),
+        number=shape.whole("number", wire.number, 1, (1 << 63) - 1),
+        delta_id=shape.fixed("delta_id", wire.delta_id, 16),
+        previous=shape.fixed("previous", wire.previous, 32),
+        rows=shape.fixed("rows", wire.rows, DELTA_ROWS_BYTES),
+        made_ns=shape.time_ns("made_ns", wire.made_ns),
+    )
+
+
+def encode_deltas_request(request: DeltasRequest) -> bytes:
+    """The exact body."""
+    return watchlist_pb2.GetDeltasRequest(
+        request_id=request.request_id.value, scope=_scope_out(request.scope), after=request.after
+    ).SerializeToString()
+
+
+def deltas_request(body: bytes) -> DeltasRequest:
+    """Raises Malformed."""
+    wire = shape.parse(watchlist_pb2.GetDeltasRequest, body, SMALL_BYTES_MAX)
+    return DeltasRequest(
+        request_id=shape.request_id(wire.request_id),
+        scope=_scope(wire.scope),
+        after=shape.whole("after", wire.after, 0, (1 << 63) - 1),
+    )
+
+
+def encode_deltas_reply(deltas: Sequence[SignedMessage]) -> bytes:
+    """Deltas in their owner's standing signatures, as a reply's body."""
+    return watchlist_pb2.GetDeltasResponse(
+        deltas=[
+            watchlist_pb2.GetDeltasResponse.SignedDelta(delta=one.body, header=one.header, signature=one.signature)
+            for one in deltas
+        ]
+    ).SerializeToString()
+
+
+def deltas_reply(body: bytes) -> list[SignedDelta]:
+    """Each with its own signed message, which the caller still has to verify. Raises Malformed."""
+    wire = shape.parse(watchlist_pb2.GetDeltasResponse, body, REPLY_BYTES_MAX)
+    shape.count("deltas", wire.deltas, 1, DELTAS_MAX)
+    messages = [
+        SignedMessage(
+            body=shape.sized("deltas.delta", one.delta, 1, DELTA_BYTES_MAX),
+            header=shape.sized("deltas.header", one.header, 1, envelope.HEADER_BYTES_MAX),
+            signature=shape.fixed("deltas.signature", one.signature, 64),
+        )
+        for one in wire.deltas
+    ]
+    return [SignedDelta(delta(message.body), message) for message in messages]
 
 
 # -- Describe ---------------------------------------------------------------------------------------------------------
@@ -434,6 +514,10 @@ class Sender:
         """Header values of a release, a standing document for its recipient."""
         return self.request(envelope.RELEASE, recipient, now_ns)
 
+    def delta(self, made: Delta, now_ns: int) -> tuple[bytes, dict[str, Any]]:
+        """Body and header values of a delta, a standing document for its scope's peer."""
+        return encode_delta(made), self.request(envelope.DELTA, made.scope.peer, now_ns)
+
     def frame(self, request: CheckRequest, reply: CheckReply, now_ns: int) -> ReplyFrame:
         """The reply's body around the points that only the key process can make.
 
@@ -450,6 +534,7 @@ class Sender:
             table_version=reply.table_version,
             quota_left=reply.quota_left,
             pair_sequence=reply.pair_seq,
+            delta_number=reply.delta_number,
         ).SerializeToString()
         return ReplyFrame(
             before=before,
@@ -464,6 +549,7 @@ class Sender:
 CHECK: Final = "/gateway.wire.v1.WatchlistService/Check"
 GET_MANIFEST: Final = "/gateway.wire.v1.WatchlistService/GetManifest"
 GET_TABLE_CHUNK: Final = "/gateway.wire.v1.WatchlistService/GetTableChunk"
+GET_DELTAS: Final = "/gateway.wire.v1.WatchlistService/GetDeltas"
 DESCRIBE: Final = "/gateway.wire.v1.DescribeService/Describe"
 ADD_CHECKPOINT: Final = "/gateway.wire.v1.WitnessService/AddCheckpoint"
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gateway.wire.v1 import vocabulary_pb2 as gateway_dot_wire_dot_v1_dot_vocabulary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgateway/wire/v1/watchlist.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"\xfd\x03\n\x0c\x43heckRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\r\n\x05\x62\x61tch\x18\x02 \x01(\r\x12\x0f\n\x07\x62\x61tches\x18\x03 \x01(\r\x12\r\n\x05\x61sker\x18\x04 \x01(\t\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x0e\n\x06\x61gency\x18\x06 \x01(\t\x12#\n\x04role\x18\x07 \x01(\x0e\x32\x15.gateway.wire.v1.Role\x12\x0f\n\x07purpose\x18\x08 \x01(\t\x12\x13\n\x0blegal_basis\x18\t \x01(\t\x12%\n\x04list\x18\n \x01(\x0e\x32\x17.gateway.wire.v1.ListId\x12\r\n\x05group\x18\x0b \x01(\t\x12\r\n\x05\x65poch\x18\x0c \x01(\t\x12+\n\tkey_types\x18\r \x03(\x0e\x32\x18.gateway.wire.v1.KeyType\x12\x1b\n\x13known_table_version\x18\x0e \x01(\x04\x12%\n\x05suite\x18\x0f \x01(\x0e\x32\x16.gateway.wire.v1.Suite\x12\x17\n\x0fseed_commitment\x18\x10 \x01(\x0c\x12\x15\n\rpair_sequence\x18\x11 \x01(\x04\x12.\n\x06policy\x18\x12 \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x19\n\x11permit_expires_ns\x18\x13 \x01(\x03\x12\x0f\n\x07\x62linded\x18\x14 \x01(\x0c\"\x82\x01\n\rCheckResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x15\n\rtable_version\x18\x02 \x01(\x04\x12\x12\n\nquota_left\x18\x03 \x01(\x04\x12\x15\n\rpair_sequence\x18\x04 \x01(\x04\x12\x11\n\tevaluated\x18\x0e \x01(\x0c\x12\r\n\x05proof\x18\x0f \x01(\x0c\"m\n\x12GetManifestRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\r\n\x05owner\x18\x02 \x01(\t\x12%\n\x04list\x18\x03 \x01(\x0e\x32\x17.gateway.wire.v1.ListId\x12\r\n\x05group\x18\x04 \x01(\t\"J\n\x13GetManifestResponse\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\x12\x0e\n\x06header\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\xe1\x02\n\x08Manifest\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.gateway.wire.v1.KeyScope\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12%\n\x05suite\x18\x03 \x01(\x0e\x32\x16.gateway.wire.v1.Suite\x12\x12\n\npublic_key\x18\x04 \x01(\x0c\x12+\n\tkey_types\x18\x05 \x03(\x0e\x32\x18.gateway.wire.v1.KeyType\x12\x14\n\x0cpadded_count\x18\x06 \x01(\x04\x12\x13\n\x0b\x63hunk_bytes\x18\x07 \x01(\r\x12\x14\n\x0c\x63hunk_hashes\x18\x08 \x03(\x0c\x12\x12\n\ntable_hash\x18\t \x01(\x0c\x12\x10\n\x08previous\x18\n \x01(\x0c\x12\x0f\n\x07made_ns\x18\x0b \x01(\x03\x12\x12\n\nexpires_ns\x18\x0c \x01(\x03\x12\x16\n\x0etransfer_basis\x18\r \x01(\t\x12\x0e\n\x06source\x18\x0e \x01(\x0c\"u\n\x14GetTableChunkRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12(\n\x05scope\x18\x02 \x01(\x0b\x32\x19.gateway.wire.v1.KeyScope\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0e\n\x06number\x18\x04 \x01(\r\"G\n\x15GetTableChunkResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\x32\x94\x02\n\x10WatchlistService\x12\x46\n\x05\x43heck\x12\x1d.gateway.wire.v1.CheckRequest\x1a\x1e.gateway.wire.v1.CheckResponse\x12X\n\x0bGetManifest\x12#.gateway.wire.v1.GetManifestRequest\x1a$.gateway.wire.v1.GetManifestResponse\x12^\n\rGetTableChunk\x12%.gateway.wire.v1.GetTableChunkRequest\x1a&.gateway.wire.v1.GetTableChunkResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fgateway/wire/v1/watchlist.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"\xfd\x03\n\x0c\x43heckRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\r\n\x05\x62\x61tch\x18\x02 \x01(\r\x12\x0f\n\x07\x62\x61tches\x18\x03 \x01(\r\x12\r\n\x05\x61sker\x18\x04 \x01(\t\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x0e\n\x06\x61gency\x18\x06 \x01(\t\x12#\n\x04role\x18\x07 \x01(\x0e\x32\x15.gateway.wire.v1.Role\x12\x0f\n\x07purpose\x18\x08 \x01(\t\x12\x13\n\x0blegal_basis\x18\t \x01(\t\x12%\n\x04list\x18\n \x01(\x0e\x32\x17.gateway.wire.v1.ListId\x12\r\n\x05group\x18\x0b \x01(\t\x12\r\n\x05\x65poch\x18\x0c \x01(\t\x12+\n\tkey_types\x18\r \x03(\x0e\x32\x18.gateway.wire.v1.KeyType\x12\x1b\n\x13known_table_version\x18\x0e \x01(\x04\x12%\n\x05suite\x18\x0f \x01(\x0e\x32\x16.gateway.wire.v1.Suite\x12\x17\n\x0fseed_commitment\x18\x10 \x01(\x0c\x12\x15\n\rpair_sequence\x18\x11 \x01(\x04\x12.\n\x06policy\x18\x12 \x01(\x0b\x32\x1e.gateway.wire.v1.BundleDigests\x12\x19\n\x11permit_expires_ns\x18\x13 \x01(\x03\x12\x0f\n\x07\x62linded\x18\x14 \x01(\x0c\"\x98\x01\n\rCheckResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x15\n\rtable_version\x18\x02 \x01(\x04\x12\x12\n\nquota_left\x18\x03 \x01(\x04\x12\x15\n\rpair_sequence\x18\x04 \x01(\x04\x12\x14\n\x0c\x64\x65lta_number\x18\x05 \x01(\x04\x12\x11\n\tevaluated\x18\x0e \x01(\x0c\x12\r\n\x05proof\x18\x0f \x01(\x0c\"m\n\x12GetManifestRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\r\n\x05owner\x18\x02 \x01(\t\x12%\n\x04list\x18\x03 \x01(\x0e\x32\x17.gateway.wire.v1.ListId\x12\r\n\x05group\x18\x04 \x01(\t\"J\n\x13GetManifestResponse\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\x12\x0e\n\x06header\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\x8b\x03\n\x08Manifest\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.gateway.wire.v1.KeyScope\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12%\n\x05suite\x18\x03 \x01(\x0e\x32\x16.gateway.wire.v1.Suite\x12\x12\n\npublic_key\x18\x04 \x01(\x0c\x12+\n\tkey_types\x18\x05 \x03(\x0e\x32\x18.gateway.wire.v1.KeyType\x12\x14\n\x0cpadded_count\x18\x06 \x01(\x04\x12\x13\n\x0b\x63hunk_bytes\x18\x07 \x01(\r\x12\x14\n\x0c\x63hunk_hashes\x18\x08 \x03(\x0c\x12\x12\n\ntable_hash\x18\t \x01(\x0c\x12\x10\n\x08previous\x18\n \x01(\x0c\x12\x0f\n\x07made_ns\x18\x0b \x01(\x03\x12\x12\n\nexpires_ns\x18\x0c \x01(\x03\x12\x16\n\x0etransfer_basis\x18\r \x01(\t\x12\x0e\n\x06source\x18\x0e \x01(\x0c\x12\x14\n\x0c\x64\x65lta_number\x18\x0f \x01(\x04\x12\x12\n\ndelta_hash\x18\x10 \x01(\x0c\"\x84\x01\n\x05\x44\x65lta\x12(\n\x05scope\x18\x01 \x01(\x0b\x32\x19.gateway.wire.v1.KeyScope\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\x10\n\x08\x64\x65lta_id\x18\x03 \x01(\x0c\x12\x10\n\x08previous\x18\x04 \x01(\x0c\x12\x0c\n\x04rows\x18\x05 \x01(\x0c\x12\x0f\n\x07made_ns\x18\x06 \x01(\x03\"_\n\x10GetDeltasRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12(\n\x05scope\x18\x02 \x01(\x0b\x32\x19.gateway.wire.v1.KeyScope\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x04\"\x94\x01\n\x11GetDeltasResponse\x12>\n\x06\x64\x65ltas\x18\x01 \x03(\x0b\x32..gateway.wire.v1.GetDeltasResponse.SignedDelta\x1a?\n\x0bSignedDelta\x12\r\n\x05\x64\x65lta\x18\x01 \x01(\x0c\x12\x0e\n\x06header\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"u\n\x14GetTableChunkRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12(\n\x05scope\x18\x02 \x01(\x0b\x32\x19.gateway.wire.v1.KeyScope\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0e\n\x06number\x18\x04 \x01(\r\"G\n\x15GetTableChunkResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\x32\xe8\x02\n\x10WatchlistService\x12\x46\n\x05\x43heck\x12\x1d.gateway.wire.v1.CheckRequest\x1a\x1e.gateway.wire.v1.CheckResponse\x12X\n\x0bGetManifest\x12#.gateway.wire.v1.GetManifestRequest\x1a$.gateway.wire.v1.GetManifestResponse\x12^\n\rGetTableChunk\x12%.gateway.wire.v1.GetTableChunkRequest\x1a&.gateway.wire.v1.GetTableChunkResponse\x12R\n\tGetDeltas\x12!.gateway.wire.v1.GetDeltasRequest\x1a\".gateway.wire.v1.GetDeltasResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKREQUEST']._serialized_start=87
   _globals['_CHECKREQUEST']._serialized_end=596
   _globals['_CHECKRESPONSE']._serialized_start=599
-  _globals['_CHECKRESPONSE']._serialized_end=729
-  _globals['_GETMANIFESTREQUEST']._serialized_start=731
-  _globals['_GETMANIFESTREQUEST']._serialized_end=840
-  _globals['_GETMANIFESTRESPONSE']._serialized_start=842
-  _globals['_GETMANIFESTRESPONSE']._serialized_end=916
-  _globals['_MANIFEST']._serialized_start=919
-  _globals['_MANIFEST']._serialized_end=1272
-  _globals['_GETTABLECHUNKREQUEST']._serialized_start=1274
-  _globals['_GETTABLECHUNKREQUEST']._serialized_end=1391
-  _globals['_GETTABLECHUNKRESPONSE']._serialized_start=1393
-  _globals['_GETTABLECHUNKRESPONSE']._serialized_end=1464
-  _globals['_WATCHLISTSERVICE']._serialized_start=1467
-  _globals['_WATCHLISTSERVICE']._serialized_end=1743
+  _globals['_CHECKRESPONSE']._serialized_end=751
+  _globals['_GETMANIFESTREQUEST']._serialized_start=753
+  _globals['_GETMANIFESTREQUEST']._serialized_end=862
+  _globals['_GETMANIFESTRESPONSE']._serialized_start=864
+  _globals['_GETMANIFESTRESPONSE']._serialized_end=938
+  _globals['_MANIFEST']._serialized_start=941
+  _globals['_MANIFEST']._serialized_end=1336
+  _globals['_DELTA']._serialized_start=1339
+  _globals['_DELTA']._serialized_end=1471
+  _globals['_GETDELTASREQUEST']._serialized_start=1473
+  _globals['_GETDELTASREQUEST']._serialized_end=1568
+  _globals['_GETDELTASRESPONSE']._serialized_start=1571
+  _globals['_GETDELTASRESPONSE']._serialized_end=1719
+  _globals['_GETDELTASRESPONSE_SIGNEDDELTA']._serialized_start=1656
+  _globals['_GETDELTASRESPONSE_SIGNEDDELTA']._serialized_end=1719
+  _globals['_GETTABLECHUNKREQUEST']._serialized_start=1721
+  _globals['_GETTABLECHUNKREQUEST']._serialized_end=1838
+  _globals['_GETTABLECHUNKRESPONSE']._serialized_start=1840
+  _globals['_GETTABLECHUNKRESPONSE']._serialized_end=1911
+  _globals['_WATCHLISTSERVICE']._serialized_start=1914
+  _globals['_WATCHLISTSERVICE']._serialized_end=2274
 # @@protoc_insertion_point(module_scope)

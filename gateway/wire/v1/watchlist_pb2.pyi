@@ -143,6 +143,7 @@ class CheckResponse(_message.Message):
     TABLE_VERSION_FIELD_NUMBER: _builtins.int
     QUOTA_LEFT_FIELD_NUMBER: _builtins.int
     PAIR_SEQUENCE_FIELD_NUMBER: _builtins.int
+    DELTA_NUMBER_FIELD_NUMBER: _builtins.int
     EVALUATED_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
     epoch: _builtins.str
@@ -153,6 +154,10 @@ class CheckResponse(_message.Message):
     """Slots left of today's quota (UTC day) for this list and group."""
     pair_sequence: _builtins.int
     """Number of the owner's entry about this request in its sequence with this asker, from 1. Required."""
+    delta_number: _builtins.int
+    """Number of the newest delta of this epoch made for this asker, 0 for none. The asker MUST look up in every delta
+    behind its table's `delta_number` up to this one; without them it counts the owner as unreachable.
+    """
     evaluated: _builtins.bytes
     """The request's points, evaluated, in the same order. 32 bytes each. Required."""
     proof: _builtins.bytes
@@ -164,12 +169,13 @@ class CheckResponse(_message.Message):
         table_version: _builtins.int = ...,
         quota_left: _builtins.int = ...,
         pair_sequence: _builtins.int = ...,
+        delta_number: _builtins.int = ...,
         evaluated: _builtins.bytes = ...,
         proof: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "evaluated", b"evaluated", "pair_sequence", b"pair_sequence", "proof", b"proof", "quota_left", b"quota_left", "table_version", b"table_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta_number", b"delta_number", "epoch", b"epoch", "evaluated", b"evaluated", "pair_sequence", b"pair_sequence", "proof", b"proof", "quota_left", b"quota_left", "table_version", b"table_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -259,6 +265,8 @@ class Manifest(_message.Message):
     EXPIRES_NS_FIELD_NUMBER: _builtins.int
     TRANSFER_BASIS_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    DELTA_NUMBER_FIELD_NUMBER: _builtins.int
+    DELTA_HASH_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Rises by one with each table of this list and group for this peer, from 1. Required."""
     suite: _vocabulary_pb2.Suite.ValueType
@@ -281,6 +289,10 @@ class Manifest(_message.Message):
     """The transfer basis in the pair's agreement (T21), at most 128 characters. Required."""
     source: _builtins.bytes
     """The owner's own keyed digest of what the table was made from; opaque to others. 32 bytes. Required."""
+    delta_number: _builtins.int
+    """Number of the newest delta of this epoch whose changes are in the table, 0 for none."""
+    delta_hash: _builtins.bytes
+    """SHA-256 of that delta's bytes, or 32 zero bytes for none; empty from an owner that makes no deltas."""
     @_builtins.property
     def scope(self) -> _vocabulary_pb2.KeyScope:
         """The key the table is made under. Required."""
@@ -310,14 +322,146 @@ class Manifest(_message.Message):
         expires_ns: _builtins.int = ...,
         transfer_basis: _builtins.str = ...,
         source: _builtins.bytes = ...,
+        delta_number: _builtins.int = ...,
+        delta_hash: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_bytes", b"chunk_bytes", "chunk_hashes", b"chunk_hashes", "expires_ns", b"expires_ns", "key_types", b"key_types", "made_ns", b"made_ns", "padded_count", b"padded_count", "previous", b"previous", "public_key", b"public_key", "scope", b"scope", "source", b"source", "suite", b"suite", "table_hash", b"table_hash", "transfer_basis", b"transfer_basis", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_bytes", b"chunk_bytes", "chunk_hashes", b"chunk_hashes", "delta_hash", b"delta_hash", "delta_number", b"delta_number", "expires_ns", b"expires_ns", "key_types", b"key_types", "made_ns", b"made_ns", "padded_count", b"padded_count", "previous", b"previous", "public_key", b"public_key", "scope", b"scope", "source", b"source", "suite", b"suite", "table_hash", b"table_hash", "transfer_basis", b"transfer_basis", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Manifest: _TypeAlias = Manifest  # noqa: Y015
+
+@_typing.final
+class Delta(_message.Message):
+    """What an owner signs for a change that does not wait for the next table. Its header's method is
+    `gateway.wire.v1.Delta`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    DELTA_ID_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    MADE_NS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Rises by one with each delta of this scope, from 1. Required."""
+    delta_id: _builtins.bytes
+    """Random. 16 bytes. Required."""
+    previous: _builtins.bytes
+    """SHA-256 of the previous delta's bytes, or 32 zero bytes for the first. Required."""
+    rows: _builtins.bytes
+    """64 rows of 64 bytes, changes and noise alike, rising. 4,096 bytes. Required."""
+    made_ns: _builtins.int
+    """When it was made, UTC nanoseconds since 1970. Required."""
+    @_builtins.property
+    def scope(self) -> _vocabulary_pb2.KeyScope:
+        """The key its rows are made under. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: _vocabulary_pb2.KeyScope | None = ...,
+        number: _builtins.int = ...,
+        delta_id: _builtins.bytes = ...,
+        previous: _builtins.bytes = ...,
+        rows: _builtins.bytes = ...,
+        made_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta_id", b"delta_id", "made_ns", b"made_ns", "number", b"number", "previous", b"previous", "rows", b"rows", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Delta: _TypeAlias = Delta  # noqa: Y015
+
+@_typing.final
+class GetDeltasRequest(_message.Message):
+    """Asks for deltas."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.bytes
+    """Random. 16 bytes. Required."""
+    after: _builtins.int
+    """The number of the last delta the asker has; its manifest's `delta_number` where it has none."""
+    @_builtins.property
+    def scope(self) -> _vocabulary_pb2.KeyScope:
+        """The scope of the manifest. Its peer is the sender. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.bytes = ...,
+        scope: _vocabulary_pb2.KeyScope | None = ...,
+        after: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeltasRequest: _TypeAlias = GetDeltasRequest  # noqa: Y015
+
+@_typing.final
+class GetDeltasResponse(_message.Message):
+    """The next deltas, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SignedDelta(_message.Message):
+        """One delta with the owner's signature from the time it was made."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        DELTA_FIELD_NUMBER: _builtins.int
+        HEADER_FIELD_NUMBER: _builtins.int
+        SIGNATURE_FIELD_NUMBER: _builtins.int
+        delta: _builtins.bytes
+        """The exact bytes of a Delta. At most 5,120 bytes. Required."""
+        header: _builtins.bytes
+        """The header those bytes were signed under. At most 1,024 bytes. Required."""
+        signature: _builtins.bytes
+        """The signature. 64 bytes. Required."""
+        def __init__(
+            self,
+            *,
+            delta: _builtins.bytes = ...,
+            header: _builtins.bytes = ...,
+            signature: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["delta", b"delta", "header", b"header", "signature", b"signature"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DELTAS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def deltas(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetDeltasResponse.SignedDelta]:
+        """At least 1, at most 32. Where there are more the asker asks again."""
+
+    def __init__(
+        self,
+        *,
+        deltas: _abc.Iterable[Global___GetDeltasResponse.SignedDelta] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deltas", b"deltas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeltasResponse: _TypeAlias = GetDeltasResponse  # noqa: Y015
 
 @_typing.final
 class GetTableChunkRequest(_message.Message):

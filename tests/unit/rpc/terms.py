@@ -12,6 +12,7 @@ from gateway.terms.exchange import (
     CheckReply,
     CheckRequest,
     ChunkRequest,
+    Delta,
     DescribeRequest,
     Description,
     DryRun,
@@ -104,6 +105,8 @@ def manifests(draw: st.DrawFn) -> Manifest:
         expires_ns=made_ns + draw(st.integers(1, 1 << 61)),
         transfer_basis=draw(texts),
         source=draw(hashes32),
+        delta_number=draw(st.integers(0, (1 << 63) - 1)),
+        delta_hash=draw(hashes32),
     )
 
 
@@ -197,3 +200,16 @@ def a_manifest(**changes: object) -> Manifest:
         "transfer_basis": "PAN-HND agreement, annex 2",
     }
     return Manifest(**(values | changes))  # type: ignore[arg-type]
+
+
+def a_delta(**changes: object) -> Delta:
+    """A change of HND's table for PAN."""
+    values: dict[str, object] = {
+        "scope": a_manifest().scope,
+        "number": 1,
+        "delta_id": b"d" * 16,
+        "previous": bytes(32),
+        "rows": b"r" * 4096,
+        "made_ns": NOW_NS,
+    }
+    return Delta(**(values | changes))  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.errors import Malformed
 from gateway.federation import envelope
 from gateway.rpc.convert import Sender, peers
-from gateway.terms.exchange import CheckReply, ChunkRequest, DescribeRequest, Manifest, SignedMessage
+from gateway.terms.exchange import CheckReply, ChunkRequest, DeltasRequest, DescribeRequest, Manifest, SignedMessage
 from gateway.terms.ids import PeerId, RequestId
 from gateway.wire.v1 import describe_pb2, watchlist_pb2, witness_pb2
 from tests.unit.rpc import terms
@@ -70,6 +70,15 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     "manifest_reply": (
         peers.encode_manifest_reply(SignedMessage(peers.encode_manifest(terms.a_manifest()), b"h", b"s" * 64)),
         peers.manifest_reply,
+    ),
+    "delta": (peers.encode_delta(terms.a_delta()), peers.delta),
+    "deltas_request": (
+        peers.encode_deltas_request(DeltasRequest(RequestId(bytes(16)), terms.a_manifest().scope, 5)),
+        peers.deltas_request,
+    ),
+    "deltas_reply": (
+        peers.encode_deltas_reply([SignedMessage(peers.encode_delta(terms.a_delta()), b"h", b"s" * 64)] * 2),
+        peers.deltas_reply,
     ),
     "chunk_request": (
         peers.encode_chunk_request(ChunkRequest(RequestId(bytes(16)), terms.a_manifest().scope, 3, 0)),

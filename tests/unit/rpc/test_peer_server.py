@@ -21,7 +21,7 @@ from gateway.rpc.convert import cases, statistics
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.limits import Limits
 from gateway.rpc.server import HEALTH, PEER_METHODS, PeerServer, peer_handlers
-from gateway.terms.exchange import ChunkRequest, ManifestRequest, SignedMessage
+from gateway.terms.exchange import ChunkRequest, DeltasRequest, ManifestRequest, SignedMessage
 from gateway.terms.ids import PeerId, RequestId
 from gateway.wire.v1 import watchlist_pb2
 from tests.unit.rpc import terms, world
@@ -354,6 +354,18 @@ async def test_another_peer_s_table_looks_like_one_that_does_not_exist() -> None
         node.door.trouble = errors.NotFoundOrNotPermitted("no such table")
         theirs = convert.encode_chunk_request(replace(request, scope=manifest.scope))
         assert (await refused(node, theirs, method=convert.GET_TABLE_CHUNK))[1] == "NOT_FOUND"
+
+
+async def test_another_peer_s_deltas_look_like_ones_that_do_not_exist() -> None:
+    scope = terms.a_manifest().scope
+    request = DeltasRequest(RequestId(bytes(16)), replace(scope, peer=PeerId("UTO")), 0)
+    async with a_node() as node:
+        theirs = convert.encode_deltas_request(request)
+        assert (await refused(node, theirs, method=convert.GET_DELTAS))[1] == "NOT_FOUND"
+        assert not node.door.calls
+        node.door.trouble = errors.NotFoundOrNotPermitted("no such deltas")
+        ours = convert.encode_deltas_request(replace(request, scope=scope))
+        assert (await refused(node, ours, method=convert.GET_DELTAS))[1] == "NOT_FOUND"
 
 
 # -- Errors -----------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from gateway.terms.exchange import (
     CheckpointRequest,
     CheckRequest,
     ChunkRequest,
+    DeltasRequest,
     Description,
     KeyScope,
     Manifest,
@@ -191,6 +192,12 @@ class Door:
     async def chunk(self, request: ChunkRequest, call: CallContext) -> bytes:
         await self._begin(call)
         return b"chunk" * 100
+
+    async def deltas(self, request: DeltasRequest, call: CallContext) -> list[SignedMessage]:
+        await self._begin(call)
+        made = replace(terms.a_delta(), scope=request.scope, number=request.after + 1)
+        body, fields = sender(self.state).delta(made, made.made_ns)
+        return [await Keys(self.state).sign(fields, body)]
 
     async def describe(self, call: CallContext) -> Description:
         await self._begin(call)
