@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -19,8 +20,12 @@ from gateway_adapters import dataset_yaml
 from examples.region import events
 from examples.region.generate import DEFAULT_CLOCK
 from gateway.cli.acts.nodes import LISTING_BASIS, Nodes, Ran, limen
+from gateway.federation import envelope
+from gateway.keyring.files import read_public
 from gateway.people import codes
-from gateway.terms import Role
+from gateway.store.reader import Reader
+from gateway.terms import PeerId, Role
+from tests.region import wait_for
 from tests.support import events as synthetic
 from tests.support.states import watched
 
@@ -216,6 +221,78 @@ def test_a_state_learns_nothing_of_its_own_nationals_protection(nodes: Nodes, tr
     assert theirs["omissions"]
     _, ours = made(nodes, "PAN", *question(period="2026-07", by="nationality,protection"))
     assert {cell["nationality"] for cell in ours["cells"] if cell["status"] == "withheld"} == {"XXA", "_U"}
+
+
+def test_what_a_peer_keeps_is_what_the_owner_signed_for_it(nodes: Nodes, truth: dict[str, Any]) -> None:
+    reference, _ = made(nodes, "HND", *question(measure="detections"), source="PAN")
+    number = bytes.fromhex(reference.removeprefix("ref_"))
+    with contextlib.closing(Reader(nodes["HND"].folder / "store")) as theirs:
+        (copy,) = [one for one in theirs.release_copies() if one.reference == number]
+    with contextlib.closing(Reader(nodes["PAN"].folder / "store")) as ours:
+        assert ours.release_delivery(copy.reference, copy.snapshot, PeerId("HND")) == copy.message
+    header = envelope.verify(
+        copy.message,
+        method=envelope.RELEASE,
+        sender=PeerId("PAN"),
+        receiver=PeerId("HND"),
+        keys=[read_public(nodes["PAN"].settings.paths.keys).message],
+        now_ns=None,
+    )
+    assert header.request_hash is None
+
+
+def test_an_owner_that_cannot_be_reached_is_exit_5(nodes: Nodes, truth: dict[str, Any]) -> None:
+    nodes.stop("PAN")
+    try:
+        assert nodes.release("HND", "analyst-1", "plan", *question(), source="PAN").code == 5
+    finally:
+        nodes.start("PAN")
+    wait_for(
+        lambda: nodes.release("HND", "analyst-1", "plan", *question(), source="PAN").code == 0,
+        what="HND reaches PAN again",
+        timeout_s=60,
+    )
+
+
+# -- Events that change -----------------------------------------------------------------------------------------------
+
+
+def second(nodes: Nodes, persons: int) -> Ran:
+    """Load a data set of its own, of so many persons."""
+    folder = nodes.root / "events-second"
+    folder.mkdir(exist_ok=True)
+    (folder / "events.csv").write_text(events.make("PAN", persons=persons).events_csv)
+    (folder / "map.yaml").write_text(events.MAP)
+    (folder / "dataset.yaml").write_text(events.declaration("PAN").replace(PAN, "PAN-second"))
+    return load(nodes, "PAN", folder)
+
+
+def test_events_loaded_again_are_another_release_and_the_old_one_stays(nodes: Nodes, truth: dict[str, Any]) -> None:
+    folder = nodes["PAN"].settings.paths.events
+    first = done(second(nodes, 100))["snapshot"]
+    asked = question("PAN-second", by="route")
+    reference, document = made(nodes, "PAN", *asked)
+    later = done(second(nodes, 120))["snapshot"]
+    assert first != later and (folder / f"{later}.csv").exists() and not (folder / f"{first}.csv").exists()
+    assert nodes.release("PAN", "analyst-1", "get", reference).json == document
+    assert done(nodes.release("PAN", "analyst-1", "request", *asked))["cost_micro_rho"] == COST
+    again = done(nodes.release("PAN", "analyst-1", "get", reference, "--wait"))
+    assert (again["snapshot"], again["balance"]["left_micro_rho"]) == (later, 0)
+    assert nodes.release("PAN", "analyst-1", "request", *question("PAN-second", by="nationality")).code == 7
+
+
+def test_a_release_that_cannot_be_made_says_so_and_is_not_paid_twice(nodes: Nodes, truth: dict[str, Any]) -> None:
+    snapshot = done(second(nodes, 140))["snapshot"]
+    file = nodes["PAN"].settings.paths.events / f"{snapshot}.csv"
+    away = file.with_suffix(".away")
+    file.rename(away)
+    asked = question("PAN-second", "2026-09")
+    reference = done(nodes.release("PAN", "analyst-1", "request", *asked))["reference"]
+    failed = nodes.release("PAN", "analyst-1", "get", reference, "--wait")
+    assert (failed.code, failed.json["state"], failed.json["code"]) == (1, "failed", "EVENTS_GONE")
+    away.rename(file)
+    assert made(nodes, "PAN", *asked)[0] == reference
+    assert spent(nodes, "2026-09", "PAN-second") == COST
 
 
 # -- Refused ----------------------------------------------------------------------------------------------------------

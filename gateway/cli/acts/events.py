@@ -29,7 +29,7 @@ from gateway.cli.acts import event_map
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
 from gateway.config import Config
-from gateway.errors import InputRefused
+from gateway.errors import InputRefused, PolicyDenied
 from gateway.federation import statement
 from gateway.flows import release
 from gateway.flows.listing import Signer
@@ -155,8 +155,11 @@ def _load(args: argparse.Namespace) -> int:
         draft.replace(place)
         try:
             changed = asyncio.run(_apply(load, settings))
-        finally:
+        except PolicyDenied:
             _sweep(settings)
+            raise
+        # Where it is not known whether the log took it, the events stay: the data set may be in force.
+        _sweep(settings)
     _tell(args, given, report, "taken" if changed else "nothing changed")
     return OK
 
