@@ -15,7 +15,7 @@ from gateway.cli.report.palette import FONT, modes, text
 
 WIDTH: Final = 760
 ROW: Final = 22
-TOP: Final = 58
+TOP: Final = 76
 LABEL: Final = 250
 VALUE: Final = 90
 ROWS_MAX: Final = 60
@@ -97,6 +97,7 @@ def _grid(low: int, high: int, x: Callable[[float], float], height: int) -> list
     for value in range(math.ceil(low / step) * step, high + 1, step):
         kind = "c-zero" if value == 0 else "c-rule"
         lines.append(f'<line class="{kind}" x1="{x(value)}" y1="{TOP - 4}" x2="{x(value)}" y2="{height - 12}"/>')
+        lines.append(f'<text class="c-soft c-tick" x="{x(value)}" y="{TOP - 9}">{_signed(value)}</text>')
     return lines
 
 
@@ -147,6 +148,7 @@ _STYLE: Final = f"""
 .limen-chart text {{ font-family: {FONT}; font-size: 13px; font-variant-numeric: tabular-nums; }}
 .limen-chart .c-strong {{ font-size: 15px; font-weight: 650; }}
 .limen-chart .c-label, .limen-chart .c-value {{ text-anchor: end; }}
+.limen-chart .c-tick {{ text-anchor: middle; font-size: 11px; }}
 .limen-chart .c-none {{ font-style: italic; }}
 .c-card {{ fill: var(--card); stroke: var(--line); }} .c-ink {{ fill: var(--ink); }} .c-soft {{ fill: var(--soft); }}
 .c-rule {{ stroke: var(--rule); }} .c-zero {{ stroke: var(--line); stroke-width: 1.5; }}
