@@ -426,6 +426,8 @@ def _request(doing: _Doing) -> tuple[Case, Signature]:
         outbound=Outbound.OPEN,
         due_ns=0,
         expires_ns=doing.now_ns + profiles.EXPIRES_NS,
+        # Who asks about a child receives the answer, or nobody could: a desk that confirmed the hit may not read it.
+        assigned=doing.officer.officer if doing.case.kind is RecordKind.MISSING_CHILD else doing.case.assigned,
         signatures=(*doing.case.signatures, signed),
     )
     return after, signed
