@@ -382,7 +382,7 @@ async def _whole(folder: Path, nodes: Nodes, region: Region, bare: echo.Echo, sc
     async with HomeClient(str(place.home), leaf=place.client, anchor_pem=place.anchor_pem) as client:
 
         async def ask(traveller: Traveller) -> None:
-            answer = await client.check(_inquiry(traveller), token)
+            answer = await client.check(inquiry(traveller), token)
             if not answer.complete or answer.refused:
                 raise RuntimeError("the check is not complete")
 
@@ -404,10 +404,11 @@ async def _whole(folder: Path, nodes: Nodes, region: Region, bare: echo.Echo, sc
     ]
 
 
-def _inquiry(traveller: Traveller) -> Inquiry:
+def inquiry(traveller: Traveller, purpose: Purpose = WATCH) -> Inquiry:
+    """One traveller's question, with a fresh id."""
     return Inquiry(
         request_id=RequestId(secrets.token_bytes(16)),
-        purpose=Purpose("SEC.WATCH"),
+        purpose=purpose,
         legal_basis=BASIS,
         case_ref="SHIFT-1",
         justification=Hidden(""),

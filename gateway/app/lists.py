@@ -7,8 +7,8 @@ the gateway process serves it: a file of many rows holds up no booth.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha512
@@ -25,7 +25,7 @@ from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows import listing
 from gateway.flows.announce import AnnouncingWorld
-from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference, Load, Signer
+from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference, ListingWorld, Load, Signer
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
 from gateway.primitives import strict_json
@@ -296,8 +296,9 @@ def compare(load: Load, settings: Config) -> Difference:
         return listing.difference(load, listing.held(load, book))
 
 
-def apply(load: Load, settings: Config) -> Difference:
-    """Run the flow. Blocks until the act is durable; errors as `flows.listing.load`."""
+@asynccontextmanager
+async def opened(settings: Config) -> AsyncIterator[ListingWorld]:
+    """The surroundings of the flow: the rules in force, the writer, the keys, and whom to tell at once."""
     with _open(settings) as book:
         clock = parts.clock_of(settings)
         now = clock.now_ns()
@@ -306,31 +307,36 @@ def apply(load: Load, settings: Config) -> Difference:
         sender = Sender(
             settings.state, read_public(settings.paths.keys).message, lambda: parts.last_digest(book.reader)
         )
+        uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings), timeout_s=COMMIT_S)
+        keys = KeysClient(settings.socket("keys"))
+        try:
+            async with engines.ready(settings, *rules, now_ns=now, pinned_baseline=view.baseline) as engine:
+                announcing = AnnouncingWorld(
+                    state=settings.state,
+                    agency=settings.agencies[0],
+                    peers=[state for state in view.states() if state != settings.state],
+                    policy=engine,
+                    keys=keys,
+                    book=book,
+                    chance=parts.SystemChance(),
+                    sign_delta=sender.delta,
+                )
+                yield ListingWorld(
+                    settings.state, policy=engine, uow=uow, book=book, clock=clock, announcing=announcing
+                )
+        finally:
+            await uow.close()
+            await keys.close()
 
-        async def run() -> Difference:
-            uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings), timeout_s=COMMIT_S)
-            keys = KeysClient(settings.socket("keys"))
-            try:
-                async with engines.ready(settings, *rules, now_ns=now, pinned_baseline=view.baseline) as engine:
-                    announcing = AnnouncingWorld(
-                        state=settings.state,
-                        agency=settings.agencies[0],
-                        peers=[state for state in view.states() if state != settings.state],
-                        policy=engine,
-                        keys=keys,
-                        book=book,
-                        chance=parts.SystemChance(),
-                        sign_delta=sender.delta,
-                    )
-                    world = listing.ListingWorld(
-                        settings.state, policy=engine, uow=uow, book=book, clock=clock, announcing=announcing
-                    )
-                    return await listing.load(load, world)
-            finally:
-                await uow.close()
-                await keys.close()
 
-        return asyncio.run(run())
+def apply(load: Load, settings: Config) -> Difference:
+    """Run the flow. Blocks until the act is durable; errors as `flows.listing.load`."""
+
+    async def run() -> Difference:
+        async with opened(settings) as world:
+            return await listing.load(load, world)
+
+    return asyncio.run(run())
 
 
 @dataclass(frozen=True, slots=True)
