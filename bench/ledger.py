@@ -251,7 +251,17 @@ async def _go(folder: Path, which: int, number: int, place: str, into: int) -> N
     epsilon = 1_000_000 + which // len(MONTHS) // 4
     query = Query("S-IBC", measure, "border", MONTHS[which % len(MONTHS)], by, epsilon)
     world = release.ReleaseWorld(
-        OWNER, _Rules(), uow, reader, keys, clock, _Chance(), header, can_count=True, tick_ns=1
+        OWNER,
+        _Rules(),
+        uow,
+        reader,
+        keys,
+        clock,
+        _Chance(),
+        header,
+        can_count=True,
+        tick_ns=1,
+        judge_witnesses=lambda: None,
     )
     job = release.JobWorld(
         OWNER, uow, reader, keys, clock, _Engine(reach), draw, lambda _: Source("memory"), header, 1, {"bench": "1"}

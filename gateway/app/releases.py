@@ -64,6 +64,7 @@ class ReleaseDesk:
             sign_release=self.sender.release,
             can_count=self.can_count,
             tick_ns=self.tick_ns,
+            judge_witnesses=node.quorum.judge,
         )
 
     def _asking(self) -> AskingReleaseWorld:

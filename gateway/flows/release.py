@@ -118,6 +118,8 @@ class ReleaseWorld:
     sign_release: SignRelease
     can_count: bool
     tick_ns: int
+    judge_witnesses: Callable[[], None]
+    """Raises WitnessesSilent where nothing may leave the state: our log has not been witnessed for too long."""
 
 
 # -- Asking -----------------------------------------------------------------------------------------------------------
@@ -238,6 +240,7 @@ async def get(
 
     Raises:
         PeerSuspended, PolicyDenied, BaselineOutdated: the recipient's own decision (T20); in the log, told.
+        WitnessesSilent: no peer is given anything before our log has been witnessed again; in the log.
         NotFoundOrNotPermitted: this recipient has not asked for it.
         Malformed, InputRefused: not a query.
         AuditUnavailable, KeysUnavailable: nothing is told.
@@ -384,6 +387,8 @@ async def _delivered(
 ) -> ReleaseStanding:
     """The recipient's own document: made and signed once, stored with the entry that comes before it leaves."""
     world = call.world
+    if not call.at_home:
+        world.judge_witnesses()
     place = (row.reference, row.snapshot, call.recipient)
     given = world.book.release_delivery(*place)
     changes = [_expect(call, permit)]

@@ -149,6 +149,7 @@ class Party:
     can_count: bool = True
     engine: Counting = field(default_factory=lambda: Counting(ROWS))
     draw: Callable[[Plan, Bounded], Drawn] = no_noise
+    judge_witnesses: Callable[[], None] = lambda: None
     kept: set[bytes] = field(default_factory=lambda: {SNAPSHOT})
 
     def world(self) -> ReleaseWorld:
@@ -163,6 +164,7 @@ class Party:
             sign_release=self.sender.release,
             can_count=self.can_count,
             tick_ns=TICK_NS,
+            judge_witnesses=self.judge_witnesses,
         )
 
     def job(self) -> JobWorld:

@@ -22,6 +22,7 @@ from gateway.errors import (
     RequestReused,
     VerificationFailed,
     VersionMoved,
+    WitnessesSilent,
 )
 from gateway.federation import envelope
 from gateway.flows import ask_release, release
@@ -348,6 +349,22 @@ async def test_each_replay_is_the_recipients_own_decision() -> None:
     await pan.store.commit([], [Change("peer.suspend", {"peer": HND, "suspended": True})])
     with pytest.raises(PeerSuspended):
         await release.get(ask_of(asked()), HND, pan.world())
+
+
+async def test_no_peer_is_given_anything_while_the_witnesses_are_silent() -> None:
+    pan = await owner()
+    await released(pan)
+    home = ask_of(asked(), 2, at_home=True)
+    await release.request(home, PAN, pan.world(), officer=pan.officer)
+
+    def silent() -> None:
+        raise WitnessesSilent("for four hours")
+
+    pan.judge_witnesses = silent
+    with pytest.raises(WitnessesSilent):
+        await release.get(ask_of(asked()), HND, pan.world())
+    assert pan.store.entries[-1].public["reason"] == "WITNESSES_SILENT"
+    assert (await release.get(home, PAN, pan.world(), officer=pan.officer)).document
 
 
 async def test_rules_that_move_in_between_charge_nothing() -> None:
