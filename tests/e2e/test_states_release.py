@@ -295,6 +295,41 @@ def test_a_release_that_cannot_be_made_says_so_and_is_not_paid_twice(nodes: Node
     assert spent(nodes, "2026-09", "PAN-second") == COST
 
 
+def test_a_node_without_the_extra_plans_and_says_that_it_cannot_count(
+    nodes: Nodes, truth: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = nodes.root / "events-UTO"
+    folder.mkdir()
+    for name, text in (("events.csv", events.make("UTO", persons=50).events_csv), ("map.yaml", events.MAP),
+                       ("dataset.yaml", events.declaration("UTO", shares={"PAN": COST}))):  # fmt: skip
+        (folder / name).write_text(text)
+    done(load(nodes, "UTO", folder))
+    # To its processes the engine is not installed: a name that stands for no module is not found and not imported.
+    (nodes.root / "without").mkdir()
+    (nodes.root / "without" / "sitecustomize.py").write_text("import sys\nsys.modules['duckdb'] = None\n")
+    nodes.stop("UTO")
+    with monkeypatch.context() as without:
+        without.setenv("PYTHONPATH", str(nodes.root / "without"))
+        nodes.start("UTO")
+    try:
+        asked = question("UTO-crossings")
+        wait_for(
+            lambda: nodes.release("PAN", "analyst-1", "plan", *asked, source="UTO").code == 0,
+            what="PAN reaches UTO again",
+            timeout_s=60,
+        )
+        for state, source in (("UTO", ""), ("PAN", "UTO")):
+            assert done(nodes.release(state, "analyst-1", "plan", *asked, source=source))["cost_micro_rho"] == COST
+            refused = nodes.release(state, "analyst-1", "request", *asked, source=source)
+            assert refused.code == 5 and "UTO makes no releases" in refused.err
+        (line,) = [one for one in done(nodes.release("UTO", "analyst-1", "budget")) if one["period"] == MONTH]
+        assert line["spent_micro_rho"] == 0
+    finally:
+        nodes.stop("UTO")
+        nodes.start("UTO")
+    made(nodes, "UTO", *asked)
+
+
 # -- Refused ----------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from gateway.cli.main import ERROR, OK, Refused
 from gateway.cli.output import emit, note, table
 from gateway.cli.report import chart
 from gateway.cli.report import release as report
-from gateway.errors import PeerUnreachable
+from gateway.errors import CapabilityMissing, PeerUnreachable
 from gateway.keyring import files
 from gateway.rpc.doors import BudgetLine, ReleaseLine, ReleaseQuestion
 from gateway.rpc.home import HomeClient
@@ -38,7 +38,14 @@ def run(args: argparse.Namespace) -> int:
     """Dispatch on the verb."""
     verbs = {"plan": _plan, "request": _request, "get": _get, "list": _list, "budget": _budget, "export": _export}
     place = booth.load(args)
-    return asyncio.run(verbs[args.verb](args, place, place.token()))
+    owner = getattr(args, "owner", "") or place.state
+    try:
+        return asyncio.run(verbs[args.verb](args, place, place.token()))
+    except CapabilityMissing:
+        why = "its gateway is older than statistics, or lacks the extra `statistics`"
+        raise CapabilityMissing(f"{owner} makes no releases: {why}; nothing was charged") from None
+    except PeerUnreachable:
+        raise PeerUnreachable(f"{owner} cannot be reached now; ask again, a release is charged once") from None
 
 
 def reference_text(reference: bytes) -> str:
