@@ -187,6 +187,7 @@ def report(reading: Read, change: Difference) -> LoadReport:
         withdrawn=len(change.withdrawn),
         changed=len(change.changed),
         unchanged=change.unchanged,
+        immediate=change.immediate,
         rows=tuple(sorted(rows, key=lambda row: row.line)),
     )
 

@@ -166,6 +166,8 @@ class LoadReport:
     changed: int
     unchanged: int
     rows: tuple[RowReport, ...]
+    immediate: bool = False
+    """Peers see all of it at their next check; else with the next tables."""
 
 
 @dataclass(frozen=True, slots=True)

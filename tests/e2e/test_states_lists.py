@@ -197,19 +197,43 @@ def test_a_document_reported_stolen_is_found_elsewhere_without_waiting_for_the_t
     assert asked(states, "HND", number) == []
 
 
+def test_the_hit_of_a_delta_opens_a_case(states: States) -> None:
+    states.settled()
+    states.nodes.staff("HND", AT)
+    record = {**DOCUMENT, "entry_id": "DCASE", "document_no": "PA7300300"}
+    assert states.nodes.add(AT, ListId.DOCUMENTS, json.dumps(record).encode()).code == 0
+    states.login("HND")
+    paper = Passport("SOLARI", "MARTA", "PA7300300", AT, AT, "1984-02-03", "F", "2029-12-31")
+    (hit,) = states.scan("HND", paper, purpose="DOC.STATUS").json["hits"]
+    assert states.nodes.case("HND", "protection-1", "screen", hit["case"], "--code", "CLEAR").code == 0
+    assert states.nodes.case("HND", "desk-1", "confirm", hit["case"]).code == 0
+    assert states.nodes.case("HND", "desk-1", "request", hit["case"]).code == 0
+    states.until(lambda: bool(states.nodes.cases(AT, "desk-1")), "the owner has the case")
+    assert states.nodes.case("HND", "desk-1", "withdraw", hit["case"]).code == 0
+
+
 def test_a_wanted_person_leaves_on_the_tick(states: States) -> None:
     record = {**CHILD, "entry_id": "WNEW1", "category": "WANTED_ARREST", "dob": "1979-03-04"}
     ran = states.nodes.add(AT, ListId.PERSONS, json.dumps(record).encode())
     assert ran.code == 0 and not ran.json["immediate"]
 
 
-def sent(states: States, file: bytes, *, signed: bytes | None = None, persons: int = 2, token: bool = True,
-         form: str = "csv", list_id: ListId = ListId.DOCUMENTS) -> LoadReport:  # fmt: skip
+def sent(
+    states: States,
+    file: bytes,
+    *,
+    signed: bytes | None = None,
+    persons: int = 2,
+    token: bool = True,
+    form: str = "csv",
+    list_id: ListId = ListId.DOCUMENTS,
+    provenance: tuple[str, ...] = (),
+) -> LoadReport:
     """A file at the home door."""
     paths = states.nodes.signed(AT, list_id, file if signed is None else signed, "delta")[1::2]
     signatures = tuple(PersonalSignature.decode(Path(path).read_bytes()) for path in paths[:persons])
-    asked = ListFile(RequestId(secrets.token_bytes(16)), list_id, form, False, Origin("", (), "", LISTING_BASIS),
-                     Hidden(file), signatures)  # fmt: skip
+    origin = Origin("", provenance, "", LISTING_BASIS)
+    asked = ListFile(RequestId(secrets.token_bytes(16)), list_id, form, False, origin, Hidden(file), signatures)
 
     async def ask() -> LoadReport:
         place = booth.read(states.nodes[AT].booth)
@@ -224,7 +248,7 @@ def test_a_home_system_loads_a_list_over_the_home_door(states: States) -> None:
     file = rows(DOCUMENT, {**DOCUMENT, "entry_id": "DNEW2", "category": "WANTED_ARREST"})
     size = states.size(AT)
     report = sent(states, file)
-    assert (report.added, report.unchanged) == (1, 0)
+    assert (report.added, report.unchanged, report.immediate) == (1, 0, True)
     assert [(row.line, row.became) for row in report.rows] == [(2, Became.ADDED), (3, Became.REFUSED)]
     assert "DNEW1" in held(states)[ListId.DOCUMENTS]
     assert len(states.leaves(AT, size, "list.entry")) == 1
@@ -238,6 +262,7 @@ REFUSALS: dict[str, tuple[dict[str, object], type[GatewayError]]] = {
     "one person": ({"persons": 1}, PolicyDenied),
     "signatures over another file": ({"signed": b"x"}, VerificationFailed),
     "a format without a reader": ({"form": "xlsx"}, InputRefused),
+    "two labels for one row's source": ({"provenance": ("NATIONAL", "SIS")}, InputRefused),
 }
 
 

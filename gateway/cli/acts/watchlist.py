@@ -81,11 +81,10 @@ def _load(args: argparse.Namespace) -> int:
     reading = lists.read(data, args.format, ListId(args.list_id), defaults, node.clock_of(settings).now_ns())
     if args.mode == SNAPSHOT and not args.preview:
         lists.whole(reading)
-    change = _changed(args, settings, args.mode, data, reading, defaults)
-    report = lists.report(reading, change)
+    report = lists.report(reading, _changed(args, settings, args.mode, data, reading, defaults))
     if args.report is not None:
         files.replace(args.report, _as_csv(report))
-    _tell(args, report, reading.remarks, change.immediate)
+    _tell(args, report, reading.remarks)
     if reading.refused and not reading.entries:
         note(args, f"nothing was taken: every row was refused ({len(reading.refused)})")
         return InputRefused.row.exit_code
@@ -104,8 +103,7 @@ def _add(args: argparse.Namespace) -> int:
         raise InputRefused(remark.why, field=remark.column or None, code=remark.code)
     if len(reading.taken) != 1:
         raise InputRefused("one record is entered at a time; `limen watchlist load` takes a file", code="COUNT")
-    change = _changed(args, settings, DELTA, data, reading, defaults)
-    _tell(args, lists.report(reading, change), reading.remarks, change.immediate)
+    _tell(args, lists.report(reading, _changed(args, settings, DELTA, data, reading, defaults)), reading.remarks)
     return OK
 
 
@@ -135,21 +133,21 @@ def _when(immediate: bool) -> str:
     return "; peers see it at their next check" if immediate else "; peers see it with the next tables"
 
 
-def _tell(args: argparse.Namespace, report: LoadReport, remarks: Sequence[Remark], immediate: bool) -> None:
+def _tell(args: argparse.Namespace, report: LoadReport, remarks: Sequence[Remark]) -> None:
     changes = {name: getattr(report, name) for name in ("added", "changed", "withdrawn")}
     document = {
         "list": args.list_id,
         "preview": bool(args.preview),
         **changes,
         "unchanged": report.unchanged,
-        "immediate": immediate,
+        "immediate": report.immediate,
         "nothing_changed": not args.preview and not any(changes.values()),
         "rows": [asdict(row) for row in report.rows],
     }
     word = "would change" if args.preview else "changed"
     lines = [
         f"{args.list_id} {word}: + {report.added} added, ~ {report.changed} changed, "
-        f"- {report.withdrawn} withdrawn, {report.unchanged} as before{'' if args.preview else _when(immediate)}"
+        f"- {report.withdrawn} withdrawn, {report.unchanged} as before{'' if args.preview else _when(report.immediate)}"
         if any(changes.values())
         else f"{args.list_id}: nothing {word}; {report.unchanged} as before"
     ]

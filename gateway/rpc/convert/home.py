@@ -417,6 +417,7 @@ def encode_report(report: LoadReport) -> bytes:
         withdrawn=report.withdrawn,
         changed=report.changed,
         unchanged=report.unchanged,
+        immediate=report.immediate,
         rows=[
             home_pb2.LoadListResponse.RowReport(
                 line=row.line,
@@ -438,6 +439,7 @@ def report(body: bytes) -> LoadReport:
         withdrawn=wire.withdrawn,
         changed=wire.changed,
         unchanged=wire.unchanged,
+        immediate=wire.immediate,
         rows=tuple(
             RowReport(
                 line=row.line,

@@ -677,6 +677,7 @@ class LoadListResponse(_message.Message):
     CHANGED_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    IMMEDIATE_FIELD_NUMBER: _builtins.int
     added: _builtins.int
     """Entries added."""
     withdrawn: _builtins.int
@@ -685,6 +686,8 @@ class LoadListResponse(_message.Message):
     """Entries changed."""
     unchanged: _builtins.int
     """Entries that were there already."""
+    immediate: _builtins.bool
+    """True: peers see all of it at their next check. False: with the next tables."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoadListResponse.RowReport]:
         """Every row of the file, in order; a row with several warnings stands here several times."""
@@ -697,10 +700,11 @@ class LoadListResponse(_message.Message):
         changed: _builtins.int = ...,
         unchanged: _builtins.int = ...,
         rows: _abc.Iterable[Global___LoadListResponse.RowReport] | None = ...,
+        immediate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "changed", b"changed", "rows", b"rows", "unchanged", b"unchanged", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "changed", b"changed", "immediate", b"immediate", "rows", b"rows", "unchanged", b"unchanged", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

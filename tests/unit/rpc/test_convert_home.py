@@ -253,7 +253,7 @@ def test_a_login_a_status_and_a_report_arrive() -> None:
         peers = (PeerState(PeerId("HND"), True, {"PERSONS/WATCH": 3}), PeerState(PeerId("UTO"), False))
         status = NodeStatus(PeerId("PAN"), "0.1.0", True, 7, policy, 42, 2, 5, False, peers)
         assert home.status(home.encode_status(status)) == status
-    report = LoadReport(1, 2, 3, 4, (RowReport(5, True, "NO_ORIGINATOR", "originator", Became.REFUSED),))
+    report = LoadReport(1, 2, 3, 4, (RowReport(5, True, "NO_ORIGINATOR", "originator", Became.REFUSED),), True)
     assert home.report(home.encode_report(report)) == report
 
 
