@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from gateway.cli.acts.nodes import LISTING_BASIS
 from gateway.federation import envelope
 from gateway.primitives import ed25519
 from gateway.pseudonym import oprf
 from gateway.rpc.convert import cases
 from gateway.rpc.convert import peers as convert
-from gateway.terms import ListId, PeerId
-from gateway.terms.exchange import SignedMessage
+from gateway.terms import ListId, PeerId, RequestId
+from gateway.terms.exchange import DeltasRequest, KeyScope, SignedMessage
+from gateway.terms.ids import EpochId, PurposeGroup
 from gateway.wire.v1 import watchlist_pb2
 from tests.support.hostile_asker import Asker, Said, again
 from tests.support.states import States
@@ -256,3 +260,42 @@ def test_over_the_quota_nothing_is_evaluated_and_a_restart_forgets_nothing(state
     # Another list's allowance is another's.
     assert asker.ask().ok
     states.whole("UTO")
+
+
+def test_deltas_are_given_to_their_own_peer_and_in_their_order_only(states: States, asker: Asker) -> None:
+    with states.reading("PAN") as reader:
+        epochs = {peer: epoch for peer, epoch, _ in reader.epochs()}
+    scope = KeyScope(PAN, ListId.DOCUMENTS, PurposeGroup("DOCUMENT"), epochs[UTO], UTO)
+
+    def fetch(after: int, **changes: Any) -> Said:
+        request = DeltasRequest(RequestId(secrets.token_bytes(16)), dataclasses.replace(scope, **changes), after)
+        body = convert.encode_deltas_request(request)
+        return asker.send(asker.sign(body, method=convert.GET_DELTAS), method=convert.GET_DELTAS)
+
+    with states.reading("PAN") as reader:
+        last = reader.delta_number(UTO, scope.list_id, scope.group, scope.epoch)
+    assert fetch(last).reason == "NOT_FOUND"
+    record = {
+        "entry_id": "DASKER", "category": "LOST_STOLEN_DOC", "document_no": "PA7409999", "document_issuer": "PAN",
+        "valid_until": "2029-12-31", "originator": "PAN", "provenance": "NATIONAL", "decision_ref": "J-2026-77",
+        "legal_basis": LISTING_BASIS,
+    }  # fmt: skip
+    assert states.nodes.add("PAN", ListId.DOCUMENTS, json.dumps(record).encode()).code == 0
+    try:
+        said = fetch(last)
+        assert said.ok
+        (one,) = convert.deltas_reply(said.message.body)
+        assert (one.delta.scope, one.delta.number, len(one.delta.rows)) == (scope, last + 1, 4096)
+        refused = {
+            "another peer's": fetch(last, peer=HND, epoch=epochs[HND]),
+            "another peer's epoch": fetch(last, epoch=epochs[HND]),
+            "an epoch that is none": fetch(last, epoch=EpochId("20200101-00000000")),
+            "another list's": fetch(last, list_id=ListId.PERSONS),
+            "a group that waits for the tick": fetch(last, group=PurposeGroup("WATCH")),
+            "what is not there yet": fetch(last + 1),
+            "what never will be": fetch(1 << 40),
+        }
+        assert {what: said.reason for what, said in refused.items()} == dict.fromkeys(refused, "NOT_FOUND")
+        assert fetch(last, owner=HND).reason == "MALFORMED"
+    finally:
+        assert states.nodes.withdraw("PAN", ListId.DOCUMENTS, "DASKER", "J-2026-78").code == 0

@@ -21,6 +21,7 @@ SAYS = {
     "swaps two elements": "verification_failed",
     "evaluates under another group's key": "verification_failed",
     "evaluates points of its own": "verification_failed",
+    "claims a delta that it does not give": "capability_missing",
 }
 """Why a leg failed, where it is known before the reply is read as one."""
 

@@ -8,6 +8,7 @@ import io
 import pytest
 
 from gateway.cli.acts.nodes import LISTING_BASIS
+from gateway.store.reader import Reader
 from gateway.terms import ListId
 from gateway.watchlist import entry as entries
 from tests.support.states import States
@@ -35,12 +36,19 @@ def listed(states: States, prefix: str) -> int:
     return sum(entry_id.startswith(prefix) for entry_id in found)
 
 
+def deltas(reader: Reader) -> dict[str, int]:
+    """The newest delta of each peer's chain."""
+    return {peer: reader.delta_number(peer, ListId.DOCUMENTS, "DOCUMENT", epoch) for peer, epoch, _ in reader.epochs()}
+
+
 SLOW = pytest.mark.slow
 
 
 @pytest.mark.parametrize("point", ["written", pytest.param("begun", marks=SLOW), pytest.param("committed", marks=SLOW)])
 def test_a_load_that_is_killed_is_whole_or_not_at_all(point: str, states: States) -> None:
     prefix, size = f"K{point.upper()}", states.size(AT)
+    with states.reading(AT) as reader:
+        chains_before = deltas(reader)
     before = listed(states, prefix)
     file = states.arm(AT, f"writer.{point}")
     try:
@@ -50,9 +58,13 @@ def test_a_load_that_is_killed_is_whole_or_not_at_all(point: str, states: States
         assert "log" in str(lost)
     assert not file.exists(), "nothing got to the point"
 
+    with states.reading(AT) as reader:
+        chains = {chain: count - chains_before[chain] for chain, count in deltas(reader).items()}
     there, logged = listed(states, prefix), len(states.leaves(AT, size, "list.entry"))
     assert before == 0 and there in (0, ROWS) and logged == there
     assert len(states.leaves(AT, size, "list.loaded")) == (there > 0)
+    # Each peer's delta stands with the change or falls with it.
+    assert set(chains.values()) == {int(there > 0)} and len(chains) == len(states.nodes.nodes) - 1
 
     states.whole(AT)
     ran = states.load(AT, ListId.DOCUMENTS, file_of(prefix))

@@ -80,6 +80,13 @@ def _epoch(reply: Any) -> None:
     reply.epoch = "20200101-00000000"
 
 
+def _claims(number: int) -> Bend:
+    def bend(reply: Any) -> None:
+        reply.delta_number = number
+
+    return bend
+
+
 def _none(reply: Any) -> None:
     reply.ClearField("evaluated")
 
@@ -95,8 +102,10 @@ BENT: dict[str, Bend] = {
     "sends one element fewer": _fewer,
     "sends no elements": _none,
     "names another epoch": _epoch,
+    "claims a delta that it does not give": _claims(1),
+    "claims more deltas than can be followed": _claims(1 << 40),
 }
-"""Lies about points, told under a signature that holds."""
+"""Lies about points and what belongs to them, told under a signature that holds."""
 
 OTHER = (
     "honest",
