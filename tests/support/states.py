@@ -51,6 +51,8 @@ POINTS = (
     *(f"writer.{place}" for place in ("begun", "written", "committed")),
     *(f"keys.{place}_sign" for place in ("before", "after")),
     *(f"jobs.table.published.event.{place}" for place in ("before", "after")),
+    *(f"gateway.{kind}.event.{place}" for kind in ("release.charged", "release.sent") for place in ("before", "after")),
+    *(f"statistics.release.made.{phase}.{place}" for phase in ("intent", "outcome") for place in ("before", "after")),
 )  # fmt: skip
 """Where a test can kill a process (`gateway.app.faults`)."""
 
