@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gateway.cli import node, passphrase
+from gateway.cli import inputs, node, passphrase
 from gateway.terms import Role
 
 FORMATS = ("csv",)
@@ -48,6 +48,7 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it. What it needs is imported only now: help answers at once."""
+    inputs.require_statistics()
     from gateway.cli.acts import events
 
     return events.run(args)

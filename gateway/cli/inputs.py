@@ -1,14 +1,15 @@
-"""What verbs that read a file on some day have in common."""
+"""What verbs that read a file on some day, or of some kind, have in common."""
 
 from __future__ import annotations
 
 import sys
 from datetime import UTC, date, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.cli.main import Refused
 from gateway.clock import SystemClock
-from gateway.errors import InputRefused
+from gateway.errors import CapabilityMissing, InputRefused
 
 
 def day(text: str) -> date:
@@ -31,3 +32,11 @@ def data_of(name: str, bytes_max: int) -> bytes:
         return sys.stdin.buffer.read(bytes_max + 1) if name == "-" else Path(name).read_bytes()
     except OSError as cause:
         raise InputRefused(f"{name}: cannot be read ({cause.strerror})", code="FILE") from None
+
+
+def require_statistics() -> None:
+    """Raises CapabilityMissing where the extra that reads maps and declarations is not installed."""
+    if find_spec("yaml") is None:
+        raise CapabilityMissing(
+            "this needs the extra: install `limen-gateway[statistics]`, or run `sh setup.sh statistics`"
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gateway.cli import inputs
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`suggest`, `check`."""
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it. What it needs is imported only now: help answers at once."""
+    inputs.require_statistics()
     from gateway.cli.acts import event_map
 
     return event_map.run(args)

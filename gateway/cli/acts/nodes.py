@@ -23,8 +23,6 @@ from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any
 
-from gateway_adapters import dataset_yaml
-
 from gateway import config
 from gateway.app import due
 from gateway.cli import main as cli
@@ -453,6 +451,8 @@ class Nodes:
 
     def load_events(self, state: str, file: Path, columns: Path, declaration: Path) -> Ran:
         """Two persons sign events with their map and declaration, and they are loaded, with `--json`."""
+        from gateway_adapters import dataset_yaml  # here, because nodes without events need no YAML
+
         node = self[state]
         told = dataset_yaml.read(declaration.read_bytes()).name
         facts = statement.dataset(

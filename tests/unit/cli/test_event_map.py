@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from gateway_adapters import dataset_yaml, event_csv
 from examples.region import events
 from gateway.cli.acts.event_map import declaration_of
 from gateway.cli.acts.nodes import limen
+from tests.extras import ROOT
 
 HEADER = "event_id,person_ref,event_date,route,nationality,protection\n"
 
@@ -70,3 +74,22 @@ def test_a_file_of_refused_rows_alone_is_exit_8(folder: Path) -> None:
     assert limen("map", "check", str(folder / "events.yaml"), str(bad)).code == 8
     assert limen("map", "check", str(folder / "events.yaml"), str(folder / "none.csv")).code == 8
     assert limen("map", "check", str(folder / "events.csv"), str(folder / "events.csv")).code == 8
+
+
+def test_without_the_extra_it_says_what_to_install_and_the_rest_goes_on(folder: Path, tmp_path: Path) -> None:
+    without = tmp_path / "without"
+    without.mkdir()
+    (without / "sitecustomize.py").write_text("import sys\nsys.modules['yaml'] = None\n")
+    environment = {**os.environ, "PYTHONPATH": str(without)}
+    said = subprocess.run(
+        [sys.executable, "-m", "gateway", "map", "check", str(folder / "events.yaml"), str(folder / "events.csv")],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (said.returncode, said.stdout) == (5, "")
+    assert said.stderr.count("\n") == 1 and "statistics" in said.stderr
+    # Nodes of a demonstration or a sandbox without statistics need no YAML.
+    nodes = subprocess.run([sys.executable, "-c", "import gateway.cli.acts.nodes"], cwd=ROOT, env=environment)
+    assert nodes.returncode == 0
