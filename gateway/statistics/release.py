@@ -6,10 +6,11 @@ negative number stays, because totals of trimmed cells would be too high.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
+from math import prod
 from typing import Any, Final
 
 from gateway.errors import Malformed
@@ -150,13 +151,11 @@ def for_recipient(data: bytes, recipient: str) -> bytes:
     facts["recipient"] = recipient
     names = release.domain.names
     if "protection" in names:
-        where = names.index("nationality") if "nationality" in names else None
         statuses = bytearray(facts["statuses"])
         noisy = list(facts["values"]["noisy"])
-        for number in range(release.domain.size):
-            code = release.domain.key(number)[where] if where is not None else ""
-            if codes.same_state(code, recipient) or not codes.names_a_state(code):
-                statuses[number], noisy[number] = CellStatus.WITHHELD, None
+        for first, last in _withheld(release.domain, recipient):
+            statuses[first:last] = bytes([CellStatus.WITHHELD]) * (last - first)
+            noisy[first:last] = [None] * (last - first)
         facts["statuses"] = bytes(statuses)
         facts["values"] = {**facts["values"], "noisy": noisy}
         facts["omissions"] = [*facts["omissions"], PROTECTED_OMISSION]
@@ -202,6 +201,24 @@ def to_json(data: bytes) -> dict[str, Any]:
         for cell in release.cells()
     ]  # fmt: skip
     return readable
+
+
+def _withheld(domain: KeyDomain, recipient: str) -> Iterator[tuple[int, int]]:
+    """The runs of cells about the recipient's own nationals, or about nobody's; all of them without a nationality."""
+    names = domain.names
+    if "nationality" not in names:
+        yield 0, domain.size
+        return
+    where = names.index("nationality")
+    values = domain.dimensions[where].values
+    run = prod(len(one.values) for one in domain.dimensions[where + 1 :])
+    places = [
+        place for place, code in enumerate(values) if codes.same_state(code, recipient) or not codes.names_a_state(code)
+    ]
+    for block in range(0, domain.size, run * len(values)):
+        for place in places:
+            first = block + place * run
+            yield first, first + run
 
 
 def _cells(plan: Plan, values: tuple[int, ...]) -> tuple[bytes, list[int | None]]:
