@@ -10,13 +10,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import regorus  # type: ignore[import-untyped]
-
 
 class Rego:
     """One engine with its modules and data. Every method may raise what `is_engine_fault` knows."""
 
     def __init__(self) -> None:
+        # Here, because it brings an allocator of its own into the process: commands that decide nothing do without.
+        import regorus  # type: ignore[import-untyped]
+
         self._engine = regorus.Engine()
 
     def add_module(self, name: str, text: str) -> None:

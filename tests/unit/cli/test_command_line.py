@@ -178,3 +178,23 @@ def test_every_refusal_ends_with_its_code_and_one_sentence(
     }
     error = made.get(kind) or kind("it did not work")
     assert ends(error) == (kind.row.exit_code, "") and kind.row.exit_code in main.EXIT_CODES
+
+
+def test_a_command_that_decides_nothing_loads_no_policy_engine(tmp_path: Path) -> None:
+    command = [
+        "policy",
+        "agreement",
+        "PAN",
+        "HND",
+        "--agency",
+        "PAN:A1",
+        "--agency",
+        "HND:A1",
+        "-o",
+        str(tmp_path / "a"),
+    ]
+    tried = (
+        f"import sys; from gateway.cli.main import run; code = run({command!r}); print(code, 'regorus' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", tried], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "0 False"
