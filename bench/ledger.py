@@ -42,6 +42,7 @@ from gateway.store.reader import Reader
 from gateway.terms.ids import AgencyId, PeerId, Purpose, RequestId
 from gateway.terms.release import ReleaseAsk, ReleaseState
 from gateway.terms.words import Role
+from gateway.workers.pool import Inline
 
 Row = dict[str, Any]
 
@@ -258,6 +259,7 @@ async def _go(folder: Path, which: int, number: int, place: str, into: int) -> N
         keys,
         clock,
         _Chance(),
+        Inline(),
         header,
         can_count=True,
         tick_ns=1,

@@ -61,6 +61,7 @@ class ReleaseDesk:
             keys=node.keys,
             clock=node.clock,
             chance=node.chance,
+            compute=node.compute,
             sign_release=self.sender.release,
             can_count=self.can_count,
             tick_ns=self.tick_ns,
@@ -75,6 +76,7 @@ class ReleaseDesk:
             uow=node.uow,
             peers=self.peers,
             clock=node.clock,
+            compute=node.compute,
             verify=self._verify,
             timeout_s=node.settings.peers.case_timeout_ms / 1000,
         )

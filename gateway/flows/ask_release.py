@@ -13,9 +13,10 @@ from typing import Protocol
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
-from gateway.errors import GatewayError, PolicyDenied, VerificationFailed
+from gateway.errors import PolicyDenied, VerificationFailed
 from gateway.flows.check import Officer
 from gateway.flows.deciding import decide
+from gateway.flows.release import HEAVY_BYTES
 from gateway.policy.decision import Deny
 from gateway.policy.question import Stage, statistic
 from gateway.statistics import catalogue as queries
@@ -58,6 +59,7 @@ class AskingReleaseWorld:
     uow: ports.UnitOfWork
     peers: ReleasePeers
     clock: ports.Clock
+    compute: ports.Compute
     verify: Callable[[PeerId, SignedMessage], None]
     timeout_s: float = 10.0
 
@@ -120,7 +122,7 @@ async def get(owner: PeerId, ask: ReleaseAsk, officer: Officer, world: AskingRel
         return standing
     message = SignedMessage(standing.document, standing.header, standing.signature)
     try:
-        _judge(owner, query, standing, message, world)
+        await _judge(owner, query, standing, message, world)
         await world.uow.commit(
             [_received(owner, ask, query, standing, officer, fault="")],
             [
@@ -145,21 +147,16 @@ async def get(owner: PeerId, ask: ReleaseAsk, officer: Officer, world: AskingRel
     return standing
 
 
-def _judge(
+async def _judge(
     owner: PeerId, query: Query, standing: ReleaseStanding, message: SignedMessage, world: AskingReleaseWorld
 ) -> None:
     world.verify(owner, message)
-    try:
-        facts = documents.decode(message.body).facts
-    except GatewayError:
-        raise VerificationFailed("release", "is no document of a release") from None
-    for name, said, must_be in (
-        ("owner", facts["owner"], owner),
-        ("recipient", facts["recipient"], world.state),
-        ("query", facts["query_digest"], query.digest),
-        ("snapshot", facts["snapshot"], standing.snapshot),
-    ):
-        if said != must_be:
+    told = await world.compute.run(documents.told, message.body, heavy=len(message.body) > HEAVY_BYTES)
+    if told is None:
+        raise VerificationFailed("release", "is no document of a release")
+    must_be = (owner, world.state, query.digest, standing.snapshot)
+    for name, said, expected in zip(("owner", "recipient", "query", "snapshot"), told, must_be, strict=True):
+        if said != expected:
             raise VerificationFailed(f"release.{name}", "is another than this release's")
 
 

@@ -56,6 +56,9 @@ DAY_NS: Final = 24 * 3600 * 10**9
 PURPOSE: Final = Purpose("RISK.IBC")
 """The purpose that data sets are loaded under."""
 
+HEAVY_BYTES: Final = 100_000
+"""A longer document is read in a process beside this one, so that no booth waits for it."""
+
 TRIES_MAX: Final = 3
 """Attempts at a charge that another one has overtaken."""
 
@@ -115,6 +118,7 @@ class ReleaseWorld:
     keys: ports.Keys
     clock: ports.Clock
     chance: ports.Chance
+    compute: ports.Compute
     sign_release: SignRelease
     can_count: bool
     tick_ns: int
@@ -394,7 +398,9 @@ async def _delivered(
     changes = [_expect(call, permit)]
     message = given
     if message is None:
-        body = documents.for_recipient(whole.body, call.recipient)
+        body = await world.compute.run(
+            documents.for_recipient, whole.body, str(call.recipient), heavy=len(whole.body) > HEAVY_BYTES
+        )
         message = await world.keys.sign(world.sign_release(call.recipient, call.now_ns), body)
         changes.append(
             ports.Change(

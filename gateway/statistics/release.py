@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any, Final
 
-from gateway.errors import Malformed
+from gateway.errors import GatewayError, Malformed
 from gateway.people import codes
 from gateway.primitives import cbor
 from gateway.statistics import domain as domains
@@ -187,6 +187,15 @@ def decode(data: bytes) -> Release:
     if facts["query_digest"] != query.digest or facts["domain_digest"] != domain.digest:
         raise Malformed("release", "a digest is not that of its part")
     return Release(query, domain, facts)
+
+
+def told(data: bytes) -> tuple[Any, Any, Any, Any] | None:
+    """(owner, recipient, query digest, snapshot) as a document says them; None for what is no document."""
+    try:
+        facts = decode(data).facts
+    except GatewayError:
+        return None
+    return facts["owner"], facts["recipient"], facts["query_digest"], facts["snapshot"]
 
 
 def to_json(data: bytes) -> dict[str, Any]:

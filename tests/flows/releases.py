@@ -28,6 +28,7 @@ from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import AgencyId, OfficerId, PeerId, Purpose, RequestId
 from gateway.terms.release import ReleaseAsk, ReleasePlan, ReleaseStanding
 from gateway.terms.words import Role
+from gateway.workers.pool import Inline
 from tests.flows.world import HND, PAN, Chance, VirtualTime, shipped
 
 RISK = Purpose("RISK.IBC")
@@ -161,6 +162,7 @@ class Party:
             keys=self.keys,
             clock=self.clock,
             chance=self.chance,
+            compute=Inline(),
             sign_release=self.sender.release,
             can_count=self.can_count,
             tick_ns=TICK_NS,
@@ -295,7 +297,13 @@ def asking(asker: Party, line: Line) -> ask_release.AskingReleaseWorld:
         )
 
     return ask_release.AskingReleaseWorld(
-        state=asker.state, policy=asker.policy, uow=asker.uow, peers=line, clock=asker.clock, verify=verify
+        state=asker.state,
+        policy=asker.policy,
+        uow=asker.uow,
+        peers=line,
+        clock=asker.clock,
+        compute=Inline(),
+        verify=verify,
     )
 
 
