@@ -365,6 +365,13 @@ def test_what_was_not_declared_cannot_be_asked(nodes: Nodes, truth: dict[str, An
     assert nodes.release("HND", "analyst-1", "plan", *asked, source="PAN").code == 8
 
 
+def test_no_reference_to_a_person_is_kept_anywhere(nodes: Nodes, truth: dict[str, Any]) -> None:
+    made(nodes, "HND", *question(measure="detections"), source="PAN")
+    files = [path for state in AGENCIES for path in nodes[state].folder.rglob("*") if path.is_file()]
+    assert any(path.name == "node.log" for path in files) and len(files) > 100
+    assert not [path for path in files if b"PAN-P0" in path.read_bytes()]
+
+
 # -- The acceptance scenarios of the synthetic region -----------------------------------------------------------------
 
 
