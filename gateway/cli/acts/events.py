@@ -23,7 +23,7 @@ from gateway_adapters import dataset_yaml, event_csv
 from gateway_adapters.event_csv import EventMap, Report
 
 from gateway import ports
-from gateway.app import bundles, federation, parts
+from gateway.app import bundles, engines, federation, parts
 from gateway.cli import node, passphrase
 from gateway.cli.acts import event_map
 from gateway.cli.main import OK, Refused
@@ -35,7 +35,6 @@ from gateway.flows import release
 from gateway.flows.listing import Signer
 from gateway.flows.release import DatasetLoad
 from gateway.keyring import files
-from gateway.opa.engine import EmbeddedEngine
 from gateway.statistics import dataset
 from gateway.statistics.dataset import Declaration
 from gateway.store.client import WriterClient
@@ -217,13 +216,10 @@ async def _apply(load: DatasetLoad, settings: Config) -> bool:
     try:
         clock = parts.clock_of(settings)
         now = clock.now_ns()
-        engine = EmbeddedEngine.load(
-            bundles.open_bundle(settings, "baseline", reader, now),
-            bundles.open_bundle(settings, "national", reader, now),
-            now_ns=now,
-            pinned_baseline=federation.in_force(settings, reader, now).baseline,
-        )
-        return await release.load_dataset(load, _World(settings.state, engine, uow, reader, clock))
+        rules = [bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")]
+        pinned = federation.in_force(settings, reader, now).baseline
+        async with engines.ready(settings, *rules, now_ns=now, pinned_baseline=pinned) as engine:
+            return await release.load_dataset(load, _World(settings.state, engine, uow, reader, clock))
     finally:
         reader.close()
         await uow.close()
