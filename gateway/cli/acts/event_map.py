@@ -115,7 +115,7 @@ def report_document(report: Report) -> dict[str, Any]:
 def told(report: Report, lines: int) -> Iterator[str]:
     """A report for people."""
     unit = "the person" if report.by_person else "the key (a document): a person with two counts as two"
-    yield f"{report.rows} rows can be counted, {report.outside} are left out by `where`, {report.refused} are refused"
+    yield f"{report.rows:,} rows can be counted, {report.outside:,} left out by `where`, {report.refused:,} refused"
     yield f"the unit of privacy is {unit}"
     codes = Counter((one.code, one.column) for one in report.remarks)
     for (code, column), count in codes.most_common():

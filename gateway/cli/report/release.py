@@ -49,9 +49,10 @@ def bars(release: Release, truth: Mapping[tuple[str, ...], int] | None = None) -
 def bias(release: Release) -> str:
     """What the bound and the declared cells left out, as far as that is known."""
     facts = release.facts["bias"]
-    kept = facts["kept_per_mille"]
+    kept, lost, width = facts["kept_per_mille"], facts["lost"], facts["lost_half_width_95"]
+    low, high = max(0, lost - width), max(0, lost + width)
     share = "" if kept is None else f"; about {kept / 10:.1f} % were kept"
-    return f"cells are too low: about {facts['lost']:,} ±{facts['lost_half_width_95']:,} were left out{share}"
+    return f"cells are too low by what was left out: {low:,} to {high:,} in all (estimate {lost:,} ±{width:,}){share}"
 
 
 def sentences(release: Release) -> list[tuple[str, str]]:
@@ -61,7 +62,7 @@ def sentences(release: Release) -> list[tuple[str, str]]:
     made = datetime.fromtimestamp(facts["released_ns"] // 10**9, UTC)
     counts = {status: sum(cell.status is status for cell in release.cells()) for status in CellStatus}
     said = [
-        ("statistic", f"{STATISTICS[release.query.statistic].title}; {release.query.measure}"),
+        ("statistic", f"{STATISTICS[release.query.statistic].title}; measure {release.query.measure}"),
         ("made", f"by {facts['owner']} for {facts['recipient'] or 'itself'}, {made:%Y-%m-%d %H:%M} UTC"),
         ("unit of privacy", f"{unit['name']} {unit['period']}, {unit['scope']}: what the noise hides"),
         ("bound", f"of one unit at most {bound['l1']} in all, at most {bound['linf']} in a cell; {bound['rule']}"),
@@ -75,8 +76,8 @@ def sentences(release: Release) -> list[tuple[str, str]]:
         ("suppression", "none: a small number is shown with its noise" if not facts["suppression"]["threshold"]
          else f"cells under {facts['suppression']['threshold']} are marked"),
     ]  # fmt: skip
-    if counts[CellStatus.RELEASED]:
-        below = sum(1 for cell in release.cells() if cell.noisy is not None and cell.noisy < 0)
+    below = sum(1 for cell in release.cells() if cell.noisy is not None and cell.noisy < 0)
+    if below:
         said.append(("below zero", f"{below:,} cells: keep them so in sums; trimmed, totals are too high"))
     said += [("left out", one) for one in facts["omissions"]]
     return said

@@ -138,7 +138,7 @@ def test_a_release_is_read_whole_or_in_short(desk: SlowDesk, limen: Limen) -> No
     code, out, _ = limen("get", REF, *WHO, "--json")
     assert (code, json.loads(out)) == (0, to_json(document()))
     code, out, _ = limen("get", REF, *WHO, "--cells", "3")
-    assert code == 0 and "bias: cells are too low" in out and "the 3 largest of 8 cells" in out
+    assert code == 0 and "bias: cells are too low by" in out and "the 3 largest of 8 cells" in out
     assert ["EAST", "XXX", "0", "-3", "to", "3"] in [line.split() for line in out.splitlines()]
 
 

@@ -58,7 +58,9 @@ def test_a_negative_stays_in_sentence_table_and_chart() -> None:
 
 
 def test_bias_says_how_much_was_left_out() -> None:
-    assert report.bias(RELEASE) == "cells are too low: about 3 ±120 were left out; about 80.0 % were kept"
+    assert report.bias(RELEASE) == (
+        "cells are too low by what was left out: 0 to 123 in all (estimate 3 ±120); about 80.0 % were kept"
+    )
     assert report.title(RELEASE) == "S-IBC: distinct persons, PAN, 2023-08"
 
 
