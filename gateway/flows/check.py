@@ -815,7 +815,7 @@ def _look_up(
     try:
         if said is not None:
             return labels.decode(said)
-        found = world.copies.find(leg.owner, leg.manifest, batches.tag(y))
+        found = world.copies.find(leg.owner, leg.manifest, schedule.label_row(y, leg.manifest.version)[0])
         if found is None:
             return None
         table_id, sealed = found

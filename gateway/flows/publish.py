@@ -326,7 +326,7 @@ async def _sealed(
         outputs.extend(await world.keys.derive(scope, [row[2] for row in rows[start : start + step]]))
     sealed: dict[bytes, bytes] = {}
     for (entry, handle, _), y in sorted(zip(rows, outputs, strict=True), key=lambda one: gravity(one[0][0])):
-        tag = schedule.tag(y)
+        tag, _ = schedule.label_row(y, version)
         if tag not in sealed:
             sealed[tag] = labels.seal_label(y, table_id, version, label_of(entry, handle))
     return sorted(sealed.items())

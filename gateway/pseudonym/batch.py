@@ -19,7 +19,7 @@ from gateway.primitives.group import scalar_of
 from gateway.primitives.lp import lp
 from gateway.pseudonym import oprf
 from gateway.pseudonym.key import MatchKey
-from gateway.pseudonym.schedule import seed_commitment, tag
+from gateway.pseudonym.schedule import seed_commitment
 from gateway.terms.words import BATCH_CLASSES
 
 SEED_BYTES: Final = 32
@@ -176,5 +176,4 @@ __all__ = [
     "outputs",
     "recompute",
     "seed_commitment",
-    "tag",
 ]

@@ -12,10 +12,10 @@ from typing import Final
 
 from gateway.errors import VerificationFailed
 from gateway.primitives import aead
-from gateway.primitives.kdf import expand
 from gateway.primitives.lp import lp
+from gateway.pseudonym import schedule
 from gateway.pseudonym.label import LABEL_BYTES, Label
-from gateway.pseudonym.schedule import OUTPUT_BYTES, TAG_BYTES, version_bytes
+from gateway.pseudonym.schedule import TAG_BYTES, version_bytes
 from gateway.pseudonym.table import ENTRY_BYTES
 
 ROWS: Final = 64
@@ -32,20 +32,9 @@ Told = tuple[int, bytes, bytes]
 """A delta as plain values: its number, its id, its rows."""
 
 
-def row_keys(y: bytes, number: int) -> tuple[bytes, bytes]:
-    """(16-byte tag, 32-byte key) of the row for output `y` in delta `number`.
-
-    The tag is this delta's own: were it the table's, the next table would show which rows of a delta were noise.
-    """
-    if len(y) != OUTPUT_BYTES:
-        raise ValueError("an OPRF output has 64 bytes")
-    made = expand(y, b"psi/1 delta" + version_bytes(number), TAG_BYTES + aead.KEY_BYTES)
-    return made[:TAG_BYTES], made[TAG_BYTES:]
-
-
 def seal_row(y: bytes, delta_id: bytes, number: int, label: Label | None) -> bytes:
     """The 64 bytes that say `label` of the key whose output is `y`, or that it was withdrawn (None)."""
-    tag, key = row_keys(y, number)
+    tag, key = schedule.delta_row(y, number)
     plain = WITHDRAWN if label is None else label.encode()
     return tag + aead.seal(key, _nonce(delta_id), _aad(delta_id, number, tag), plain)
 
@@ -72,7 +61,7 @@ def newest(outputs: Sequence[bytes], deltas: Sequence[Told]) -> list[bytes | Non
 
 
 def _find(y: bytes, number: int, delta_id: bytes, rows: bytes) -> bytes | None:
-    tag, key = row_keys(y, number)
+    tag, key = schedule.delta_row(y, number)
     at = rows.find(tag)
     while at % ENTRY_BYTES and at >= 0:
         at = rows.find(tag, at + 1)

@@ -81,7 +81,7 @@ def decode(data: bytes) -> Label:
 
 
 def seal_label(y: bytes, table_id: bytes, version: int, label: Label) -> bytes:
-    """The 48 bytes that stand beside the tag of `y` in table `table_id`, version `version`.
+    """The 48 bytes that stand beside the tag of `y` (`schedule.label_row`) in table `table_id`, version `version`.
 
     The key is this version's and the nonce is the table's: a label that changes is sealed in a new version of a table
     with a new random id, so no (key, nonce) meets a second plaintext, even where a version number was lost and reused.
@@ -108,5 +108,5 @@ def open_label(y: bytes, table_id: bytes, version: int, sealed: bytes) -> Label:
 def _binding(y: bytes, table_id: bytes, version: int) -> tuple[bytes, bytes, bytes]:
     if len(table_id) != 16:
         raise ValueError("a table id has 16 bytes")
-    aad = table_id + schedule.version_bytes(version) + schedule.tag(y)
-    return schedule.label_key(y, version), table_id[: aead.NONCE_BYTES], aad
+    tag, key = schedule.label_row(y, version)
+    return key, table_id[: aead.NONCE_BYTES], table_id + schedule.version_bytes(version) + tag

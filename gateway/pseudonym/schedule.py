@@ -19,6 +19,7 @@ OUTPUT_BYTES: Final = 64
 """An OPRF output y (RFC 9497 section 4.1, Nh)."""
 
 TAG_BYTES: Final = 16
+KEY_BYTES: Final = 32
 HANDLE_BYTES: Final = 8
 _SHA256_BLOCK_BYTES: Final = 64
 _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
@@ -32,19 +33,27 @@ def info(scope: KeyScope) -> bytes:
 
 
 def tag(y: bytes) -> bytes:
-    """Where the table keeps the label: the first 16 bytes of the output. Never travels in a check."""
+    """By what a case's ticket names the key that was hit: the first 16 bytes of the output. Never travels in a check,
+    and stands in no table."""
     _judge(y)
     return y[:TAG_BYTES]
 
 
-def label_key(y: bytes, version: int) -> bytes:
-    """The 32-byte key of the label that was sealed in table version `version`; one plaintext a version.
+def label_row(y: bytes, version: int) -> tuple[bytes, bytes]:
+    """(16-byte tag, 32-byte key) of the label in table version `version`: where it stands, and what seals it.
+
+    Both are this version's own. One key seals one plaintext a version, and of two versions nobody can tell which rows
+    stayed, which are new and which were noise.
 
     Raises:
         ValueError: `y` has not 64 bytes, or the version does not fit 64 bits.
     """
-    _judge(y)
-    return expand(y, b"psi/1 label" + version_bytes(version), 32)
+    return _row(y, b"psi/1 label", version)
+
+
+def delta_row(y: bytes, number: int) -> tuple[bytes, bytes]:
+    """(16-byte tag, 32-byte key) of the row in delta `number`, its own as a table's is its own. Raises ValueError."""
+    return _row(y, b"psi/1 delta", number)
 
 
 def token_key(y: bytes) -> bytes:
@@ -102,6 +111,12 @@ def version_bytes(version: int) -> bytes:
     if not 0 < version < 1 << 64:
         raise ValueError("a table version is 1 to 2^64 - 1")
     return version.to_bytes(8, "big")
+
+
+def _row(y: bytes, use: bytes, number: int) -> tuple[bytes, bytes]:
+    _judge(y)
+    made = expand(y, use + version_bytes(number), TAG_BYTES + KEY_BYTES)
+    return made[:TAG_BYTES], made[TAG_BYTES:]
 
 
 def _judge(y: bytes) -> None:

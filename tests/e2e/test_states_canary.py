@@ -335,7 +335,7 @@ def derived(states: States, passport: Passport) -> set[bytes]:
         assert signed is not None
         operations = process.load(KeyringConfig(settings.state, settings.paths.keys, Path("/nowhere")))
         for y in operations.derive(signed.manifest.scope, inputs):
-            made |= {y, schedule.tag(y)}
+            made |= {y, schedule.tag(y), schedule.label_row(y, signed.manifest.version)[0]}
     return made
 
 

@@ -75,13 +75,15 @@ async def _published(first: list[ListEntry], later: list[ListEntry]) -> None:
         assert held is not None
         for one in listed:
             keys = [key.input.open() for key in keys_of(one, frozenset(KeyType))]
-            tags = [schedule.tag(y) for y in await pan.keys.derive(scope, keys)]
+            outputs = await pan.keys.derive(scope, keys)
+            tags = [schedule.label_row(y, held.manifest.version)[0] for y in outputs]
             if may_tell(one, peer, kinds=KINDS, owner=PAN, now_ns=world.clock.now_ns()) is None:
                 told += 1
                 assert all(pan.published.find(peer, held.manifest, tag) for tag in tags)
             else:
                 barred += 1
-                assert not any(tag in everything for tag in tags)
+                rows = [schedule.label_row(y, number)[0] for y in outputs for number in (1, 2)]
+                assert not any(tag in everything for tag in (*rows, *map(schedule.tag, outputs)))
     assert told + barred == len(OTHERS) * len(listed)
     # One size for all, in each version.
     assert len({len(pan.table(peer)) for peer in OTHERS}) == 1

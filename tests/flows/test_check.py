@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -27,6 +27,7 @@ from gateway.errors import (
     VersionMoved,
 )
 from gateway.flows import check
+from gateway.flows.publish import keys_of
 from gateway.people import dates
 from gateway.people.names import Name
 from gateway.people.person import Person
@@ -34,6 +35,7 @@ from gateway.policy.decision import Deny
 from gateway.primitives import aead
 from gateway.pseudonym import label, matchkeys, oprf, schedule
 from gateway.pseudonym import table as tables
+from gateway.pseudonym.key import MatchKey
 from gateway.terms import Action, Hidden, KeyType, ListId, MatchClass, Outcome, RecordKind, RequestId, Role
 from gateway.terms.exchange import CheckReply
 from gateway.terms.ids import EpochId, OfficerId
@@ -493,17 +495,28 @@ async def test_a_table_that_changed_under_the_question_is_unreachable() -> None:
     assert len((await world[PAN].ask(w.traveller(ROSA, PAPERS))).hits) == 1
 
 
-def _spoil(table: bytes) -> bytes:
-    """Every label changed by a bit, every tag as it was."""
-    rows = bytearray(table)
-    for start in range(tables.HEADER_BYTES, len(rows), tables.ENTRY_BYTES):
-        rows[start + tables.ENTRY_BYTES - 1] ^= 1
-    return bytes(rows)
+def _again(table: bytes, outputs: Sequence[bytes], relabel: Callable[[bytes, bytes], bytes]) -> bytes:
+    """A first version's rows of these outputs as a second one has them, each with the label that `relabel` makes."""
+    rows = [table[at : at + tables.ENTRY_BYTES] for at in range(tables.HEADER_BYTES, len(table), tables.ENTRY_BYTES)]
+    for y in outputs:
+        old, new = (schedule.label_row(y, version)[0] for version in (1, 2))
+        (place,) = [number for number, row in enumerate(rows) if row[:16] == old]
+        rows[place] = new + relabel(y, rows[place][16:])
+    return table[: tables.HEADER_BYTES] + b"".join(sorted(rows))
+
+
+async def _outputs(world: World, *keys: MatchKey) -> list[bytes]:
+    held = world[PAN].copies.current(HND, ListId.PERSONS, WATCH_GROUP)
+    assert held is not None
+    return await world[HND].keys.derive(held.manifest.scope, [key.input.open() for key in keys])
 
 
 async def test_a_spoiled_label_shows_nowhere_but_sealed_so_that_no_owner_can_make_one_person_incomplete() -> None:
     world = await two()
-    await world[HND].bend_table(PAN, _spoil)
+    outputs = await _outputs(world, *keys_of(WANTED, frozenset(KeyType)))
+    # Every label changed by a bit, every tag as it should be.
+    spoil = lambda y, sealed: sealed[:-1] + bytes([sealed[-1] ^ 1])  # noqa: E731
+    await world[HND].bend_table(PAN, lambda table: _again(table, outputs, spoil))
     assert await world[PAN].fetch(HND, [WATCH]) == [True]
     world.sent.clear()
     answer = await world[PAN].ask(w.traveller(ROSA, PAPERS))
@@ -523,18 +536,14 @@ async def test_a_spoiled_label_shows_nowhere_but_sealed_so_that_no_owner_can_mak
 
 async def test_a_label_of_a_kind_nobody_knows_is_no_mark_that_its_owner_can_read() -> None:
     world = await two()
-    scope = world[PAN].copies.current(HND, ListId.PERSONS, WATCH_GROUP)
-    assert scope is not None
-    (key,) = matchkeys.for_asking(None, [PAPERS], frozenset({KeyType.DOC_1}))
-    (y,) = await world[HND].keys.derive(scope.manifest.scope, [key.input.open()])
+    outputs = await _outputs(world, *matchkeys.for_asking(None, [PAPERS], frozenset({KeyType.DOC_1})))
 
     def bend(table: bytes) -> bytes:
-        view = tables.TableView(table)
-        sealed = view.find(schedule.tag(y))
-        assert sealed is not None
-        key_, nonce, aad = label._binding(y, view.table_id, 2)
-        unknown = aead.seal(key_, nonce, aad, b"\x63" + bytes(31))
-        return table.replace(sealed, unknown)
+        def unknown(y: bytes, _: bytes) -> bytes:
+            key, nonce, aad = label._binding(y, tables.TableView(table).table_id, 2)
+            return aead.seal(key, nonce, aad, b"\x63" + bytes(31))
+
+        return _again(table, outputs, unknown)
 
     await world[HND].bend_table(PAN, bend)
     await world[PAN].fetch(HND, [WATCH])

@@ -87,7 +87,10 @@ def vectors() -> dict[str, Any]:
         "flags": 0,
         "handle": handle.hex(),
     }
-    entries = [(y[:16], ref.seal_label(y, table_id, version, label_bytes(label))) for y in outputs]
+    entries = [
+        (ref.row(y, b"psi/1 label", version)[0], ref.seal_label(y, table_id, version, label_bytes(label)))
+        for y in outputs
+    ]
     filler_seed = fixed("filler seed")
     file = ref.table(entries, table_id, version, 8, filler_seed)
 
@@ -117,8 +120,9 @@ def vectors() -> dict[str, Any]:
                 "parts": parts,
                 "input": one.hex(),
                 "output": y.hex(),
-                "tag": y[:16].hex(),
-                "label_key": ref.label_key(y, version).hex(),
+                "tag": ref.row(y, b"psi/1 label", version)[0].hex(),
+                "label_key": ref.row(y, b"psi/1 label", version)[1].hex(),
+                "ticket_tag": y[:16].hex(),
                 "token_key": ref.hkdf_expand(y, b"psi/1 case").hex(),
             }
             for parts, one, y in zip(KEYS, inputs, outputs, strict=True)

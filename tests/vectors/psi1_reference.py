@@ -217,20 +217,21 @@ def hkdf_expand(key: bytes, info: bytes, size: int = 32) -> bytes:
     return hmac.digest(key, info + b"\1", "sha512")[:size]
 
 
-def label_key(y: bytes, version: int) -> bytes:
-    return hkdf_expand(y, b"psi/1 label" + struct.pack(">Q", version))
+def row(y: bytes, use: bytes, number: int) -> tuple[bytes, bytes]:
+    """Tag and key of a table's label (`number` is its version) or of a delta's row."""
+    made = hkdf_expand(y, use + struct.pack(">Q", number), 48)
+    return made[:16], made[16:]
 
 
 def delta_row(y: bytes, delta_id: bytes, number: int, label: bytes) -> bytes:
     """`label` is 32 zero bytes where the entry was withdrawn."""
-    made = hkdf_expand(y, b"psi/1 delta" + struct.pack(">Q", number), 48)
-    tag, key = made[:16], made[16:]
+    tag, key = row(y, b"psi/1 delta", number)
     return tag + aead_seal(key, delta_id[:12], delta_id + struct.pack(">Q", number) + tag, label)
 
 
 def seal_label(y: bytes, table_id: bytes, version: int, label: bytes) -> bytes:
-    aad = table_id + struct.pack(">Q", version) + y[:16]
-    return aead_seal(label_key(y, version), table_id[:12], aad, label)
+    tag, key = row(y, b"psi/1 label", version)
+    return aead_seal(key, table_id[:12], table_id + struct.pack(">Q", version) + tag, label)
 
 
 def batch(keys: Sequence[bytes], seed: bytes, size: int) -> tuple[list[bytes], list[int], list[int]]:

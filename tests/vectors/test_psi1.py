@@ -79,8 +79,9 @@ def test_what_is_derived_from_an_output(key: dict[str, Any]) -> None:
     assert lp(*key["parts"]).hex() == key["input"]
     y = oprf.evaluate(SECRET, bytes.fromhex(key["input"]))
     assert y.hex() == key["output"]
-    assert schedule.tag(y).hex() == key["tag"]
-    assert schedule.label_key(y, PSI["table"]["version"]).hex() == key["label_key"]
+    tag, label_key = schedule.label_row(y, PSI["table"]["version"])
+    assert (tag.hex(), label_key.hex()) == (key["tag"], key["label_key"])
+    assert schedule.tag(y).hex() == key["ticket_tag"]
     assert schedule.token_key(y).hex() == key["token_key"]
 
 
@@ -115,7 +116,9 @@ def test_label_and_table() -> None:
         assert getattr(made, name) == PSI["label"][name]
     table_id = bytes.fromhex(expected["table_id"])
     outputs = [bytes.fromhex(key["output"]) for key in PSI["keys"]]
-    entries = [(schedule.tag(y), label.seal_label(y, table_id, expected["version"], made)) for y in outputs]
+    version = expected["version"]
+    tags = [schedule.label_row(y, version)[0] for y in outputs]
+    entries = [(tag, label.seal_label(y, table_id, version, made)) for tag, y in zip(tags, outputs, strict=True)]
     assert [sealed.hex() for _, sealed in entries] == [entry["sealed"] for entry in expected["entries"]]
     file = table.build(
         entries,
@@ -129,8 +132,8 @@ def test_label_and_table() -> None:
     hashes = table.chunk_hashes(file, expected["chunk_bytes"])
     assert [one.hex() for one in hashes] == expected["chunk_hashes"]
     view = table.TableView(file)
-    for y in outputs:
-        sealed = view.find(schedule.tag(y))
+    for tag, y in zip(tags, outputs, strict=True):
+        sealed = view.find(tag)
         assert sealed is not None
         assert label.open_label(y, view.table_id, view.version, sealed) == made
 

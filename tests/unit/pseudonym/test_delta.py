@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.pseudonym import delta
+from gateway.pseudonym import delta, schedule
 from gateway.pseudonym.label import Label
 from gateway.terms import Action, Handling, RecordKind
 
@@ -56,7 +56,7 @@ def test_a_row_opens_under_its_own_number_and_id_only(y: bytes, one: bytes, numb
 
 def test_a_tag_within_a_row_is_no_row() -> None:
     y, one = b"y" * 64, b"d" * 16
-    tag, _ = delta.row_keys(y, 1)
+    tag, _ = schedule.delta_row(y, 1)
     row = bytes(8) + tag + bytes(40)
     assert delta.newest([y], [(1, one, delta.build([row], bytes(32)))]) == [None]
 
@@ -64,8 +64,8 @@ def test_a_tag_within_a_row_is_no_row() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: delta.row_keys(bytes(63), 1),
-        lambda: delta.row_keys(bytes(64), 0),
+        lambda: schedule.delta_row(bytes(63), 1),
+        lambda: schedule.delta_row(bytes(64), 0),
         lambda: delta.seal_row(bytes(64), bytes(15), 1, None),
         lambda: delta.build([bytes(64)] * 65, bytes(32)),
         lambda: delta.build([bytes(63)], bytes(32)),

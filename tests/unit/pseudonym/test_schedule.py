@@ -41,19 +41,21 @@ def test_parts_of_a_scope_cannot_run_into_each_other() -> None:
 
 
 def test_uses_of_an_output_are_apart() -> None:
-    derived = [schedule.label_key(Y, 1), schedule.label_key(Y, 2), schedule.label_key(Y, 256), schedule.token_key(Y)]
-    assert len(set(derived)) == 4
-    assert all(len(key) == 32 for key in derived)
+    rows = [schedule.label_row(Y, 1), schedule.label_row(Y, 2), schedule.label_row(Y, 256), schedule.delta_row(Y, 1)]
+    derived = [*(key for _, key in rows), schedule.token_key(Y)]
+    tags = [schedule.tag(Y), *(tag for tag, _ in rows)]
+    assert len(set(derived)) == len(set(tags)) == 5
+    assert all(len(key) == 32 for key in derived) and all(len(tag) == 16 for tag in tags)
     assert schedule.tag(Y) == Y[:16]
-    # The tag is public at the owner: no key may be computed from it alone.
+    # A ticket's tag is told to the owner: no key may be computed from it alone.
     other = Y[:16] + bytes(48)
-    assert schedule.label_key(other, 1) != schedule.label_key(Y, 1)
+    assert schedule.label_row(other, 1) != schedule.label_row(Y, 1)
     assert schedule.token_key(other) != schedule.token_key(Y)
 
 
 @pytest.mark.parametrize("y", [b"", Y[:63], Y + b"\0"])
 def test_an_output_has_64_bytes(y: bytes) -> None:
-    for use in (schedule.tag, schedule.token_key, lambda one: schedule.label_key(one, 1)):
+    for use in (schedule.tag, schedule.token_key, lambda one: schedule.label_row(one, 1)):
         with pytest.raises(ValueError, match="64 bytes"):
             use(y)
 
