@@ -130,10 +130,8 @@ def _planned(plan: ReleasePlan) -> Iterator[str]:
         f"(all of it: epsilon {left:.2f} at delta 1e-08)"
     )
     yield f"  expected error of a cell: ±{plan.half_width_95:,} in 95 of 100 (sd {plan.sd_micro / MICRO:.2f})"
-    yield (
-        f"  of one {plan.unit} at most {plan.linf} in a cell, in {plan.l0} of the cells; what that loses is told within ±"
-        + (f"{plan.loss_half_width_95:,}")
-    )
+    yield f"  of one {plan.unit} at most {plan.linf} in a cell, in {plan.l0} of them"
+    yield f"  what that leaves out is estimated, ±{plan.loss_half_width_95:,} in 95 of 100"
     if plan.threshold:
         yield f"  cells under {plan.threshold:,} will be marked instead of shown"
     if plan.charge_micro_rho > plan.left_micro_rho:
