@@ -33,6 +33,19 @@ WHEN = {
     8: "A file, a zone, a setting or a request of yours is not what it must be; nothing was changed",
 }
 
+DOCUMENTS = {
+    "limen document read": ("a list; each", "format document_code surname given_names document_number issuer "
+        "nationality birth_date sex expiry_date optional checks valid errors truncated"),
+    "limen passengers read": ("", "flight legs travellers warnings"),
+    "limen check": ("", "request_id outcome complete unreachable refused hits"),
+    "limen check, each of `hits`": ("", "reference owner class kind action contact traveller screening_required case "
+        "possible message sentence match_text contact_text limit_s"),
+    "limen check, each of `refused`": ("", "owner reasons"),
+    "limen audit verify": ("", "ok origin size root cosignatures steps proved not_proved"),
+    "a denial (exit code 3)": ("where no document was printed", "error reasons"),
+}  # fmt: skip
+"""What programs read: names are added, none goes or changes without a note in the changelog."""
+
 HEAD = """\
 # The surface
 
@@ -90,6 +103,13 @@ def page() -> str:
         for command, told, parser in verbs(noun):
             words = " ".join(f"`{word}`" for word in takes(parser)).replace("|", "\\|")
             rows.append(f"| `{command}` | {told} | {words or 'nothing'} |")
+    rows += ["", "## Documents that programs read (`--json`)\n", "| document | has |", "|---|---|"]
+    for name, (told, fields) in DOCUMENTS.items():
+        shown = f"`{name}`" if name.startswith("limen") and "," not in name else name
+        has = ", ".join(f"`{field}`" for field in fields.split())
+        rows.append(f"| {shown} | {told + ': ' if told else ''}{has} |")
+    rows += ["", "There is no miss of one state's: `outcome` is `HIT` or `NOTHING_TO_REPORT` over all that were asked.",
+             "A release is the document of [private statistics](statistics.md)."]  # fmt: skip
     return HEAD + "\n".join(rows) + "\n"
 
 

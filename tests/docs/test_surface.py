@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 from docs import make_surface
+from gateway.audit import verify
+from gateway.cli.acts import check
+from gateway.cli.acts.nodes import limen
+from gateway.cli.acts.travellers import TRAVELLERS
 from gateway.cli.main import EXIT_CODES, NOUNS, run
 from gateway.errors import CATALOGUE
+from gateway.flows.check import CheckAnswer, Hit
+from gateway.terms import Action, MatchClass, PeerId, RecordKind, RequestId
 from tests.docs.tracked import pages
 from tests.extras import ROOT
+from tests.unit.test_paxlst import SMALL
 
 PAGE = (ROOT / "docs" / "surface.md").read_text("utf-8")
 COMMANDS = {command: parser for noun in NOUNS for command, _, parser in make_surface.verbs(noun)}
@@ -76,6 +83,32 @@ def test_what_a_page_tells_people_to_type_exists(page: Path) -> None:
 def test_every_command_is_told_of_on_another_page_too() -> None:
     nouns = {command.split()[1] for page in OTHERS for command, _ in told(page)}
     assert NOUNS.keys() <= nouns, NOUNS.keys() - nouns
+
+
+# Documents
+
+
+def fields(name: str) -> set[str]:
+    return set(make_surface.DOCUMENTS[name][1].split())
+
+
+def test_the_documents_have_the_names_of_the_page() -> None:
+    zone = "\n".join(TRAVELLERS[0].zone).encode()
+    (document,) = limen("--json", "document", "read", "-", stdin=zone).json
+    assert document.keys() == fields("limen document read")
+    assert {"value", "precision"} == document["birth_date"].keys()
+    message = limen("--json", "passengers", "read", "-", "--on", "2024-05-01", stdin=SMALL.encode()).json
+    assert message.keys() == fields("limen passengers read")
+    assert verify.Report("limen/PAN/log", 0, bytes(32), (), (), (), ()).as_json().keys() == fields("limen audit verify")
+
+
+def test_an_answer_has_the_names_of_the_page() -> None:
+    hit = Hit("ref", PeerId("PAN"), MatchClass.DOCUMENT, RecordKind.REFUSE_ENTRY, Action.SECOND_LINE, 1, 0, False)
+    answer = CheckAnswer(RequestId(bytes(16)), (hit,), (), ((PeerId("HND"), ("role",)),))
+    document = check.document(answer)
+    assert document.keys() == fields("limen check")
+    assert document["hits"][0].keys() == fields("limen check, each of `hits`")
+    assert document["refused"][0].keys() == fields("limen check, each of `refused`")
 
 
 # Exit codes

@@ -15,7 +15,9 @@ from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 from gateway import errors
 from gateway.federation import certificates, envelope
 from gateway.federation.certificates import KeyPair
+from gateway.federation.document import Document
 from gateway.federation.document import Status as MemberStatus
+from gateway.federation.members import FederationView
 from gateway.rpc import status
 from gateway.rpc.convert import cases, statistics
 from gateway.rpc.convert import peers as convert
@@ -23,6 +25,7 @@ from gateway.rpc.limits import Limits
 from gateway.rpc.server import HEALTH, PEER_METHODS, PeerServer, peer_handlers
 from gateway.terms.exchange import ChunkRequest, DeltasRequest, ManifestRequest, SignedMessage
 from gateway.terms.ids import PeerId, RequestId
+from gateway.terms.realm import Realm
 from gateway.wire.v1 import watchlist_pb2
 from tests.unit.rpc import terms, world
 from tests.unit.rpc.world import HND, PAN, a_node, sealed
@@ -126,6 +129,25 @@ async def test_a_new_key_of_the_right_authority_is_refused_until_it_is_pinned() 
         node.members = world.view(world.member("HND"), replace(pan, tls_pins=(*pan.tls_pins, pin)), world.member("UTO"))
         await call(node, caller=other)
         await call(node)
+
+
+@pytest.mark.parametrize("ours", Realm)
+async def test_live_and_sandbox_do_not_speak_even_where_a_list_pins_the_other_s_key(ours: Realm) -> None:
+    theirs = Realm.SANDBOX if ours is Realm.LIVE else Realm.LIVE
+
+    def listed(**changes: Any) -> FederationView:  # noqa: ANN401 (a member's fields)
+        members = (world.member("HND", realm=ours), world.member("PAN", realm=ours, **changes))
+        return FederationView(Document(1, world.NOW_NS + world.DAY_NS, 2, bytes(32), members, ours))
+
+    def leaf(realm: Realm) -> KeyPair:
+        return certificates.issue_leaf(world.anchor("PAN"), PAN, "gateway", world.NOW_NS, realm=realm)
+
+    other, own = leaf(theirs), leaf(ours)
+    pins = tuple(certificates.spki_pin(certificates.der_of(one.certificate_pem)) for one in (other, own))
+    async with a_node(members=listed(tls_pins=pins)) as node:
+        assert await refused(node, caller=other) == (grpc.StatusCode.UNAUTHENTICATED, "NOT_IDENTIFIED")
+        assert not node.door.calls
+        await call(node, caller=own)
 
 
 async def test_a_leaf_of_another_role_is_not_a_gateway() -> None:
