@@ -83,7 +83,8 @@ def document(
 ) -> bytes:
     """The owner's whole document. `values` and `lost` are noisy already; `account` is after the charge.
 
-    `snapshot` is the events' digest (32 bytes), `audit_index` the log entry of the charge, `software` name -> version.
+    `snapshot` is the events' digest (32 bytes), `audit_index` the log entry before the counting, `software` name to
+    version.
     What a peer gets is `for_recipient` of it.
     """
     statuses, shown = _cells(plan, values)
