@@ -114,9 +114,15 @@ async def announce(pairs: Sequence[Pair], list_id: ListId, now: int, world: Anno
             continue
         held = _Held(touched, place, world.book)
         for peer in world.peers:
-            scope = _scope(peer, place, now, world)
-            if scope is None:
+            table_epoch = world.book.table_epoch(peer, place.list_id, place.group)
+            if world.book.is_suspended(peer) or table_epoch is None:
                 continue
+            epoch = world.book.epoch(peer)
+            if epoch is None or epoch[0] != table_epoch or epoch[1] <= now:
+                # Its table is of an epoch that has ended: it gets the change with the first of the next.
+                whole = False
+                continue
+            scope = KeyScope(owner=world.state, list_id=place.list_id, group=place.group, epoch=table_epoch, peer=peer)
             permit = await publish.may_publish(peer, place, now, world.state, world.agency, world.policy)
             if permit is None:
                 continue
@@ -236,16 +242,6 @@ async def _deltas(
         previous = hashlib.sha256(world.sign_delta(one, now)[0]).digest()
         made.append((one, len(rows)))
     return made
-
-
-def _scope(peer: PeerId, place: catalogue.TableOf, now: int, world: AnnouncingWorld) -> KeyScope | None:
-    """The key of the peer's table in use; None where it has none that could be asked about now."""
-    epoch = world.book.epoch(peer)
-    if world.book.is_suspended(peer) or epoch is None or epoch[1] <= now:
-        return None
-    if world.book.table_epoch(peer, place.list_id, place.group) != epoch[0]:
-        return None
-    return KeyScope(owner=world.state, list_id=place.list_id, group=place.group, epoch=epoch[0], peer=peer)
 
 
 def _expect(peer: PeerId, permit: Permit) -> ports.Change:

@@ -205,6 +205,24 @@ async def test_a_change_between_reading_the_list_and_the_table_is_read_over_it()
     assert kinds(await ask(world)) == []
 
 
+async def test_a_peer_whose_table_has_ended_gets_the_change_with_its_next_one() -> None:
+    world = await region()
+    epoch = world[PAN].store.epoch(HND)
+    assert epoch is not None
+    ended = {"peer": HND, "epoch": epoch[0], "expires_ns": world.clock.now_ns()}
+    await world[PAN].store.commit([], [ports.Change("epoch.put", ended)])
+    assert not (await entered(world, PAPER)).immediate
+    assert (len(made(world, UTO)), len(made(world, HND))) == (1, 0)
+    await fold(world)
+    assert kinds(await ask(world)) == [RecordKind.LOST_STOLEN]
+
+
+async def test_who_has_no_table_has_no_deltas() -> None:
+    world = await World.of(PAN, HND)
+    assert not (await entered(world, PAPER)).immediate
+    assert world[PAN].leaves("delta.published") == []
+
+
 # -- The same for everybody -------------------------------------------------------------------------------------------
 
 
