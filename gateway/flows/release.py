@@ -56,6 +56,9 @@ DAY_NS: Final = 24 * 3600 * 10**9
 PURPOSE: Final = Purpose("RISK.IBC")
 """The purpose that data sets are loaded under."""
 
+ATTEMPTS_MAX: Final = 5
+"""How often a release is begun. The least tried goes first, so that one which ends the process holds up no other."""
+
 HEAVY_BYTES: Final = 100_000
 """A longer document is read in a process beside this one, so that no booth waits for it."""
 
@@ -82,7 +85,7 @@ class ReleaseBook(Protocol):
         """The release of a query over a snapshot, where it was charged."""
 
     def waiting_releases(self) -> list[StoredRelease]:
-        """Charged, and neither made nor failed; oldest first."""
+        """Charged, and neither made nor failed; the least tried first."""
 
     def release_account(self, dataset: str, unit: str, period: str) -> int:
         """Micro-rho spent in an account."""
@@ -650,7 +653,9 @@ def tick_after(now_ns: int, tick_ns: int) -> int:
 
 
 async def _make(row: StoredRelease, world: JobWorld) -> None:
-    # 1. The question as it was charged.
+    # 1. The question as it was charged. One that keeps ending the process (no memory, say) is given up.
+    if row.attempts >= ATTEMPTS_MAX:
+        raise InputRefused("the process that makes it has ended too often", code="ATTEMPTS")
     query = queries.decode(row.query)
     held = world.book.dataset(row.dataset, row.version)
     if held is None or held.snapshot != row.snapshot:
@@ -668,7 +673,8 @@ async def _make(row: StoredRelease, world: JobWorld) -> None:
         "cost_micro_rho": row.cost,
     }
     # 2. In the log before anything is counted.
-    committed = await world.uow.commit([Entry("release.made", Phase.INTENT, public=about)])
+    attempt = ports.Change("release.attempt", {"reference": row.reference, "snapshot": row.snapshot})
+    committed = await world.uow.commit([Entry("release.made", Phase.INTENT, public=about)], [attempt])
     # 3. Count, draw, and say it at the next tick.
     noisy = world.draw(plan, world.engine.bounded_counts(plan.spec, plan.domain, source, row.salt))
     shown_ns = tick_after(world.clock.now_ns(), world.tick_ns)

@@ -24,7 +24,8 @@ class StoredDataset:
 
 @dataclass(frozen=True, slots=True)
 class StoredRelease:
-    """A release that was charged. `message` is None until it was made; `code` says why it could not be.
+    """A release that was charged. `message` is None until it was made; `code` says why it could not be, `attempts` how
+    often a process began to make it.
 
     `cap` and `spent` are the account's after the charge, micro-rho. `shown_ns` is the tick from which it may be told
     what became of it.
@@ -42,6 +43,7 @@ class StoredRelease:
     cap: int
     spent: int
     charged_ns: int
+    attempts: int
     code: str
     shown_ns: int
     message: SignedMessage | None

@@ -80,6 +80,7 @@ class MemoryReleases:
             cap=done.account.cap,
             spent=done.account.spent,
             charged_ns=a["at_ns"],
+            attempts=0,
             code="",
             shown_ns=0,
             message=None,
@@ -94,10 +95,16 @@ class MemoryReleases:
             return
         found = self._charged(a)
         if found.code:
-            self._held.releases[(found.reference, found.snapshot)] = replace(found, code="", shown_ns=0)
+            self._held.releases[(found.reference, found.snapshot)] = replace(found, code="", shown_ns=0, attempts=0)
         self._held.requests[key] = StoredRequest(
             PeerId(a["recipient"]), a["request_id"], a["reference"], a["snapshot"], a["at_ns"]
         )
+
+    def _release_attempt(self, a: Args) -> None:
+        found = self.release(a["reference"], a["snapshot"])
+        if found is None or found.message is not None or found.code:
+            raise RequestReused("this release does not wait any more")
+        self._held.releases[(found.reference, found.snapshot)] = replace(found, attempts=found.attempts + 1)
 
     def _release_put(self, a: Args) -> None:
         found = self._charged(a)
@@ -162,7 +169,8 @@ class MemoryReleases:
         return sorted(self._held.releases.values(), key=lambda one: (one.charged_ns, one.reference, one.snapshot))
 
     def waiting_releases(self) -> list[StoredRelease]:
-        return [one for one in self.releases() if one.message is None and not one.code]
+        found = [one for one in self.releases() if one.message is None and not one.code]
+        return sorted(found, key=lambda one: one.attempts)
 
     def has_waiting_releases(self) -> bool:
         return bool(self.waiting_releases())
@@ -218,6 +226,7 @@ APPLY: Final[Mapping[str, Callable[[Any, Args], None]]] = {
     "dataset.put": MemoryReleases._dataset_put,
     "release.charge": MemoryReleases._release_charge,
     "release.request": MemoryReleases._release_request,
+    "release.attempt": MemoryReleases._release_attempt,
     "release.put": MemoryReleases._release_put,
     "release.fail": MemoryReleases._release_fail,
     "release.deliver": MemoryReleases._release_deliver,

@@ -113,9 +113,20 @@ def _release_request(db: sqlite3.Connection, a: Args) -> None:
     if row is None:
         raise NotFoundOrNotPermitted("no such release was charged")
     if row[0]:
-        db.execute("UPDATE release SET code = '', shown_ns = 0 WHERE reference = ? AND snapshot = ?",
+        db.execute("UPDATE release SET code = '', shown_ns = 0, attempts = 0 WHERE reference = ? AND snapshot = ?",
                    (a["reference"], a["snapshot"]))  # fmt: skip
     db.execute("INSERT INTO release_request VALUES (?, ?, ?, ?, ?)", (*key, a["reference"], a["snapshot"], a["at_ns"]))
+
+
+def _release_attempt(db: sqlite3.Connection, a: Args) -> None:
+    """{reference, snapshot}: a process begins to make a charged release. Refused where it does not wait any more."""
+    done = db.execute(
+        "UPDATE release SET attempts = attempts + 1"
+        " WHERE reference = ? AND snapshot = ? AND body IS NULL AND code = ''",
+        (a["reference"], a["snapshot"]),
+    )
+    if done.rowcount != 1:
+        raise RequestReused("this release does not wait any more")
 
 
 def _release_put(db: sqlite3.Connection, a: Args) -> None:
@@ -193,6 +204,7 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "dataset.put": _dataset_put,
     "release.charge": _release_charge,
     "release.request": _release_request,
+    "release.attempt": _release_attempt,
     "release.put": _release_put,
     "release.fail": _release_fail,
     "release.deliver": _release_deliver,
@@ -206,8 +218,8 @@ CHANGES: Final[Mapping[str, Apply]] = {
 
 _DATASET: Final = "SELECT name, version, snapshot, declaration, by_person, at_ns FROM dataset"
 _RELEASE: Final = (
-    "SELECT reference, snapshot, query, dataset, version, unit, period, salt, cost, cap, spent, charged_ns, code,"
-    " shown_ns, body, header, signature FROM release"
+    "SELECT reference, snapshot, query, dataset, version, unit, period, salt, cost, cap, spent, charged_ns, attempts,"
+    " code, shown_ns, body, header, signature FROM release"
 )
 _REQUEST: Final = "SELECT recipient, request_id, reference, snapshot, at_ns FROM release_request"
 _COPY: Final = "SELECT owner, reference, snapshot, query, body, header, signature, at_ns FROM release_copy"
@@ -246,8 +258,10 @@ class ReleaseRows:
         return [_release(row) for row in self._one(f"{_RELEASE} ORDER BY charged_ns, reference, snapshot")]
 
     def waiting_releases(self) -> list[StoredRelease]:
-        """Those that were charged and are neither made nor failed, oldest first."""
-        rows = self._one(f"{_RELEASE} WHERE body IS NULL AND code = '' ORDER BY charged_ns, reference, snapshot")
+        """Those that were charged and are neither made nor failed: the least tried first, then the oldest."""
+        rows = self._one(
+            f"{_RELEASE} WHERE body IS NULL AND code = '' ORDER BY attempts, charged_ns, reference, snapshot"
+        )
         return [_release(row) for row in rows]
 
     def has_waiting_releases(self) -> bool:
@@ -345,8 +359,8 @@ def _dataset(row: tuple[Any, ...]) -> StoredDataset:
 
 
 def _release(row: tuple[Any, ...]) -> StoredRelease:
-    message = None if row[14] is None else SignedMessage(*row[14:])
-    return StoredRelease(*row[:14], message)  # type: ignore[call-arg]
+    message = None if row[15] is None else SignedMessage(*row[15:])
+    return StoredRelease(*row[:15], message)  # type: ignore[call-arg]
 
 
 def _request(row: tuple[Any, ...]) -> StoredRequest:

@@ -152,6 +152,33 @@ async def test_killed_while_it_is_made_it_is_made_again_from_the_same_salt(place
     assert len(draws.made) == (1 if place == "count" else 2)
 
 
+async def test_what_ends_the_process_every_time_is_given_up_and_holds_up_no_other() -> None:
+    pan = await owner()
+    bad, good = ask_of(asked()), ask_of(asked("detections"), 2)
+    await release.request(bad, HND, pan.world())
+    pan.clock.pass_ns(1)
+    await release.request(good, HND, pan.world())
+
+    def count(spec: Any, domain: Any, source: Any, salt: bytes) -> Bounded:
+        if spec.keep == 1:
+            raise Dies
+        return engine(spec, domain, source, salt)
+
+    engine = pan.engine.bounded_counts
+    pan.engine.bounded_counts = count  # type: ignore[method-assign]
+    ends = 0
+    for _ in range(10):
+        try:
+            await release.run(pan.job())
+        except Dies:
+            ends += 1
+    pan.clock.pass_ns(TICK_NS)
+    assert ends == release.ATTEMPTS_MAX
+    assert (await release.get(good, HND, pan.world())).state is ReleaseState.READY
+    given_up = await release.get(bad, HND, pan.world())
+    assert (given_up.state, given_up.code) == (ReleaseState.FAILED, "ATTEMPTS")
+
+
 async def test_two_jobs_at_once_leave_one_document() -> None:
     pan = await owner()
     pan.draw = Draws()

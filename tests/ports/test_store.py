@@ -733,6 +733,26 @@ def test_a_release_that_failed_waits_again_when_it_is_asked_for_again(run: Run) 
     run(test)
 
 
+def test_the_least_tried_release_comes_first(run: Run) -> None:
+    async def test(store: Store) -> None:
+        attempt = Change("release.attempt", {"reference": REFERENCE, "snapshot": SNAPSHOT})
+        with pytest.raises(RequestReused):
+            await store.uow.commit([], [attempt])
+        second = charge_release(b"T" * 32, share_cap=None, at_ns=99)
+        await store.uow.commit([], [loaded(), charge_release(), second, ask_release()])
+        assert [one.reference for one in store.reader.waiting_releases()] == [REFERENCE, b"T" * 32]
+        await store.uow.commit([], [attempt])
+        assert [one.reference for one in store.reader.waiting_releases()] == [b"T" * 32, REFERENCE]
+        assert store.reader.release(REFERENCE, SNAPSHOT).attempts == 1
+        await store.uow.commit([], [fail_release()])
+        with pytest.raises(RequestReused):
+            await store.uow.commit([], [attempt])
+        await store.uow.commit([], [ask_release(b"2" * 16)])
+        assert store.reader.release(REFERENCE, SNAPSHOT).attempts == 0, "asked for again, it is tried anew"
+
+    run(test)
+
+
 def test_what_a_recipient_was_given_stays(run: Run) -> None:
     async def test(store: Store) -> None:
         await store.uow.commit([], [loaded(), charge_release(), put_release()])

@@ -24,7 +24,8 @@ CREATE TABLE release (
     reference BLOB NOT NULL, snapshot BLOB NOT NULL, query BLOB NOT NULL, dataset TEXT NOT NULL,
     version INTEGER NOT NULL, unit TEXT NOT NULL, period TEXT NOT NULL, salt BLOB NOT NULL,
     cost INTEGER NOT NULL CHECK (cost > 0), cap INTEGER NOT NULL, spent INTEGER NOT NULL, charged_ns INTEGER NOT NULL,
-    code TEXT NOT NULL DEFAULT '', body BLOB, header BLOB, signature BLOB, shown_ns INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT '', body BLOB, header BLOB, signature BLOB,
+    shown_ns INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (reference, snapshot)
 );
 CREATE INDEX release_waiting ON release (charged_ns) WHERE body IS NULL AND code = '';
