@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,24 @@ def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     assert limen("sandbox", str(tmp_path)).code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_what_cannot_be_started_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = limen("-q", "sandbox", str(tmp_path / "box"), "--port", str(port))
+    assert ran.code == 2 and f"port {port}" in ran.err
+    deep = tmp_path / ("d" * 90)
+    ran = limen("-q", "sandbox", str(deep / "box"), "--port", "0")
+    assert ran.code == 1 and "write a shorter folder" in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not (tmp_path / "box").exists() and not (deep / "box").exists()
+
+
+def test_a_screen_of_the_sandbox_says_so(box: Box) -> None:
+    assert box.check(TRAVELLERS[0]).err.startswith("SANDBOX: everybody here is invented")
 
 
 def test_a_live_node_is_not_admitted(box: Box, tmp_path: Path) -> None:

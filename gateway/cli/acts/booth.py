@@ -25,6 +25,7 @@ from gateway.federation import certificates, statement
 from gateway.federation.certificates import KeyPair
 from gateway.keyring.personal import PersonalKey
 from gateway.terms.ids import PeerId, peer_id
+from gateway.terms.realm import Realm
 
 FILE_NAME: Final = "booth.toml"
 BOOTH_VARIABLE: Final = "LIMEN_BOOTH"
@@ -56,6 +57,11 @@ class Booth:
     def certificate(self) -> bytes:
         """SHA-256 of the client certificate's DER: what a token is bound to."""
         return sha256(certificates.der_of(self.client.certificate_pem)).digest()
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether it was made for a sandbox, as its certificate says. Raises Malformed."""
+        return certificates.identity(certificates.der_of(self.client.certificate_pem)).realm is Realm.SANDBOX
 
     def token(self) -> str:
         """The token of whoever logged in last. Raises NotIdentified when nobody has."""

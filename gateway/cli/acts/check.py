@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.timeout <= TIMEOUT_S_MAX:
         raise Refused(f"--timeout: write seconds, above 0 and up to {TIMEOUT_S_MAX}")
     place = booth.load(args)
+    if place.is_sandbox:
+        note(args, "SANDBOX: everybody here is invented, and nothing of this is about a person")
     token = place.token()
     if args.passengers is not None:
         travellers = _passengers(args, on)

@@ -8,9 +8,11 @@ agreements differ in it. Your own node joins by its card; the sandbox's three st
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -20,7 +22,7 @@ from typing import Any, Final
 from gateway.cli.acts import federation, travellers
 from gateway.cli.acts.nodes import Nodes, must
 from gateway.cli.acts.travellers import ABSENT, ANSWERED, BASES, DESK, DOWN, OWNER, REFUSED, TRAVELLERS
-from gateway.cli.main import ERROR, OK, Refused
+from gateway.cli.main import ERROR, OK, Refused, fail
 from gateway.cli.output import emit, note, table
 from gateway.clock import SystemClock
 from gateway.errors import InputRefused, Malformed
@@ -70,6 +72,9 @@ def run(args: argparse.Namespace) -> int:
         return box.wait()
     except KeyboardInterrupt:
         return OK
+    except RuntimeError as failed:
+        # A command or a node says in its last line what is wrong.
+        return fail(f"the sandbox did not start: {str(failed).strip().splitlines()[-1]}", ERROR)
     finally:
         box.stop()
 
@@ -125,6 +130,7 @@ class Sandbox(Nodes):
     def make(self, first_port: int = 0) -> None:
         """Nodes, one list of members, agreements that differ by legal basis, officers, and SBX's lists."""
         try:
+            self._judge_ports(first_port)
             self._found(first_port)
             self._load()
         except BaseException:
@@ -134,6 +140,19 @@ class Sandbox(Nodes):
         mark = {"made_ns": SystemClock().now_ns(), "release": 1}
         files.write_new(self.root / MARK, (json.dumps(mark) + "\n").encode("ascii"))
         self.made = True
+
+    def _judge_ports(self, first: int) -> None:
+        for number, at in ((number, at) for number in range(len(STATES)) for at in range(len(_LISTENERS))):
+            port = first + 10 * number + at
+            with contextlib.closing(socket.socket()) as probe:
+                # Connections of a sandbox that was just stopped are not in the way.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port if first else 0))
+                except OSError:
+                    raise Refused(
+                        f"--port: something listens on port {port}; name another, or 0 for free ones"
+                    ) from None
 
     def _found(self, first_port: int) -> None:
         baseline: list[str] = []
