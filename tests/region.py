@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from gateway.cli.acts.nodes import free_ports as free_ports
+
 LOOPBACK: Final = "127.0.0.1"
 """Never `localhost`: certificates of tests carry this address, and a resolver may answer with ::1."""
 
@@ -243,15 +245,6 @@ def proxied(host: str, port: int, *, up: Plan = CLEAN, down: Plan = CLEAN) -> It
 
 
 # --- part A: ports ------------------------------------------------------------
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ports that were free a moment ago. Prefer port 0 and a port file: these can be taken meanwhile."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def free_port() -> int:

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -114,14 +115,34 @@ def must(*argv: str, stdin: bytes = b"") -> Ran:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, all different."""
-    with contextlib.ExitStack() as stack:
-        taken = []
-        for _ in range(count):
-            one = stack.enter_context(socket.socket())
-            one.bind(("127.0.0.1", 0))
-            taken.append(one.getsockname()[1])
-        return taken
+    """Ports that nothing listens on now, all different.
+
+    They lie below those that the system gives to outgoing connections: between now and the moment a node listens there,
+    no connection of anybody's takes one.
+    """
+    first = _PORTS_FROM if _EPHEMERAL_FROM > 2 * _PORTS_FROM else _EPHEMERAL_FROM // 2
+    found: dict[int, None] = {}
+    for _ in range(_PORT_TRIES):
+        port = first + secrets.randbelow(_EPHEMERAL_FROM - first)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found[port] = None
+        if len(found) == count:
+            return list(found)
+    raise RuntimeError("there are not enough free ports on this machine")
+
+
+def _ephemeral_from() -> int:
+    """The first port that the system gives to outgoing connections."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32768
+
+
+_PORTS_FROM = 12_000
+_PORT_TRIES = 4_000
+_EPHEMERAL_FROM = _ephemeral_from()
 
 
 @dataclass
