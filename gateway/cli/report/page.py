@@ -117,7 +117,7 @@ def _views(step: Step) -> str:
         f'<div class="view"><h4>{text(view.party)}</h4>{_pre(view.what, view.content)}</div>' for view in step.views
     )
     parties = ", ".join(view.party for view in step.views)
-    return f'<details><summary>What {text(parties)} had before them</summary><div class="views">{panes}</div></details>'
+    return f'<details><summary>Before each of them: {text(parties)}</summary><div class="views">{panes}</div></details>'
 
 
 def _verification(one: Verification) -> str:

@@ -61,7 +61,7 @@ class Run:
 
     def screen(self, text: str) -> None:
         """What the officer of this step has on the screen."""
-        self._screen = text.strip()
+        self._screen = text.strip("\n")
 
     def beneath(self, *lines: str) -> None:
         """What crossed in this step under the encryption, where a store keeps it."""

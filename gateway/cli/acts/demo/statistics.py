@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any, Final
 
 from gateway.cli.acts.demo.run import Run
-from gateway.cli.acts.nodes import Ran
+from gateway.cli.acts.nodes import BASIS, Ran, limen
 from gateway.cli.report import chart
 from gateway.cli.report.record import Learned
 from gateway.errors import BudgetExhausted
@@ -104,8 +104,9 @@ def released(run: Run) -> None:
                 name=f"chart-{len(run.steps)}",
             )
         )
-        run.screen(f"{'':>12}  published  truth (the demonstration's alone)\n" + "\n".join(
-            f"{name:>12}  {value:>9}  {truth[name]:>5}" for name, value in cells.items()))  # fmt: skip
+        shown = limen("release", "get", asked["reference"], "--from", OWNER, "--basis", BASIS, "--booth",
+                      str(run.nodes.desk(ASKER, ANALYST)))  # fmt: skip
+        run.screen(shown.out)
         lines = ", ".join(f"{name} {value} ({truth[name]})" for name, value in cells.items())
         leaked = [person for person in people[:200] if person in got.out]
         return (
