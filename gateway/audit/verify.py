@@ -389,7 +389,7 @@ class _Audit:
         if intent is None:
             self.fault("pairs", "the outcome names no open intent before it", seq)
             return
-        same = ("purpose", "basis", "list", "class", "request_hash", "leg", "batch")
+        same = ("purpose", "basis", "list", "class", "request_hash", "leg", "batch", "query_digest", "snapshot")
         if (intent.kind, intent.peer) != (leaf.kind, leaf.peer) or any(
             intent.public.get(name) != leaf.public.get(name) for name in same
         ):

@@ -249,6 +249,7 @@ def test_wrong_orders_and_false_times_are_found_even_if_signed() -> None:
         ("time", 350, changed(leaves[350], time_ns=1)),
         ("pairs", outcome, changed(leaves[outcome], public=public | {"intent_seq": outcome + 1})),
         ("pairs", outcome, changed(leaves[outcome], public=public | {"purpose": "DOC.STATUS"})),
+        ("pairs", outcome, changed(leaves[outcome], public=public | {"snapshot": b"another release's"})),
         ("sequence", outcome, changed(leaves[outcome], pair_seq=1)),
         ("sequence", 350, changed(leaves[350], surname="MARTA")),
         ("sequence", 350, changed(leaves[350], seq=351)),
