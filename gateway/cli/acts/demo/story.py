@@ -109,8 +109,8 @@ def tell(run: Run, *, fast: bool) -> None:
     cases.refused(run)
     cases.forged(run)
     statistics.released(run)
-    outage.down(run, fast=fast)
     auditor.audit(run)
+    outage.down(run, fast=fast)
     auditor.operator(run)
 
 
