@@ -249,7 +249,6 @@ def test_wrong_orders_and_false_times_are_found_even_if_signed() -> None:
         ("time", 350, changed(leaves[350], time_ns=1)),
         ("pairs", outcome, changed(leaves[outcome], public=public | {"intent_seq": outcome + 1})),
         ("pairs", outcome, changed(leaves[outcome], public=public | {"purpose": "DOC.STATUS"})),
-        ("pairs", outcome, changed(leaves[outcome], public=public | {"snapshot": b"another release's"})),
         ("sequence", outcome, changed(leaves[outcome], pair_seq=1)),
         ("sequence", 350, changed(leaves[350], surname="MARTA")),
         ("sequence", 350, changed(leaves[350], seq=351)),
@@ -259,6 +258,27 @@ def test_wrong_orders_and_false_times_are_found_even_if_signed() -> None:
         rebuilt([*leaves[:at], leaf, *leaves[at + 1 :]], folder, signed_by=["HND", "UTO"])
         fault = fails(folder)
         assert (fault.step, fault.position) == (step, at)
+
+
+def test_a_release_s_outcome_is_about_the_query_and_the_events_of_its_intent() -> None:
+    leaves = list(made().store.leaves(0, size()))
+    payloads = [n for n, leaf in enumerate(leaves) if n > 300 and not Leaf.parse(leaf).sealed]
+    first, second = payloads[:2]
+    about = {"query_digest": b"Q" * 32, "snapshot": b"S" * 32, "dataset": "border", "cost_micro_rho": 520_000}
+    told = {"intent_seq": first, "release_hash": b"R" * 32, "shown_ns": 1}
+    leaves[first] = changed(leaves[first], kind="release.made", phase="intent", public=about, commitments={})
+    for other, step in (({}, ""), ({"query_digest": b"q" * 32}, "pairs"), ({"snapshot": b"s" * 32}, "pairs")):
+        public = about | told | other
+        leaves[second] = changed(leaves[second], kind="release.made", phase="outcome", public=public, commitments={})
+        folder = copy()
+        folder["history"] = b""
+        rebuilt(leaves, folder, signed_by=["HND", "UTO"])
+        if step:
+            fault = fails(folder)
+            assert (fault.step, fault.position) == (step, second)
+        else:
+            report = inspect(folder, CARD)
+            assert all(one.ok is not False for one in report.steps if one.step == "pairs"), report
 
 
 def test_payloads_may_go_after_their_term_and_not_before() -> None:
