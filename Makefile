@@ -13,7 +13,7 @@ help: ## print these lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r verb says; do printf '  make %-12s %s\n' "$$verb" "$$says"; done
 
 .PHONY: demo
-demo: ## two states and an auditor on this machine: narrated, checked, report.html
+demo: ## five states and an auditor on this machine: narrated, checked, report.html
 	@sh setup.sh demo $(ARGS)
 
 .PHONY: test

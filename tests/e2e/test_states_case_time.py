@@ -9,6 +9,7 @@ import pytest
 
 from examples.region.generate import COLUMNS
 from examples.region.travellers import Entry
+from gateway.cli.acts.nodes import limen
 from gateway.clock import VirtualClock, set_shift
 from gateway.terms import ListId
 from tests.e2e.test_states_case import WANTED, done, requested, state_of, wait
@@ -94,11 +95,15 @@ def test_a_tag_that_was_set_after_the_approval_freezes_the_case(desks: States) -
 def test_scenario_12_what_nobody_answers_is_overdue_and_then_over(desks: States) -> None:
     # Tags are not cleared by a load, so the story's other hit is taken: by name and year.
     number, asker, owner = requested(desks, "name_and_year")
+    done(desks.nodes.case(owner, "desk-1", "prepare", number))
     later(desks, 13 * HOUR_NS)
     (waiting,) = [one for one in desks.nodes.cases(owner, "desk-1", "--due") if one["case"] == number]
-    assert waiting["state"] == "UNDER_REVIEW"
+    assert waiting["state"] == "AWAITING_SECOND_APPROVAL"
+    inbox = limen("case", "list", "--due", "--booth", str(desks.nodes.desk(owner, "approver-1")))
+    assert [line for line in inbox.out.splitlines() if number in line and "OVERDUE" in line], inbox.out
     later(desks, 12 * HOUR_NS)
     wait(desks, owner, number, "NO_REPLY")
     wait(desks, asker, number, "NO_REPLY")
-    late = desks.nodes.case(owner, "desk-1", "prepare", number)
+    late = desks.nodes.case(owner, "approver-1", "approve", number)
     assert late.code == 3 and "case_state" in late.err
+    assert done(desks.nodes.case(asker, "desk-1", "show", number))["disclosed"] == {}
