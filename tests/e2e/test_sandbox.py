@@ -24,7 +24,8 @@ import pytest
 
 from gateway.audit.leaf import Leaf
 from gateway.cli.acts.nodes import limen
-from gateway.cli.acts.travellers import ABSENT, DOWN, OWNER, REFUSED, TRAVELLERS, Published
+from gateway.cli.acts.travellers import ABSENT, CASES, DOWN, OWNER, REFUSED, TRAVELLERS, Published
+from gateway.cli.verbs import SIGNED
 from gateway.store.reader import Reader
 from tests.extras import ROOT
 from tests.region import free_ports, wait_for
@@ -138,6 +139,38 @@ def test_what_cannot_be_started_is_one_sentence_and_leaves_nothing(tmp_path: Pat
 
 def test_a_screen_of_the_sandbox_says_so(box: Box) -> None:
     assert box.check(TRAVELLERS[0]).err.startswith("SANDBOX: everybody here is invented")
+
+
+def act(box: Box, name: str, verb: str, *more: str) -> Any:
+    """`limen case` as a person of SBY's desk, at a workstation of their own."""
+    folder = Path(box.said["folder"])
+    booth = folder / f"{name}.place"
+    signed = ["--key", box.said["desk"][name], "--passphrase-file", box.said["passphrase_file"]]
+    if not booth.exists():
+        shutil.copytree(box.said["booth"], booth)
+        assert limen("officer", "login", "--booth", str(booth), *signed).code == 0
+    ran = limen("--json", "case", verb, *more, "--booth", str(booth), *(signed if verb in SIGNED else ()))
+    assert ran.code == 0, ran.err
+    return ran.json
+
+
+@pytest.mark.parametrize("entry", CASES)
+def test_what_follows_a_hit_comes_out_as_the_page_says(box: Box, entry: str) -> None:
+    follow = CASES[entry]
+    (one,) = (one for one in TRAVELLERS if one.name == follow.traveller)
+    (hit,) = box.check(one).json["hits"]
+    number, asker = hit["case"], "child-1" if hit["kind"] == "MISSING_CHILD" else "desk-1"
+    if hit["screening_required"]:
+        act(box, "protection-1", "screen", number, "--code", "CLEAR")
+    act(box, "desk-1", "confirm", number)
+    act(box, asker, "request", number)
+    wait_for(lambda: act(box, asker, "show", number)["state"] == follow.ends, what=follow.ends, timeout_s=60)
+    got = act(box, asker, "show", number)
+    if follow.code:
+        assert got["refusal"] == follow.code and got["disclosed"] == {}
+    else:
+        assert set(follow.fields) <= set(got["disclosed"]) and bool(got["withheld"]) == bool(follow.fields)
+    assert re.search(rf"^\| `{follow.traveller}` \| .* \| `{follow.ends}`", PAGE, re.MULTILINE)
 
 
 def test_a_live_node_is_not_admitted(box: Box, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import json
 import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -20,17 +21,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.cli.acts import federation, travellers
+from gateway.cli.acts.nodes import DESK as PEOPLE
 from gateway.cli.acts.nodes import Nodes, must
-from gateway.cli.acts.travellers import ABSENT, ANSWERED, BASES, DESK, DOWN, OWNER, REFUSED, TRAVELLERS
-from gateway.cli.main import ERROR, OK, Refused, fail
+from gateway.cli.acts.travellers import ABSENT, ANSWERED, BASES, CASES, DESK, DOWN, OWNER, REFUSED, TRAVELLERS
+from gateway.cli.main import ERROR, INTERRUPTED, OK, Refused, fail
 from gateway.cli.output import emit, note, table
 from gateway.clock import SystemClock
+from gateway.disclosure.case import Side, State, decode
 from gateway.errors import InputRefused, Malformed
 from gateway.federation import document
 from gateway.federation.document import Member
 from gateway.keyring import files
 from gateway.policy import agreement as agreements
+from gateway.store.reader import Reader
 from gateway.terms import Role
+from gateway.terms.ids import case_number
 from gateway.terms.realm import Realm
 
 STATES: Final = (OWNER, DESK, ABSENT)
@@ -123,7 +128,7 @@ class Sandbox(Nodes):
         for node in self.nodes.values():
             if self.made:
                 node.ports = {name: getattr(node.settings.listeners, name).port for name in _LISTENERS}
-        self.officers = {(DESK, OFFICER): self.root / f"{DESK}-{OFFICER}.key"}
+        self._answered: set[bytes] = set()
 
     # -- Making -------------------------------------------------------------------------------------------------------
 
@@ -174,6 +179,7 @@ class Sandbox(Nodes):
         for name in ("list-1", "list-2"):
             self.enrol(OWNER, name, (Role.LIST_OFFICER, Role.SUPERVISOR))
         self.enrol(DESK, OFFICER, (Role.BORDER_FRONTLINE, Role.BORDER_SECONDLINE))
+        self.staff(OWNER, DESK)
         folder = self.root / "travellers"
         folder.mkdir()
         for one in TRAVELLERS:
@@ -254,14 +260,45 @@ class Sandbox(Nodes):
             raise Refused(f"{self.root}: is more than {LIFE_DAYS} days old; remove it, and it is made anew")
         if self[OWNER].process is None:
             self.start(OWNER, DESK)
-        self[DESK].officers[OFFICER] = self.officers[DESK, OFFICER]
+        for state in (OWNER, DESK):
+            self[state].officers = {name: self._key_of(state, name) for name in (*PEOPLE, OFFICER)}
         self.login(DESK, OFFICER)
 
     def wait(self) -> int:
         """Until a node ends, which is an error, or somebody interrupts."""
         while all(self[state].process is not None and self[state].process.poll() is None for state in (OWNER, DESK)):  # type: ignore[union-attr]
+            self.answer()
             time.sleep(0.5)
         return ERROR
+
+    def answer(self) -> None:
+        """SBX's desk: each new request is released or refused as `CASES` has it."""
+        with contextlib.closing(Reader(self[OWNER].settings.paths.store)) as reader:
+            found = [decode(body) for body in reader.cases(only_open=True)]
+        for case in found:
+            follow = CASES.get(case.entry_id)
+            if case.side is not Side.OWNER or case.state is not State.UNDER_REVIEW or follow is None:
+                continue
+            if case.case_id in self._answered:
+                continue
+            self._answered.add(case.case_id)
+            number = case_number(case.case_id)
+            if follow.code:
+                self._act(follow.by, "refuse", number, "--code", follow.code)
+            else:
+                self._act(follow.by, "prepare", number, *(p for name in follow.fields for p in ("--field", name)))
+                self._act("approver-1", "approve", number)
+
+    def _act(self, name: str, verb: str, number: str, *more: str) -> None:
+        ran = self.case(OWNER, name, verb, number, *more)
+        if ran.code == INTERRUPTED:
+            raise KeyboardInterrupt
+        if ran.code != OK:
+            # Such as a case that was withdrawn meanwhile.
+            print(f"{OWNER}'s desk: {ran.err.strip()}", file=sys.stderr)
+
+    def _key_of(self, state: str, name: str) -> Path:
+        return self.root / f"{state}-{name}.key"
 
     def document(self) -> dict[str, Any]:
         """What a program needs to know."""
@@ -271,7 +308,8 @@ class Sandbox(Nodes):
             "home": f"127.0.0.1:{self[DESK].ports['home']}",
             "booth": str(self[DESK].booth),
             "officer": f"{DESK}-{OFFICER}",
-            "key": str(self.officers[DESK, OFFICER]),
+            "key": str(self._key_of(DESK, OFFICER)),
+            "desk": {name: str(self._key_of(DESK, name)) for name in PEOPLE},
             "passphrase_file": str(self.passphrase_file),
             "baseline": str(self.root / "baseline.tar.gz"),
             "baseline_key": str(self.root / "baseline.pem"),
@@ -281,7 +319,7 @@ class Sandbox(Nodes):
 
     def lines(self) -> list[str]:
         """What a person needs to know."""
-        booth, key = self[DESK].booth, self.officers[DESK, OFFICER]
+        booth, key = self[DESK].booth, self._key_of(DESK, OFFICER)
         return [
             f"The sandbox runs in {self.root}; everybody in it is invented. Ctrl-C ends it, the folder stays.",
             "",

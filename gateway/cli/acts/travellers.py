@@ -190,6 +190,29 @@ TRAVELLERS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What SBX's desk does with a request about one of its entries, by itself and within seconds.
+
+    `ends` is the case's state at the asker; `fields` are released, all that were asked for where there are none.
+    """
+
+    traveller: str
+    ends: str
+    code: str = ""
+    fields: tuple[str, ...] = ()
+    by: str = "desk-1"
+
+
+CASES: Final = {
+    "SBX-1": Followed("specimen", "GRANTED"),
+    "SBX-2": Followed("sounds-alike", "REFUSED", code="R06"),
+    "SBX-4": Followed("missing-child", "GRANTED", by="child-1"),
+    "SBX-5": Followed("stolen-passport", "PARTLY_GRANTED", fields=("status",)),
+}
+"""By entry. About any other nobody answers."""
+
+
 def lists(today: date) -> dict[ListId, bytes]:
     """SBX's two lists as files, good for as long as a sandbox is."""
     until = (today + timedelta(days=400)).isoformat()
