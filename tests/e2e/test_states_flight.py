@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,7 +120,8 @@ def test_a_flight_without_an_end_or_by_another_role_is_refused(nodes: Nodes, tmp
     border = ("--booth", str(nodes["PAN"].booth), "--basis", RETURN_BASIS, "--case", "F-1")
     ran = limen("--json", "check", *border, "--purpose", "API.PRESCREEN", "--passengers", str(file), "--flight-ends",
                 "2026-11-02T09:00")  # fmt: skip
-    assert (ran.code, ran.out) == (3, "")
+    assert ran.code == 3
+    assert json.loads(ran.out)["reasons"] == ["role"]
 
 
 # -- Returns ----------------------------------------------------------------------------------------------------------
