@@ -144,7 +144,7 @@ class ReleaseDesk:
         """Those made here, for each that asked, and those asked of others; newest first."""
         await release.read("list", officer_of(self.node, call), self._world())
         reader, us, now_ns = self.node.reader, self.node.settings.state, self.node.clock.now_ns()
-        rows = {(row.reference, row.snapshot): row for row in reader.releases()}
+        rows = {(row.reference, row.snapshot): row for row in reader.releases(whole=False)}
         lines: dict[tuple[str, str, bytes], ReleaseLine] = {}
         for asked in reader.release_requests():
             row = rows[asked.reference, asked.snapshot]
@@ -152,7 +152,7 @@ class ReleaseDesk:
             lines[us, asked.recipient, asked.reference] = ReleaseLine(
                 us, asked.recipient, asked.reference, row.query, state, asked.at_ns
             )
-        held = {(copy.owner, copy.reference, copy.snapshot) for copy in reader.release_copies()}
+        held = {(copy.owner, copy.reference, copy.snapshot) for copy in reader.release_copies(whole=False)}
         for put in reader.releases_asked():
             is_here = (put.owner, put.reference, put.snapshot) in held
             state = ReleaseState.READY if is_here else ReleaseState.WAITING

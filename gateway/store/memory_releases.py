@@ -165,8 +165,9 @@ class MemoryReleases:
     def release(self, reference: bytes, snapshot: bytes) -> StoredRelease | None:
         return self._held.releases.get((reference, snapshot))
 
-    def releases(self) -> list[StoredRelease]:
-        return sorted(self._held.releases.values(), key=lambda one: (one.charged_ns, one.reference, one.snapshot))
+    def releases(self, *, whole: bool = True) -> list[StoredRelease]:
+        found = sorted(self._held.releases.values(), key=lambda one: (one.charged_ns, one.reference, one.snapshot))
+        return found if whole else [replace(one, message=one.message and _EMPTY) for one in found]
 
     def waiting_releases(self) -> list[StoredRelease]:
         found = [one for one in self.releases() if one.message is None and not one.code]
@@ -217,9 +218,13 @@ class MemoryReleases:
     def release_copy(self, owner: PeerId, reference: bytes, snapshot: bytes) -> StoredCopy | None:
         return self._held.release_copies.get((owner, reference, snapshot))
 
-    def release_copies(self) -> list[StoredCopy]:
-        found = self._held.release_copies.values()
-        return sorted(found, key=lambda one: (one.at_ns, one.owner, one.reference, one.snapshot))
+    def release_copies(self, *, whole: bool = True) -> list[StoredCopy]:
+        held = self._held.release_copies.values()
+        found = sorted(held, key=lambda one: (one.at_ns, one.owner, one.reference, one.snapshot))
+        return found if whole else [replace(one, message=_EMPTY) for one in found]
+
+
+_EMPTY: Final = SignedMessage(b"", b"", b"")
 
 
 APPLY: Final[Mapping[str, Callable[[Any, Args], None]]] = {

@@ -185,7 +185,7 @@ def _release_copy(db: sqlite3.Connection, a: Args) -> None:
         judge_copy(held[0], a)
         return
     db.execute("INSERT INTO release_copy VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-               (*key, a["query"], a["body"], a["header"], a["signature"], a["at_ns"]))  # fmt: skip
+               (*key, a["query"], a["at_ns"], a["body"], a["header"], a["signature"]))  # fmt: skip
 
 
 def _release_asked(db: sqlite3.Connection, a: Args) -> None:
@@ -217,12 +217,15 @@ CHANGES: Final[Mapping[str, Apply]] = {
 # -- Reading ----------------------------------------------------------------------------------------------------------
 
 _DATASET: Final = "SELECT name, version, snapshot, declaration, by_person, at_ns FROM dataset"
-_RELEASE: Final = (
+_FACTS: Final = (
     "SELECT reference, snapshot, query, dataset, version, unit, period, salt, cost, cap, spent, charged_ns, attempts,"
-    " code, shown_ns, body, header, signature FROM release"
+    " code, shown_ns,"
 )
+_RELEASE: Final = f"{_FACTS} body, header, signature FROM release"
+_RELEASE_ONLY: Final = f"{_FACTS} CASE WHEN body IS NULL THEN NULL ELSE x'' END, x'', x'' FROM release"
 _REQUEST: Final = "SELECT recipient, request_id, reference, snapshot, at_ns FROM release_request"
 _COPY: Final = "SELECT owner, reference, snapshot, query, body, header, signature, at_ns FROM release_copy"
+_COPY_ONLY: Final = "SELECT owner, reference, snapshot, query, x'', x'', x'', at_ns FROM release_copy"
 
 
 class ReleaseRows:
@@ -253,9 +256,10 @@ class ReleaseRows:
         row = self._one(f"{_RELEASE} WHERE reference = ? AND snapshot = ?", (reference, snapshot)).fetchone()
         return None if row is None else _release(row)
 
-    def releases(self) -> list[StoredRelease]:
-        """Every release that was charged, oldest first."""
-        return [_release(row) for row in self._one(f"{_RELEASE} ORDER BY charged_ns, reference, snapshot")]
+    def releases(self, *, whole: bool = True) -> list[StoredRelease]:
+        """Every release that was charged, oldest first. Not `whole`: what was made has an empty message."""
+        rows = self._one(f"{_RELEASE if whole else _RELEASE_ONLY} ORDER BY charged_ns, reference, snapshot")
+        return [_release(row) for row in rows]
 
     def waiting_releases(self) -> list[StoredRelease]:
         """Those that were charged and are neither made nor failed: the least tried first, then the oldest."""
@@ -349,9 +353,10 @@ class ReleaseRows:
         ).fetchone()
         return None if row is None else _copy(row)
 
-    def release_copies(self) -> list[StoredCopy]:
-        """Every release that we received, oldest first."""
-        return [_copy(row) for row in self._one(f"{_COPY} ORDER BY at_ns, owner, reference, snapshot")]
+    def release_copies(self, *, whole: bool = True) -> list[StoredCopy]:
+        """Every release that we received, oldest first. Not `whole`: with an empty message."""
+        rows = self._one(f"{_COPY if whole else _COPY_ONLY} ORDER BY at_ns, owner, reference, snapshot")
+        return [_copy(row) for row in rows]
 
 
 def _dataset(row: tuple[Any, ...]) -> StoredDataset:

@@ -640,6 +640,7 @@ def test_a_release_is_charged_once_with_its_first_salt(run: Run) -> None:
         assert store.reader.release_share("border", "person-month", "2023-08", HND) == 520_000
         assert store.reader.release_share("border", "person-month", "2023-08", UTO) == 0
         assert store.reader.waiting_releases() == [held] == store.reader.releases()
+        assert store.reader.releases(whole=False) == [held]
         assert store.reader.has_waiting_releases()
         assert [one.request_id for one in store.reader.release_requests("HND")] == [b"1" * 16, b"2" * 16]
         assert store.reader.newest_request(HND, REFERENCE).request_id == b"2" * 16
@@ -700,6 +701,9 @@ def test_a_release_needs_its_charge_and_is_made_once(run: Run) -> None:
             b"signature",
         )
         assert (held.shown_ns, held.code) == (60, "")
+        (only,) = store.reader.releases(whole=False)
+        assert (only.message.body, only.reference, only.shown_ns) == (b"", REFERENCE, 60)
+        assert store.reader.releases() == [held]
         assert not store.reader.has_waiting_releases()
         with pytest.raises(NotFoundOrNotPermitted):
             await store.uow.commit([], [fail_release()])
@@ -788,6 +792,8 @@ def test_a_received_release_is_kept_and_never_replaced(run: Run) -> None:
         await store.uow.commit([], [Change("release.copy", {**args, "at_ns": 6})])
         with pytest.raises(VerificationFailed):
             await store.uow.commit([], [Change("release.copy", {**args, "body": b"another"})])
+        (only,) = store.reader.release_copies(whole=False)
+        assert (only.owner, only.message.body) == (UTO, b"")
         (held,) = store.reader.release_copies()
         assert held == store.reader.release_copy(UTO, REFERENCE, SNAPSHOT)
         assert (held.message.body, held.at_ns, held.query) == (b"document", 5, b"query")

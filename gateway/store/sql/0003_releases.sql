@@ -24,8 +24,8 @@ CREATE TABLE release (
     reference BLOB NOT NULL, snapshot BLOB NOT NULL, query BLOB NOT NULL, dataset TEXT NOT NULL,
     version INTEGER NOT NULL, unit TEXT NOT NULL, period TEXT NOT NULL, salt BLOB NOT NULL,
     cost INTEGER NOT NULL CHECK (cost > 0), cap INTEGER NOT NULL, spent INTEGER NOT NULL, charged_ns INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT '', body BLOB, header BLOB, signature BLOB,
-    shown_ns INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL DEFAULT '', shown_ns INTEGER NOT NULL DEFAULT 0,
+    body BLOB, header BLOB, signature BLOB,
     PRIMARY KEY (reference, snapshot)
 );
 CREATE INDEX release_waiting ON release (charged_ns) WHERE body IS NULL AND code = '';
@@ -53,7 +53,7 @@ CREATE TABLE release_asked (
     PRIMARY KEY (owner, reference)
 );
 CREATE TABLE release_copy (
-    owner TEXT NOT NULL, reference BLOB NOT NULL, snapshot BLOB NOT NULL, query BLOB NOT NULL, body BLOB NOT NULL,
-    header BLOB NOT NULL, signature BLOB NOT NULL, at_ns INTEGER NOT NULL,
+    owner TEXT NOT NULL, reference BLOB NOT NULL, snapshot BLOB NOT NULL, query BLOB NOT NULL, at_ns INTEGER NOT NULL,
+    body BLOB NOT NULL, header BLOB NOT NULL, signature BLOB NOT NULL,
     PRIMARY KEY (owner, reference, snapshot)
 );
