@@ -51,9 +51,11 @@ def test_a_gateway_that_is_down_is_down_through_the_line_too() -> None:
         port = server.getsockname()[1]
     line = Line()
     line.listen(port)
-    with socket.create_connection((LOOPBACK, line.port), timeout=5) as caller:
-        with contextlib.suppress(ConnectionResetError):
-            assert caller.recv(16) == b""
+    with (
+        socket.create_connection((LOOPBACK, line.port), timeout=5) as caller,
+        contextlib.suppress(ConnectionResetError),
+    ):
+        assert caller.recv(16) == b""
     assert line.passed() == (0, 0)
     line.close()
 
