@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +107,13 @@ def test_a_kill_neither_loses_nor_doubles_a_release(desks: States, point: str) -
         copy = reader.release_copy(PeerId(OWNER), row.reference, row.snapshot)
     assert copy is not None
     assert copy.message == given
+
+
+@SLOW
+def test_the_log_verifies_after_all_of_it(desks: States, tmp_path: Path) -> None:
+    ran = desks.audit(OWNER, tmp_path)
+    assert ran.code == 0, ran.err
+    assert ran.json["ok"] is True
 
 
 def spent(states: States) -> int:
