@@ -154,10 +154,8 @@ class CaseDesk:
     async def send_waiting(self) -> None:
         """One attempt for each case that waits and is not put off. What fails is put off a little longer each time."""
         loop = asyncio.get_running_loop()
-        for body in self.node.reader.cases(only_open=True):
+        for body in self.node.reader.cases_to_send():
             case = decode(body)
-            if case.outbound is Outbound.NONE:
-                continue
             due_s, pause_s = self._later.get(case.case_id, (0.0, 1.0))
             if loop.time() < due_s:
                 continue

@@ -120,6 +120,9 @@ class CaseBook(Protocol):
     def cases(self, only_open: bool = False) -> list[bytes]:
         """Bodies, soonest due first."""
 
+    def cases_past(self, now_ns: int) -> list[bytes]:
+        """Bodies of the open cases whose time is over."""
+
     def open_cases(self, peer: PeerId) -> int:
         """How many cases with this peer are open."""
 

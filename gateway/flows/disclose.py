@@ -603,7 +603,7 @@ async def expire(world: CaseWorld) -> int:
     """
     now = world.clock.now_ns()
     ended = 0
-    for body in world.book.cases(only_open=True):
+    for body in world.book.cases_past(now):
         case = decode(body)
         if not case.expires_ns or now < case.expires_ns or not can(case, Event.EXPIRE):
             continue

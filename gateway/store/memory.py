@@ -338,6 +338,14 @@ class MemoryStore(MemoryReleases, MemoryDeltas):
         found = sorted(self._tables.cases.values(), key=lambda a: (a["due_ns"] or 1 << 62, a["case_id"]))
         return [a["body"] for a in found if a["open"] or not only_open]
 
+    def cases_to_send(self) -> list[bytes]:
+        found = sorted(self._tables.cases.values(), key=lambda a: (a["due_ns"], a["case_id"]))
+        return [a["body"] for a in found if a["open"] and a["outbound"]]
+
+    def cases_past(self, now_ns: int) -> list[bytes]:
+        found = sorted(self._tables.cases.values(), key=lambda a: bytes(a["case_id"]))
+        return [a["body"] for a in found if a["open"] and 0 < a["expires_ns"] <= now_ns]
+
     def open_cases(self, peer: PeerId) -> int:
         return sum(bool(a["open"]) and a["peer"] == peer for a in self._tables.cases.values())
 

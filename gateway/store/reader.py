@@ -176,6 +176,19 @@ class Reader(ReleaseRows, DeltaRows):
         )
         return [bytes(row[0]) for row in rows]
 
+    def cases_to_send(self) -> list[bytes]:
+        """Bodies of the cases of which something still has to reach the other side."""
+        rows = self._one("SELECT body FROM case_file WHERE open = 1 AND outbound != '' ORDER BY due_ns, case_id")
+        return [bytes(row[0]) for row in rows]
+
+    def cases_past(self, now_ns: int) -> list[bytes]:
+        """Bodies of the open cases whose time is over."""
+        rows = self._one(
+            "SELECT body FROM case_file WHERE open = 1 AND expires_ns != 0 AND expires_ns <= ? ORDER BY case_id",
+            (now_ns,),
+        )
+        return [bytes(row[0]) for row in rows]
+
     def open_cases(self, peer: PeerId) -> int:
         """How many cases with this peer are open."""
         row = self._one("SELECT count(*) FROM case_file WHERE open = 1 AND peer = ?", (peer,)).fetchone()

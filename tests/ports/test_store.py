@@ -343,6 +343,14 @@ def test_a_case_goes_on_version_by_version(run: Run) -> None:
         await s.uow.commit([], [put(3, b"over", is_open=False)])
         assert s.reader.cases(only_open=True) == [b"sooner", b"later"]
         assert len(s.reader.cases()) == 3
+        assert (s.reader.cases_to_send(), s.reader.cases_past(1 << 62)) == ([], [])
+        late = {"case_id": bytes([5]) * 16, "peer": HND, "version": 1, "open": True, "outbound": "open", "due_ns": 0,
+                "expires_ns": 50, "body": b"late"}  # fmt: skip
+        await s.uow.commit([], [Change("case.put", late)])
+        assert s.reader.cases_to_send() == [b"late"]
+        assert (s.reader.cases_past(49), s.reader.cases_past(50)) == ([], [b"late"])
+        await s.uow.commit([], [Change("case.put", {**late, "version": 2, "open": False, "outbound": ""})])
+        assert (s.reader.cases_to_send(), s.reader.cases_past(50)) == ([], [])
         assert sum(s.reader.open_cases(PeerId(peer)) for peer in ("HND", "PAN", "GTM")) == 2
 
     run(test)
