@@ -28,6 +28,7 @@ STEPS = (
     "A private monthly table beside the truth",
     "Asked again, it costs nothing",
     "A budget that is used up",
+    "All that passed between the gateways",
     "A changed log is caught",
     "A cut tail is caught",
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway import __version__
-from gateway.cli.acts.demo import auditor, cases, checks, ground, outage, protection, statistics
+from gateway.cli.acts.demo import auditor, cases, checks, ground, outage, passed, protection, statistics
 from gateway.cli.acts.demo.line import LOOPBACK, Line
 from gateway.cli.acts.demo.run import Run
 from gateway.cli.acts.nodes import Nodes
@@ -109,6 +109,7 @@ def tell(run: Run, *, fast: bool) -> None:
     cases.refused(run)
     cases.forged(run)
     statistics.released(run)
+    passed.passed(run)
     auditor.audit(run)
     outage.down(run, fast=fast)
     auditor.operator(run)
