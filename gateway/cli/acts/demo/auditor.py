@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 from gateway.app import parts
 from gateway.audit import checkpoint, note
@@ -23,11 +24,15 @@ from gateway.store.client import WriterClient
 
 def audit(run: Run) -> None:
     """Every log verified offline; a changed one and a cut one caught."""
-    root = run.nodes.root
     # The auditor is a folder of its own: cards of public keys, exports, and no node.
-    auditor = root / "auditor"
+    auditor = run.nodes.root / "auditor"
     auditor.mkdir()
+    _whole(run, auditor)
+    _changed(run, auditor)
+    _cut(run, auditor)
 
+
+def _whole(run: Run, auditor: Path) -> None:
     def verify() -> tuple[str, bool]:
         good = True
         lines = []
@@ -65,6 +70,8 @@ def audit(run: Run) -> None:
         (Learned("auditor", "that each log is whole and unchanged, and a peer saw the same one"),),
     )
 
+
+def _changed(run: Run, auditor: Path) -> None:
     def tampered() -> tuple[str, bool]:
         copy = auditor / "HND-tampered"
         shutil.copytree(auditor / "HND", copy)
@@ -87,6 +94,8 @@ def audit(run: Run) -> None:
         tampered,
     )
 
+
+def _cut(run: Run, auditor: Path) -> None:
     def cut() -> tuple[str, bool]:
         # An operator may drop the newest entries and show an older, correctly signed log. The witness knows better.
         card = str(auditor / "HND.card")

@@ -105,7 +105,13 @@ def entries_of(run: Run, state: str, number: str, kind: str) -> list[Leaf]:
 
 def followed(run: Run) -> None:
     """From a hit to a disclosure that was received, opened by one officer, and its outcome told."""
+    _asked(run)
+    _alone(run)
+    _released(run)
+    _ended(run)
 
+
+def _asked(run: Run) -> None:
     def asked() -> tuple[str, bool]:
         for state, people in STAFF.items():
             for name, roles in people.items():
@@ -135,6 +141,8 @@ def followed(run: Run) -> None:
         BETWEEN,
     )
 
+
+def _alone(run: Run) -> None:
     def alone() -> tuple[str, bool]:
         number = run.cases["followed"]
         done(run.nodes.case(OWNER, "desk-1", "prepare", number))
@@ -155,6 +163,8 @@ def followed(run: Run) -> None:
         BETWEEN,
     )
 
+
+def _released(run: Run) -> None:
     def released() -> tuple[str, bool]:
         number = run.cases["followed"]
         done(run.nodes.case(OWNER, "approver-1", "approve", number))
@@ -198,6 +208,8 @@ def followed(run: Run) -> None:
         BETWEEN,
     )
 
+
+def _ended(run: Run) -> None:
     def ended() -> tuple[str, bool]:
         number = run.cases["followed"]
         done(run.nodes.case(ASKER, "desk-1", "outcome", number, "--code", "SAME_PERSON"))
@@ -297,7 +309,11 @@ def written(run: Run, case: Case) -> Case:
 
 def forged(run: Run) -> None:
     """The operator of Panama's node wants a release out that one person prepared."""
+    _at_the_desk(run)
+    _in_the_store(run)
 
+
+def _at_the_desk(run: Run) -> None:
     def desk() -> tuple[str, bool]:
         number, _ = prepared(run)
         run.cases["forged"] = number
@@ -320,6 +336,8 @@ def forged(run: Run) -> None:
         BETWEEN,
     )
 
+
+def _in_the_store(run: Run) -> None:
     def store() -> tuple[str, bool]:
         number = run.cases["forged"]
         case = held(run, OWNER, number)

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 from collections import defaultdict
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli.acts.demo.run import Run
 from gateway.cli.acts.nodes import BASIS, Ran, limen
@@ -14,6 +16,9 @@ from gateway.cli.report import chart
 from gateway.cli.report.record import Learned
 from gateway.errors import BudgetExhausted
 from gateway.terms import Role
+
+if TYPE_CHECKING:
+    from examples.region.events import Events
 
 OWNER: Final = "PAN"
 ASKER: Final = "HND"
@@ -30,30 +35,69 @@ WITHIN: Final = 6
 300,000."""
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What this part is about: the run, the events with their truth, and what is asked of them."""
+
+    run: Run
+    made: Events
+    truth: Mapping[str, int]
+    people: tuple[str, ...]
+    dataset: str = f"{OWNER}-crossings"
+
+    @property
+    def query(self) -> tuple[str, ...]:
+        """The question whose answer is read."""
+        return ("--dataset", self.dataset, "--period", MONTH, "--by", "nationality", "--epsilon", "1")
+
+    def ask(self, verb: str, *more: str) -> Ran:
+        """`limen release` by Honduras's statistician, about Panama's events."""
+        return self.run.nodes.release(ASKER, ANALYST, verb, *more, source=OWNER)
+
+    def spent(self) -> int:
+        """What is spent of the month's account, by Panama's own books."""
+        lines = done(self.run.nodes.release(OWNER, ANALYST, "budget"))
+        found = [one["spent_micro_rho"] for one in lines if (one["dataset"], one["period"]) == (self.dataset, MONTH)]
+        return int(sum(found))
+
+
 def released(run: Run) -> None:
     """Events, a plan, a release and its replay, and a refusal."""
     from examples.region import events
 
     made = events.make(OWNER, persons=PERSONS)
-    truth = persons_of(made.events_csv)
     people = sorted({row["person_ref"] for row in csv.DictReader(io.StringIO(made.events_csv))})
-    dataset = f"{OWNER}-crossings"
-    query = ("--dataset", dataset, "--period", MONTH, "--by", "nationality", "--epsilon", "1")
+    story = Story(run, made, persons_of(made.events_csv), tuple(people))
+    _load(story, events.declaration(OWNER, month_cap=MONTH_CAP, shares={ASKER: SHARE}))
+    _plan(story)
+    _table(story)
+    _again(story)
+    _gone(story)
+
+
+def _load(story: Story, declared: str) -> None:
+    run = story.run
 
     def load() -> tuple[str, bool]:
         run.nodes.statisticians(OWNER)
         run.nodes.enrol(ASKER, ANALYST, (Role.ANALYST_NATIONAL,))
         folder = run.nodes.root / "data" / "events"
         folder.mkdir(parents=True)
-        declared = events.declaration(OWNER, month_cap=MONTH_CAP, shares={ASKER: SHARE})
-        for name, text in (("events.csv", made.events_csv), ("events.yaml", made.map_yaml), ("dataset.yaml", declared)):
+        for name, text in (
+            ("events.csv", story.made.events_csv),
+            ("events.yaml", story.made.map_yaml),
+            ("dataset.yaml", declared),
+        ):
             (folder / name).write_text(text, "utf-8")
         ran = run.nodes.load_events(OWNER, folder / "events.csv", folder / "events.yaml", folder / "dataset.yaml")
         told = done(ran)
         kept = "".join(path.read_text("utf-8") for path in (run.nodes[OWNER].folder / "events").glob("*.csv"))
-        clean = not any(person in kept for person in people)
+        clean = not any(person in kept for person in story.people)
         found = 0 if clean else "FOUND"
-        return f"{told['dataset']}: events of {len(people):,} persons; their references in what is kept: {found}", clean
+        return (
+            f"{told['dataset']}: events of {len(story.people):,} persons; their references in what is kept: {found}",
+            clean,
+        )
 
     run.step(
         "Events become a data set",
@@ -64,40 +108,48 @@ def released(run: Run) -> None:
         load,
     )
 
+
+def _plan(story: Story) -> None:
+    run = story.run
+
     def plan() -> tuple[str, bool]:
-        told = done(run.nodes.release(ASKER, ANALYST, "plan", *query, source=OWNER))
+        told = done(story.ask("plan", *story.query))
         run.screen(json.dumps(told, indent=2))
         run.cases["half"] = str(told["half_width_95"])
-        ok = told["charge_micro_rho"] == SHARE == told["left_micro_rho"] and spent(run, dataset) == 0
+        ok = told["charge_micro_rho"] == SHARE == told["left_micro_rho"] and story.spent() == 0
         return (
             f"{told['cells']} cells; would cost {told['charge_micro_rho']:,} of {told['left_micro_rho']:,} micro-rho; "
-            f"95 % of the noise within ±{told['half_width_95']}; spent so far: {spent(run, dataset)}"
+            f"95 % of the noise within ±{told['half_width_95']}; spent so far: {story.spent()}"
         ), ok
 
     run.step(
         "A plan costs nothing",
         "A statistician of Honduras asks what a table of Panama's crossings in a month would cost, and how good it is.",
-        f"limen release plan --from PAN --dataset {dataset} --period {MONTH} --by nationality --epsilon 1",
+        f"limen release plan --from PAN --dataset {story.dataset} --period {MONTH} --by nationality --epsilon 1",
         "cost and expected error; no event is read, nothing is spent",
         plan,
         (Learned("HND's statistician", "the declared cells, the price and the error"),),
         (ASKER, OWNER),
     )
 
+
+def _table(story: Story) -> None:
+    run = story.run
+
     def table() -> tuple[str, bool]:
-        asked = done(run.nodes.release(ASKER, ANALYST, "request", *query, source=OWNER))
+        asked = done(story.ask("request", *story.query))
         run.cases["release"] = asked["reference"]
-        got = run.nodes.release(ASKER, ANALYST, "get", asked["reference"], "--wait", WAIT_S, source=OWNER)
+        got = story.ask("get", asked["reference"], "--wait", WAIT_S)
         document = done(got)
         run.cases["document"] = got.out
         cells = {cell["nationality"]: cell["noisy"] for cell in document["cells"]}
         half = int(document["error"]["half_width_95"])
-        near = sum(abs(value - truth[name]) <= half for name, value in cells.items())
+        near = sum(abs(value - story.truth[name]) <= half for name, value in cells.items())
         run.draw(
             chart.draw(
                 chart.from_rows(
                     [((MONTH, name), value, "") for name, value in cells.items()],
-                    {(MONTH, name): truth[name] for name in cells},
+                    {(MONTH, name): story.truth[name] for name in cells},
                 ),
                 half,
                 title=f"Distinct persons by nationality, Panama, {MONTH}",
@@ -107,12 +159,12 @@ def released(run: Run) -> None:
         shown = limen("release", "get", asked["reference"], "--from", OWNER, "--basis", BASIS, "--booth",
                       str(run.nodes.desk(ASKER, ANALYST)))  # fmt: skip
         run.screen(shown.out)
-        lines = ", ".join(f"{name} {value} ({truth[name]})" for name, value in cells.items())
-        leaked = [person for person in people[:200] if person in got.out]
+        lines = ", ".join(f"{name} {value} ({story.truth[name]})" for name, value in cells.items())
+        leaked = [person for person in story.people[:200] if person in got.out]
         return (
             f"{near} of {len(cells)} cells within ±{half} of the truth; charged {asked['cost_micro_rho']:,} micro-rho, "
             f"before the noise was drawn\npublished (true): {lines}"
-        ), near >= WITHIN and asked["cost_micro_rho"] == SHARE == spent(run, dataset) and not leaked
+        ), near >= WITHIN and asked["cost_micro_rho"] == SHARE == story.spent() and not leaked
 
     run.step(
         "A private monthly table beside the truth",
@@ -128,13 +180,17 @@ def released(run: Run) -> None:
         (ASKER, OWNER),
     )
 
+
+def _again(story: Story) -> None:
+    run = story.run
+
     def again() -> tuple[str, bool]:
-        before = spent(run, dataset)
-        asked = done(run.nodes.release(ASKER, ANALYST, "request", *query, source=OWNER))
-        got = run.nodes.release(ASKER, ANALYST, "get", asked["reference"], "--wait", WAIT_S, source=OWNER)
+        before = story.spent()
+        asked = done(story.ask("request", *story.query))
+        got = story.ask("get", asked["reference"], "--wait", WAIT_S)
         same = got.code == 0 and got.out == run.cases["document"]
         ok = same and asked["reference"] == run.cases["release"] and asked["cost_micro_rho"] == 0
-        ok = ok and spent(run, dataset) == before
+        ok = ok and story.spent() == before
         return f"the same bytes: {same}; charged {asked['cost_micro_rho']}; spent in all {before:,} as before", ok
 
     run.step(
@@ -148,18 +204,22 @@ def released(run: Run) -> None:
         (ASKER, OWNER),
     )
 
+
+def _gone(story: Story) -> None:
+    run = story.run
+
     def gone() -> tuple[str, bool]:
-        before = spent(run, dataset)
-        other = ("--dataset", dataset, "--period", MONTH, "--by", "route", "--epsilon", "1")
-        ran = run.nodes.release(ASKER, ANALYST, "request", *other, source=OWNER)
+        before = story.spent()
+        other = ("--dataset", story.dataset, "--period", MONTH, "--by", "route", "--epsilon", "1")
+        ran = story.ask("request", *other)
         run.screen(ran.err)
-        ok = ran.code == BudgetExhausted.row.exit_code and spent(run, dataset) == before
+        ok = ran.code == BudgetExhausted.row.exit_code and story.spent() == before
         return f"{ran.err.strip()} (exit {ran.code})", ok
 
     run.step(
         "A budget that is used up",
         "The same month by another road, by route. Panama's declaration gives Honduras one such table a month.",
-        f"limen release request --from PAN --dataset {dataset} --period {MONTH} --by route",
+        f"limen release request --from PAN --dataset {story.dataset} --period {MONTH} --by route",
         "exit 7, with what is left; nothing is counted",
         gone,
         (Learned("HND's statistician", "that its share of this month is used up"),),
@@ -174,13 +234,6 @@ def persons_of(events_csv: str) -> dict[str, int]:
         if row["event_date"].startswith(MONTH):
             seen[row["nationality"]].add(row["person_ref"])
     return defaultdict(int, {name: len(people) for name, people in seen.items()})
-
-
-def spent(run: Run, dataset: str) -> int:
-    """What is spent of the month's account, by Panama's own books."""
-    lines = done(run.nodes.release(OWNER, ANALYST, "budget"))
-    found = [one["spent_micro_rho"] for one in lines if (one["dataset"], one["period"]) == (dataset, MONTH)]
-    return int(sum(found))
 
 
 def done(ran: Ran) -> Any:
