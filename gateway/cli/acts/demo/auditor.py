@@ -136,7 +136,7 @@ def operator(run: Run) -> None:
         nodes.nodes["PAN"] = replace(true, folder=copy, process=None)
         try:
             nodes.start("PAN")
-            number = run.cases["forged"]
+            number = run.carried["forged"]
             case = cases.held(run, "PAN", number)
             assert case is not None
             size = asyncio.run(_log_a_release(nodes["PAN"], replace(case, released=case.fields), nodes.now_ns()))

@@ -117,7 +117,7 @@ def _asked(run: Run) -> None:
             for name, roles in people.items():
                 run.nodes.enrol(state, name, roles)
         number = requested(run)
-        run.cases["followed"] = number
+        run.carried["followed"] = number
         case = held(run, OWNER, number)
         assert case is not None
         run.screen(shown(run, ASKER, "desk-1", number))
@@ -144,7 +144,7 @@ def _asked(run: Run) -> None:
 
 def _alone(run: Run) -> None:
     def alone() -> tuple[str, bool]:
-        number = run.cases["followed"]
+        number = run.carried["followed"]
         done(run.nodes.case(OWNER, "desk-1", "prepare", number))
         second = run.nodes.case(OWNER, "desk-1", "approve", number)
         run.screen(second.err)
@@ -166,7 +166,7 @@ def _alone(run: Run) -> None:
 
 def _released(run: Run) -> None:
     def released() -> tuple[str, bool]:
-        number = run.cases["followed"]
+        number = run.carried["followed"]
         done(run.nodes.case(OWNER, "approver-1", "approve", number))
         reaches(run, OWNER, number, "DELIVERED")
         case = held(run, ASKER, number)
@@ -211,7 +211,7 @@ def _released(run: Run) -> None:
 
 def _ended(run: Run) -> None:
     def ended() -> tuple[str, bool]:
-        number = run.cases["followed"]
+        number = run.carried["followed"]
         done(run.nodes.case(ASKER, "desk-1", "outcome", number, "--code", "SAME_PERSON"))
         for state in BETWEEN:
             reaches(run, state, number, "CLOSED")
@@ -316,7 +316,7 @@ def forged(run: Run) -> None:
 def _at_the_desk(run: Run) -> None:
     def desk() -> tuple[str, bool]:
         number, _ = prepared(run)
-        run.cases["forged"] = number
+        run.carried["forged"] = number
         # At the second officer's workstation, logged in as that officer, with another key.
         booth = run.nodes.desk(OWNER, "desk-2")
         ran = limen("case", "approve", number, "--booth", str(booth), "--key", str(run.nodes[OWNER].officers["desk-1"]),
@@ -339,7 +339,7 @@ def _at_the_desk(run: Run) -> None:
 
 def _in_the_store(run: Run) -> None:
     def store() -> tuple[str, bool]:
-        number = run.cases["forged"]
+        number = run.carried["forged"]
         case = held(run, OWNER, number)
         assert case is not None
         written(run, case)

@@ -36,8 +36,8 @@ class Run:
     logs: list[LogSize] = field(default_factory=list)
     verifications: list[Verification] = field(default_factory=list)
     crossing: Crossing = field(default_factory=lambda: Crossing("HND", "PAN", 8, 0, 0, 0))
-    cases: dict[str, str] = field(default_factory=dict)
-    """Numbers of cases that a later step goes on with."""
+    carried: dict[str, str] = field(default_factory=dict)
+    """What a later step goes on with: numbers of cases, a release and its document."""
     _screen: str = ""
     _beneath: list[str] = field(default_factory=list)
     _drawing: str = ""

@@ -115,7 +115,6 @@ def _plan(story: Story) -> None:
     def plan() -> tuple[str, bool]:
         told = done(story.ask("plan", *story.query))
         run.screen(json.dumps(told, indent=2))
-        run.cases["half"] = str(told["half_width_95"])
         ok = told["charge_micro_rho"] == SHARE == told["left_micro_rho"] and story.spent() == 0
         return (
             f"{told['cells']} cells; would cost {told['charge_micro_rho']:,} of {told['left_micro_rho']:,} micro-rho; "
@@ -138,10 +137,10 @@ def _table(story: Story) -> None:
 
     def table() -> tuple[str, bool]:
         asked = done(story.ask("request", *story.query))
-        run.cases["release"] = asked["reference"]
+        run.carried["release"] = asked["reference"]
         got = story.ask("get", asked["reference"], "--wait", WAIT_S)
         document = done(got)
-        run.cases["document"] = got.out
+        run.carried["document"] = got.out
         cells = {cell["nationality"]: cell["noisy"] for cell in document["cells"]}
         half = int(document["error"]["half_width_95"])
         near = sum(abs(value - story.truth[name]) <= half for name, value in cells.items())
@@ -188,8 +187,8 @@ def _again(story: Story) -> None:
         before = story.spent()
         asked = done(story.ask("request", *story.query))
         got = story.ask("get", asked["reference"], "--wait", WAIT_S)
-        same = got.code == 0 and got.out == run.cases["document"]
-        ok = same and asked["reference"] == run.cases["release"] and asked["cost_micro_rho"] == 0
+        same = got.code == 0 and got.out == run.carried["document"]
+        ok = same and asked["reference"] == run.carried["release"] and asked["cost_micro_rho"] == 0
         ok = ok and story.spent() == before
         return f"the same bytes: {same}; charged {asked['cost_micro_rho']}; spent in all {before:,} as before", ok
 
