@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.acts.nodes import limen
+from tests.unit.cli.test_report import Outline
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +98,19 @@ def test_the_report_shows_each_of_these_steps_from_every_side(left: Path) -> Non
     # What the statistician reads has intervals; the truth stands in the chart alone.
     table = steps[f"step-{numbers['A private monthly table beside the truth']}"]
     assert "the truth" in table and "95 % INTERVAL" in table
+
+
+def test_the_report_of_a_real_run_can_be_read_by_everybody(left: Path) -> None:
+    outline = Outline((left / "report.html").read_text("utf-8"))
+    identities = [value for name, value in outline.attributes if name == "id"]
+    assert len(identities) == len(set(identities))
+    assert {value for name, value in outline.attributes if name == "href"} <= {f"#{one}" for one in identities}
+    levels = [int(tag[1]) for tag in outline.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
+    assert not {"script", "link", "img", "iframe", "object"} & set(outline.tags)
+    # Each drawing says in words what it shows.
+    drawn = [value for name, value in outline.attributes if name == "aria-labelledby" and value and "told" in value]
+    assert len(drawn) == outline.tags.count("svg") == 2
 
 
 def test_each_state_s_log_verifies_with_public_keys_alone(left: Path) -> None:
