@@ -491,6 +491,22 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         retention="3y",
     ),
     Kind(
+        70,
+        "delta.published",
+        Phase.EVENT,
+        "A change of our list is signed for one peer and may be fetched; each peer with a table gets as many.",
+        public=("list", "group", "epoch", "number", "delta_hash", "agreement", "baseline", "national"),
+        secret=("rows",),
+        retention="3y",
+    ),
+    Kind(
+        71,
+        "delta.received",
+        Phase.EVENT,
+        "A peer's delta was fetched; `fault` is empty where it is in use.",
+        public=("list", "group", "epoch", "number", "delta_hash", "fault"),
+    ),
+    Kind(
         75,
         "policy.dry_run",
         Phase.EVENT,
@@ -517,22 +533,6 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "Too few witnesses have seen our log for too long, and nothing is disclosed; or enough have seen it again.",
         public=("silent", "quorum", "size", "reached_ns"),
-    ),
-    Kind(
-        70,
-        "delta.published",
-        Phase.EVENT,
-        "A change of our list is signed for one peer and may be fetched; each peer with a table gets as many.",
-        public=("list", "group", "epoch", "number", "delta_hash", "agreement", "baseline", "national"),
-        secret=("rows",),
-        retention="3y",
-    ),
-    Kind(
-        71,
-        "delta.received",
-        Phase.EVENT,
-        "A peer's delta was fetched; `fault` is empty where it is in use.",
-        public=("list", "group", "epoch", "number", "delta_hash", "fault"),
     ),
 )
 
