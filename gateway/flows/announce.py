@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.flows import publish
+from gateway.flows.deciding import expect
 from gateway.policy import catalogue
 from gateway.policy.decision import Permit
 from gateway.pseudonym import delta as deltas
@@ -126,11 +127,10 @@ async def announce(pairs: Sequence[Pair], list_id: ListId, now: int, world: Anno
             permit = await publish.may_publish(peer, place, now, world.state, world.agency, world.policy)
             if permit is None:
                 continue
-            for made, rows in await _deltas(scope, permit, held, now, world):
-                body, header_fields = world.sign_delta(made, now)
+            for made, body, header_fields, rows in await _deltas(scope, permit, held, now, world):
                 message = await world.keys.sign(header_fields, body)
-                entries.append(_entry(made, permit, rows, hashlib.sha256(message.body).digest()))
-                changes += [_expect(peer, permit), _put(made, message.body, message.header, message.signature)]
+                entries.append(_entry(made, permit, rows, hashlib.sha256(body).digest()))
+                changes += [expect(permit, peer), _put(made, message.body, message.header, message.signature)]
     return Announced(tuple(entries), tuple(changes), whole and bool(changes))
 
 
@@ -205,8 +205,9 @@ class _Held:
 
 async def _deltas(
     scope: KeyScope, permit: Permit, held: _Held, now: int, world: AnnouncingWorld
-) -> list[tuple[Delta, int]]:
-    """The peer's next deltas, each with its number of true rows: the owner's own business."""
+) -> list[tuple[Delta, bytes, dict[str, Any], int]]:
+    """The peer's next deltas, each with its body and header fields, and its number of true rows: the owner's own
+    business."""
     key_types = {KeyType(name) for name in permit.key_types}
 
     def may_tell(entry: ListEntry) -> Withheld | None:
@@ -218,7 +219,7 @@ async def _deltas(
     said = [held.said(key.input.open(), may_tell) if key.key_type in key_types else (False, None) for key in keys]
     told = list({entry.entry_id: entry for _, entry in said if entry is not None})
     handles = dict(zip(told, await world.keys.handles(scope, told), strict=True))
-    made: list[tuple[Delta, int]] = []
+    made: list[tuple[Delta, bytes, dict[str, Any], int]] = []
     for start in range(0, len(keys), deltas.ROWS):
         number += 1
         delta_id = world.chance.token(deltas.ID_BYTES)
@@ -239,13 +240,10 @@ async def _deltas(
             rows=deltas.build(rows, world.chance.token(32)),
             made_ns=now,
         )
-        previous = hashlib.sha256(world.sign_delta(one, now)[0]).digest()
-        made.append((one, len(rows)))
+        body, header_fields = world.sign_delta(one, now)
+        previous = hashlib.sha256(body).digest()
+        made.append((one, body, header_fields, len(rows)))
     return made
-
-
-def _expect(peer: PeerId, permit: Permit) -> ports.Change:
-    return ports.Change("expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer})
 
 
 def _put(made: Delta, body: bytes, header: bytes, signature: bytes) -> ports.Change:

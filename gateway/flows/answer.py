@@ -22,7 +22,7 @@ from gateway.errors import (
     QuotaExhausted,
     RequestReused,
 )
-from gateway.flows.deciding import decide
+from gateway.flows.deciding import decide, expect
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
@@ -103,7 +103,7 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
         committed = await world.uow.commit(
             [intent],
             [
-                _expect(request, permit),
+                expect(permit, request.asker),
                 ports.Change(
                     "quota.charge",
                     {
@@ -155,7 +155,7 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
     await world.uow.commit(
         [outcome],
         [
-            _expect(request, permit),
+            expect(permit, request.asker),
             ports.Change(
                 "reply.put",
                 {
@@ -211,13 +211,6 @@ async def _gates(request: CheckRequest, now: int, world: AnsweringWorld) -> tupl
     if epoch is None or epoch[0] != request.epoch or epoch[1] <= now:
         raise EpochRefused(f"{request.asker}: epoch not in force")
     return permit, epoch[1]
-
-
-def _expect(request: CheckRequest, permit: Permit) -> ports.Change:
-    """Decide again at the moment of sending (T5): the writer compares inside the commit."""
-    return ports.Change(
-        "expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": request.asker}
-    )
 
 
 def _public(request: CheckRequest, request_hash: bytes, permit: Permit) -> dict[str, str | int | bytes]:

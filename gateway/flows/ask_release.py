@@ -15,8 +15,8 @@ from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import PolicyDenied, VerificationFailed
 from gateway.flows.check import Officer
-from gateway.flows.deciding import decide
-from gateway.flows.release import HEAVY_BYTES
+from gateway.flows.deciding import decide, expect
+from gateway.flows.release import HEAVY_BYTES, about
 from gateway.policy.decision import Deny
 from gateway.policy.question import Stage, statistic
 from gateway.statistics import catalogue as queries
@@ -190,7 +190,7 @@ async def _asked(
         Phase.EVENT,
         owner,
         public={
-            **_about(ask, query),
+            **about(ask, query),
             "act": act,
             "request_id": ask.request_id.value,
             "agreement": permit.agreement,
@@ -199,8 +199,7 @@ async def _asked(
         },
         secret={"officer": officer.officer},
     )
-    expect = ports.Change("expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": owner})
-    committed = await world.uow.commit([entry], [expect])
+    committed = await world.uow.commit([entry], [expect(permit, owner)])
     asked = replace(
         ask,
         pair_seq=committed.pair_seqs[0],
@@ -226,7 +225,7 @@ async def _denied(
         Phase.EVENT,
         owner,
         public={
-            **_about(ask, query),
+            **about(ask, query),
             "act": act,
             "request_hash": b"",
             "reason": denied.row.reason,
@@ -246,20 +245,10 @@ def _received(
         Phase.EVENT,
         owner,
         public={
-            **_about(ask, query),
+            **about(ask, query),
             "snapshot": standing.snapshot,
             "release_hash": hashlib.sha256(standing.document).digest(),
             "fault": fault,
         },
         secret={"officer": officer.officer},
     )
-
-
-def _about(ask: ReleaseAsk, query: Query) -> dict[str, str | bytes]:
-    return {
-        "purpose": ask.purpose,
-        "basis": ask.legal_basis,
-        "agency": ask.agency,
-        "role": ask.role.value,
-        "query_digest": query.digest,
-    }

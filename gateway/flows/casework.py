@@ -249,11 +249,6 @@ def version_of(body: bytes) -> int:
     return int.from_bytes(sha256(body).digest()[:7], "big") >> 3 | 1
 
 
-def expect(permit: Permit, peer: PeerId) -> ports.Change:
-    """The rules and the peer are still what was decided about (T5)."""
-    return ports.Change("expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer})
-
-
 def entry(
     kind: str,
     case: Case,
@@ -288,7 +283,6 @@ __all__ = [
     "Outbound",
     "decide",
     "entry",
-    "expect",
     "held",
     "personal",
     "put",

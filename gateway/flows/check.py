@@ -40,7 +40,7 @@ from gateway.federation import statement
 from gateway.federation.officers import Register
 from gateway.federation.statement import PersonalSignature
 from gateway.flows.catch_up import CatchingUpWorld, catch_up
-from gateway.flows.deciding import decide
+from gateway.flows.deciding import decide, expect
 from gateway.flows.subjects import Subjects
 from gateway.people.origins import Origins, candidate_origins
 from gateway.people.person import Document, Person, could_be_child
@@ -292,7 +292,7 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     try:
         committed = await world.uow.commit(
             [_entry(leg, inquiry, officer, Phase.INTENT) for leg in legs],
-            [*(_expect(leg) for leg in legs), *_charges(inquiry, officer, now, world)],
+            [*(expect(leg.permit, leg.owner) for leg in legs), *_charges(inquiry, officer, now, world)],
         )
     except PeerSuspended as moved:
         raise VersionMoved(str(moved)) from None
@@ -331,14 +331,6 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
     )
     await _tick(arrived_ns, world)
     return _told(answer, [leg.owner for leg in legs])
-
-
-def _expect(leg: _Leg) -> ports.Change:
-    """Decide again at the moment of sending (T5): the writer compares inside the commit that comes before it."""
-    return ports.Change(
-        "expect",
-        {"baseline": leg.permit.baseline, "national": leg.permit.national, "peer_active": leg.owner},
-    )
 
 
 def _still(answer: CheckAnswer, refused: Sequence[tuple[PeerId, tuple[str, ...]]], legs: Sequence[_Leg]) -> CheckAnswer:

@@ -1,4 +1,4 @@
-"""The rules, then the floors: the one way a flow comes to a decision (T6)."""
+"""The rules, then the floors: the one way a flow comes to a decision (T6), and how it holds until it is acted on."""
 
 from __future__ import annotations
 
@@ -13,3 +13,9 @@ async def decide(question: Question, policy: ports.PolicyEngine) -> Permit | Den
     sake."""
     decision = await policy.decide(question)
     return floors.hold(question, decision) if isinstance(decision, Permit) else decision
+
+
+def expect(permit: Permit, peer: str = "") -> ports.Change:
+    """Decided again at the moment of sending (T5): the writer refuses the commit unless the rules, and the peer where
+    there is one, are still what was decided about."""
+    return ports.Change("expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer})

@@ -40,13 +40,13 @@ from gateway.flows.casework import (
     Origin,
     decide,
     entry,
-    expect,
     held,
     personal,
     put,
     record,
     version_of,
 )
+from gateway.flows.deciding import expect
 from gateway.flows.disclose import OUTCOME_NS, ROLES
 from gateway.flows.publish import keys_of
 from gateway.people import dates

@@ -19,8 +19,9 @@ from gateway.errors import NotFoundOrNotPermitted, PolicyDenied, VerificationFai
 from gateway.federation import statement
 from gateway.federation.officers import Enrolled
 from gateway.federation.statement import PersonalSignature
-from gateway.flows.casework import CaseWorld, decide, entry, expect, held, put, record, version_of
+from gateway.flows.casework import CaseWorld, decide, entry, held, put, record, version_of
 from gateway.flows.check import Officer
+from gateway.flows.deciding import expect
 from gateway.policy import catalogue
 from gateway.policy.decision import Permit
 from gateway.policy.question import Stage

@@ -15,7 +15,7 @@ from gateway.audit.entry import Entry, Phase
 from gateway.errors import InputRefused, NotFoundOrNotPermitted, PeerSuspended, PolicyDenied, VersionMoved
 from gateway.flows import announce
 from gateway.flows.announce import AnnouncingWorld
-from gateway.flows.deciding import decide
+from gateway.flows.deciding import decide, expect
 from gateway.people import codes
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny
@@ -188,9 +188,7 @@ async def _load(load: Load, world: ListingWorld) -> Difference:
     if total == 0:
         return change
     entries = [_loaded(load, change)]
-    changes: list[ports.Change] = [
-        ports.Change("expect", {"baseline": decision.baseline, "national": decision.national, "peer_active": ""})
-    ]
+    changes: list[ports.Change] = [expect(decision)]
     for act, rows in (("enter", change.added), ("alter", change.changed)):
         for row in rows:
             entries.append(_act(load, act, row))

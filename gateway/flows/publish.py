@@ -15,7 +15,7 @@ from typing import Protocol
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import PeerSuspended, VerificationFailed, VersionMoved
-from gateway.flows.deciding import decide
+from gateway.flows.deciding import decide, expect
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
@@ -243,7 +243,7 @@ async def _publish_one(
             )
         ],
         [
-            ports.Change("expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer}),
+            expect(permit, peer),
             ports.Change(
                 "manifest.put",
                 {

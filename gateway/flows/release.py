@@ -32,7 +32,7 @@ from gateway.errors import (
     VersionMoved,
 )
 from gateway.flows.check import Officer
-from gateway.flows.deciding import decide
+from gateway.flows.deciding import decide, expect
 from gateway.flows.listing import Signer
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
@@ -149,6 +149,11 @@ class _Call:
         """True where the state's own people ask."""
         return self.recipient == self.world.state
 
+    @property
+    def peer(self) -> str:
+        """The other state, "" at home."""
+        return "" if self.at_home else self.recipient
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -186,7 +191,9 @@ async def plan_for(
     try:
         known = _known(query, world.book)
         account = known.account
-        await world.uow.commit([_requested(call, permit, query)], [_expect(call, permit), *_allowance(call, permit)])
+        await world.uow.commit(
+            [_requested(call, permit, query)], [expect(permit, call.peer), *_allowance(call, permit)]
+        )
     except GatewayError as refusal:
         raise await _denied(call, query, refusal) from None
     row = world.book.release(query.digest, known.held.snapshot)
@@ -220,7 +227,7 @@ async def request(
         if before is not None:
             if before.reference != query.digest:
                 raise RequestReused("the request id was used for another question")
-            await world.uow.commit([_requested(call, permit, query)], [_expect(call, permit)])
+            await world.uow.commit([_requested(call, permit, query)], [expect(permit, call.peer)])
             return _standing(world.book.release(before.reference, before.snapshot), before.snapshot, call)
         for attempt in range(1, TRIES_MAX + 1):
             try:
@@ -260,7 +267,7 @@ async def get(
             raise NotFoundOrNotPermitted("this recipient has not asked for such a release")
         row = world.book.release(asked.reference, asked.snapshot)
         if row is None or row.message is None or state_of(row, call.now_ns) is not ReleaseState.READY:
-            await world.uow.commit([_requested(call, permit, query)], [_expect(call, permit)])
+            await world.uow.commit([_requested(call, permit, query)], [expect(permit, call.peer)])
             return _standing(row, asked.snapshot, call)
         return await _delivered(call, permit, query, row, row.message)
     except GatewayError as refusal:
@@ -330,7 +337,7 @@ async def _charged(call: _Call, permit: Permit, query: Query) -> ReleaseStanding
     snapshot = known.held.snapshot
     row = world.book.release(query.digest, snapshot)
     entries = [_requested(call, permit, query)]
-    changes = [_expect(call, permit), *_allowance(call, permit)]
+    changes = [expect(permit, call.peer), *_allowance(call, permit)]
     if (row is None or row.message is None) and not world.can_count:
         raise CapabilityMissing("this node has no extra `statistics`")
     if row is None:
@@ -339,7 +346,7 @@ async def _charged(call: _Call, permit: Permit, query: Query) -> ReleaseStanding
             Entry(
                 "release.charged",
                 Phase.EVENT,
-                "" if call.at_home else recipient,
+                call.peer,
                 public={
                     "query_digest": query.digest,
                     "snapshot": snapshot,
@@ -397,9 +404,8 @@ async def _delivered(
     if not call.at_home:
         world.judge_witnesses()
     place = (row.reference, row.snapshot, call.recipient)
-    given = world.book.release_delivery(*place)
-    changes = [_expect(call, permit)]
-    message = given
+    changes = [expect(permit, call.peer)]
+    given = message = world.book.release_delivery(*place)
     if message is None:
         body = await world.compute.run(
             documents.for_recipient, whole.body, str(call.recipient), heavy=len(whole.body) > HEAVY_BYTES
@@ -421,9 +427,9 @@ async def _delivered(
     sent = Entry(
         "release.sent",
         Phase.EVENT,
-        "" if call.at_home else call.recipient,
+        call.peer,
         public={
-            **_about(call, query),
+            **about(call.ask, query),
             "snapshot": row.snapshot,
             "release_hash": hashlib.sha256(message.body).digest(),
             "request_hash": call.request_hash,
@@ -432,8 +438,8 @@ async def _delivered(
         secret=_person(call),
     )
     await world.uow.commit([sent], changes)
-    # Of two calls at once the first one's signature stays, and both tell that.
-    stored = world.book.release_delivery(*place)
+    # Of two first calls at once the first one's signature stays, and both tell that.
+    stored = given or world.book.release_delivery(*place)
     if stored is None:
         raise AuditUnavailable("what was given to a recipient is not in the store")
     return ReleaseStanding(
@@ -509,12 +515,6 @@ def _standing(row: StoredRelease | None, snapshot: bytes, call: _Call, *, cost: 
     return ReleaseStanding(row.reference, snapshot, state, cost_micro_rho=cost, code=code)
 
 
-def _expect(call: _Call, permit: Permit) -> ports.Change:
-    """The rules and the peer are still what was decided about (T5)."""
-    peer = "" if call.at_home else call.recipient
-    return ports.Change("expect", {"baseline": permit.baseline, "national": permit.national, "peer_active": peer})
-
-
 def _allowance(call: _Call, permit: Permit) -> list[ports.Change]:
     """One request of the peer's day: a group of statistics counts requests where others count slots."""
     if call.at_home:
@@ -526,8 +526,8 @@ def _allowance(call: _Call, permit: Permit) -> list[ports.Change]:
     return [ports.Change("quota.charge", args)]
 
 
-def _about(call: _Call, query: Query | None) -> dict[str, str | bytes]:
-    ask = call.ask
+def about(ask: ReleaseAsk, query: Query | None) -> dict[str, str | bytes]:
+    """The fields of an entry that say what was asked, the same at both sides."""
     return {
         "purpose": ask.purpose,
         "basis": ask.legal_basis,
@@ -549,9 +549,9 @@ def _requested(call: _Call, permit: Permit, query: Query) -> Entry:
     return Entry(
         "release.requested",
         Phase.EVENT,
-        "" if call.at_home else call.recipient,
+        call.peer,
         public={
-            **_about(call, query),
+            **about(call.ask, query),
             "act": call.act,
             "dataset": query.dataset,
             "request_id": call.ask.request_id.value,
@@ -573,9 +573,9 @@ async def _denied(call: _Call, query: Query | None, refusal: GatewayError) -> Ga
     entry = Entry(
         "release.denied",
         Phase.EVENT,
-        "" if call.at_home else call.recipient,
+        call.peer,
         public={
-            **_about(call, query),
+            **about(call.ask, query),
             "act": call.act,
             "request_hash": call.request_hash,
             "reason": refusal.row.reason,
@@ -849,7 +849,7 @@ async def load_dataset(load: DatasetLoad, world: DatasetWorld) -> bool:
     await world.uow.commit(
         [entry],
         [
-            ports.Change("expect", {"baseline": decision.baseline, "national": decision.national, "peer_active": ""}),
+            expect(decision),
             ports.Change(
                 "dataset.put",
                 {
