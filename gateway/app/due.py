@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gateway.config import Config
@@ -22,33 +24,32 @@ def made_from(settings: Config) -> Path:
 
 def is_due(settings: Config, now_ns: int) -> bool:
     """True where tables are due: asked by the supervisor on each publish tick."""
-    if is_restored(settings.paths.lock):
-        return False
-    try:
-        reader = Reader(settings.paths.store)
-    except GatewayError:
-        return False
-    try:
-        if reader.federation() is None or reader.policy_sequence("national") is None:
+    with _reading(settings) as reader:
+        if reader is None or reader.federation() is None or reader.policy_sequence("national") is None:
             return False
         path = made_from(settings)
         return not path.exists() or path.read_text("ascii").strip() != stamp(settings, reader, now_ns)
-    finally:
-        reader.close()
 
 
 def releases_wait(settings: Config) -> bool:
     """True where a release was charged and is not made: asked on each tick of statistics."""
+    with _reading(settings) as reader:
+        return reader is not None and reader.has_waiting_releases()
+
+
+@contextmanager
+def _reading(settings: Config) -> Iterator[Reader | None]:
+    """The node's database; None where no job may run: it cannot be opened, or was restored and not confirmed."""
     if is_restored(settings.paths.lock):
-        return False
+        yield None
+        return
     try:
         reader = Reader(settings.paths.store)
     except GatewayError:
-        return False
-    try:
-        return reader.has_waiting_releases()
-    finally:
-        reader.close()
+        yield None
+        return
+    with closing(reader):
+        yield reader
 
 
 def stamp(settings: Config, reader: Reader, now_ns: int) -> str:

@@ -203,7 +203,7 @@ class HomeDesk:
             policy=versions,
             log_size=size,
             quorum=node.quorum.needed,
-            witnessed_ns=node.quorum.reached_ns() if node.quorum.needed else 0,
+            witnessed_ns=node.quorum.reached()[1] if node.quorum.needed else 0,
             disclosing=not node.quorum.is_silent(),
             peers=tuple(
                 PeerState(member.state, not node.reader.is_suspended(member.state), tables.get(member.state, {}))

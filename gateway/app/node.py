@@ -145,7 +145,7 @@ class Node:
         telemetry.metrics.gauge(
             "log_witnessed_age_seconds",
             "Since a quorum of witnesses has last seen the log.",
-            lambda: (clock.now_ns() - self.quorum.reached_ns()) / 1e9 if self.quorum.needed else 0.0,
+            lambda: (clock.now_ns() - self.quorum.reached()[1]) / 1e9 if self.quorum.needed else 0.0,
         )
         self._leaves: dict[str, tuple[object, KeyPair]] = {}
         self._timers: list[asyncio.Task[None]] = []

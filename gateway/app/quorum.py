@@ -46,19 +46,23 @@ class Quorum:
         others = len(self.others())
         return min(others, self.witnesses.quorum) if self.witnesses.quorum else (others // 2 + 1 if others else 0)
 
-    def reached_ns(self) -> int:
-        """When so many had last seen our log, UTC ns; before that ever was, when the log began."""
+    def reached(self) -> tuple[int, int]:
+        """(size, UTC ns) of the newest checkpoint that so many had seen, and when; before that ever was, 0 and when
+        the log began."""
         found = self.log.quorum_time(self.needed)
         if found is not None:
-            return found[1] * 10**9
+            return found[0], found[1] * 10**9
         if not self._began_ns:
             first = self.log.leaves(0, 1)
             self._began_ns = Leaf.parse(first[0]).time_ns if first else self.clock.now_ns()
-        return self._began_ns
+        return 0, self._began_ns
 
     def is_silent(self) -> bool:
         """True where nothing may be disclosed."""
-        return bool(self.needed) and self.clock.now_ns() - self.reached_ns() > self.witnesses.silence_s * 10**9
+        return bool(self.needed) and self._is_past(self.reached()[1])
+
+    def _is_past(self, reached_ns: int) -> bool:
+        return self.clock.now_ns() - reached_ns > self.witnesses.silence_s * 10**9
 
     def judge(self) -> None:
         """Raises WitnessesSilent."""
@@ -69,10 +73,11 @@ class Quorum:
 
     async def watch(self, uow: ports.UnitOfWork) -> bool | None:
         """Write down when they fall silent and when they are back. Returns what is new, None where nothing is."""
-        silent = self.is_silent()
+        needed = self.needed
+        size, reached_ns = self.reached() if needed else (0, 0)
+        silent = bool(needed) and self._is_past(reached_ns)
         if silent == self._silent:
             return None
-        found = self.log.quorum_time(self.needed) if self.needed else None
         await uow.commit(
             [
                 Entry(
@@ -80,9 +85,9 @@ class Quorum:
                     Phase.EVENT,
                     public={
                         "silent": silent,
-                        "quorum": self.needed,
-                        "size": found[0] if found else 0,
-                        "reached_ns": self.reached_ns(),
+                        "quorum": needed,
+                        "size": size,
+                        "reached_ns": reached_ns,
                     },
                 )
             ]

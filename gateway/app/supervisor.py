@@ -115,13 +115,7 @@ class Supervisor:
         for name in self._names():
             if name.partition("-")[0] != "gateway" or self._stopping:
                 continue
-            process = self._children[name].process
-            process.terminate()
-            try:
-                process.wait(self.drain_s + 5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self._end(self._children[name].process)
             self._start(name)
             if not self._wait_ready(name):
                 return
@@ -211,10 +205,14 @@ class Supervisor:
         running = [self._children[name].process for name in reversed(self._names()) if name in self._children]
         running[1:1] = [job.process for job in self.jobs if job.process is not None]
         for process in running:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(self.drain_s + 5)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            self._end(process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Ask a process to drain and end, and see that it does."""
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(self.drain_s + 5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -43,8 +43,10 @@ NO_CHECKPOINT: Final = bytes(CHECKPOINT_BYTES)
 """The checkpoint digest of a sender that has not published one yet."""
 
 MANIFEST: Final = "gateway.wire.v1.Manifest"
-DELTA: Final = "gateway.wire.v1.Delta"
 """The method of a manifest's own header: a standing document names its type, which no method's path can equal."""
+
+DELTA: Final = "gateway.wire.v1.Delta"
+"""The method of a delta's own header (`pseudonym.delta`): it stands as a manifest does."""
 
 RELEASE: Final = "gateway.wire.v1.ReleaseDocument"
 """The method of a release's own header (`statistics.release`): it stands as a manifest does."""

@@ -289,9 +289,7 @@ def _check_agrees(request: CheckRequest, peer: PeerId, us: PeerId, now_ns: int) 
         raise Malformed("asker", "is not the sender")
     if request.owner != us:
         raise Malformed("owner", "is not the receiver")
-    ahead_ns = request.permit_expires_ns - now_ns
-    if not -envelope.SKEW_NS <= ahead_ns <= PERMIT_NS_MAX + envelope.SKEW_NS:
-        raise Malformed("permit_expires_ns", "has passed, or is more than 15 minutes ahead")
+    _permit_agrees(request, peer, us, now_ns)
 
 
 def _manifest_agrees(request: ManifestRequest, peer: PeerId, us: PeerId, now_ns: int) -> None:
@@ -307,7 +305,9 @@ def _scope_agrees(request: ChunkRequest | DeltasRequest, peer: PeerId, us: PeerI
         raise NotFoundOrNotPermitted(f"{peer} asked for another peer's table")
 
 
-def _permit_agrees(request: OpenCase | Decision | Closing | ReleaseAsk, peer: PeerId, us: PeerId, now_ns: int) -> None:
+def _permit_agrees(
+    request: CheckRequest | OpenCase | Decision | Closing | ReleaseAsk, peer: PeerId, us: PeerId, now_ns: int
+) -> None:
     ahead_ns = request.permit_expires_ns - now_ns
     if not -envelope.SKEW_NS <= ahead_ns <= PERMIT_NS_MAX + envelope.SKEW_NS:
         raise Malformed("permit_expires_ns", "has passed, or is more than 15 minutes ahead")

@@ -6,12 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.errors import Malformed
 from gateway.rpc.convert import shape, statistics
 from gateway.rpc.convert.statistics import Piece
 from gateway.rpc.doors import BudgetLine, ReleaseLine, ReleaseQuestion
 from gateway.terms.ids import Purpose
-from gateway.terms.release import ReleasePlan, ReleaseStanding, ReleaseState
+from gateway.terms.release import ReleasePlan, ReleaseStanding
 from gateway.wire.v1 import home_statistics_pb2 as wire
 
 PLAN: Final = "/gateway.wire.v1.HomeStatisticsService/PlanOwnRelease"
@@ -153,7 +152,7 @@ def lines(body: bytes) -> tuple[ReleaseLine, ...]:
             recipient=shape.state("releases.recipient", one.recipient),
             reference=shape.fixed("releases.reference", one.reference, 32),
             query=shape.sized("releases.query", one.query, 1, statistics.QUERY_BYTES_MAX),
-            state=_state(one.state),
+            state=statistics.state_in("releases.state", one.state),
             asked_ns=shape.time_ns("releases.asked_ns", one.asked_ns),
         )
         for one in read.releases
@@ -214,10 +213,3 @@ def budget(body: bytes) -> tuple[BudgetLine, ...]:
 
 def _amount(value: int) -> int:
     return shape.whole("accounts.micro_rho", value, 0, _AMOUNT_MAX)
-
-
-def _state(text: str) -> ReleaseState:
-    try:
-        return ReleaseState(text)
-    except ValueError:
-        raise Malformed("releases.state", "not a word of this contract") from None

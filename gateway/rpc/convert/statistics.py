@@ -185,7 +185,7 @@ def plan_in(read: wire.ReleasePlan) -> ReleasePlan:
         half_width_95=amount("half_width_95"),
         loss_half_width_95=amount("loss_half_width_95"),
         threshold=amount("threshold"),
-        state=_state("plan.state", read.state) if read.state else "",
+        state=state_in("plan.state", read.state) if read.state else "",
     )
 
 
@@ -215,7 +215,7 @@ def standing_in(read: wire.ReleaseStanding) -> ReleaseStanding:
     return ReleaseStanding(
         reference=shape.fixed("standing.reference", read.reference, 32),
         snapshot=shape.fixed("standing.snapshot", read.snapshot, 32),
-        state=_state("standing.state", read.state),
+        state=state_in("standing.state", read.state),
         cost_micro_rho=shape.whole("standing.cost_micro_rho", read.cost_micro_rho, 0, _COUNT_MAX),
         code=shape.pattern("standing.code", read.code, _CODE),
     )
@@ -293,7 +293,8 @@ def joined(pieces: list[Piece]) -> ReleaseStanding:
     return replace(first.standing, document=b"".join(one.piece for one in pieces))
 
 
-def _state(field: str, text: str) -> ReleaseState:
+def state_in(field: str, text: str) -> ReleaseState:
+    """Where a release stands. Raises Malformed."""
     try:
         return ReleaseState(text)
     except ValueError:
