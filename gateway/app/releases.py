@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from gateway.app.home import Node, officer_of
 from gateway.app.watch import again_if_moved
@@ -19,21 +18,13 @@ from gateway.rpc.convert.home_statistics import ACCOUNTS_MAX
 from gateway.rpc.convert.peers import Sender
 from gateway.rpc.doors import BudgetLine, CallContext, HomeCall, ReleaseLine, ReleaseQuestion
 from gateway.statistics import dataset
-from gateway.statistics.bounding import Unit
 from gateway.statistics.budget import AccountKey
+from gateway.statistics.catalogue import unit_of
 from gateway.statistics.dataset import Declaration
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import PeerId, Purpose
 from gateway.terms.release import ReleaseAsk, ReleasePlan, ReleaseStanding, ReleaseState
 from gateway.terms.words import Role
-
-UNITS: Final = {
-    (True, "month"): Unit.PERSON_MONTH,
-    (True, "year"): Unit.PERSON_PERIOD,
-    (False, "month"): Unit.KEY_MONTH,
-    (False, "year"): Unit.KEY_PERIOD,
-}
-"""The unit of an account, by whether the events name persons and how long the period is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +218,7 @@ def _accounts(declared: Declaration, *, by_person: bool) -> list[tuple[AccountKe
     months = declared.dimensions[0].values
     years = [year for year in sorted({month[:4] for month in months}) if sum(m.startswith(year) for m in months) == 12]
     return [
-        (AccountKey(declared.name, UNITS[by_person, length], period), declared.caps[length])
+        (AccountKey(declared.name, unit_of(period, by_person=by_person), period), declared.caps[length])
         for length, periods in (("month", months), ("year", years))
         if length in declared.caps
         for period in periods

@@ -16,9 +16,9 @@ from gateway.statistics.noise import MICRO, judge_epsilon
 
 QUERY_BYTES_MAX: Final = 1 << 12
 _QUERY: Final = b"limen/statistic-query/1\n"
-_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])\Z")
+MONTH: Final = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])\Z")
 _YEAR = re.compile(r"20[0-9]{2}\Z")
-_DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+DATASET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class Query:
             raise InputRefused("there is no such statistic", field="statistic", code="STATISTIC")
         if self.measure not in row.measures:
             raise InputRefused("write one of " + ", ".join(row.measures), field="measure", code="MEASURE")
-        if not _DATASET.match(self.dataset):
+        if not DATASET_NAME.match(self.dataset):
             raise InputRefused("is not a data set's name", field="dataset", code="DATASET")
-        if not (_MONTH.match(self.period) or _YEAR.match(self.period)):
+        if not (MONTH.match(self.period) or _YEAR.match(self.period)):
             raise InputRefused("write a month as 2023-08 or a year as 2023", field="period", code="PERIOD")
         wanted = tuple(name for name in row.dimensions if name in self.dimensions)
         if self.dimensions != wanted or not wanted or wanted[0] != "month":
@@ -84,15 +84,13 @@ class Query:
     @property
     def months(self) -> tuple[str, ...]:
         """The months asked about."""
-        if _MONTH.match(self.period):
+        if MONTH.match(self.period):
             return (self.period,)
         return tuple(f"{self.period}-{month:02}" for month in range(1, 13))
 
     def unit(self, *, by_person: bool = True) -> Unit:
         """A month's person, or a year's; by key where the events have no reference to persons."""
-        if _MONTH.match(self.period):
-            return Unit.PERSON_MONTH if by_person else Unit.KEY_MONTH
-        return Unit.PERSON_PERIOD if by_person else Unit.KEY_PERIOD
+        return unit_of(self.period, by_person=by_person)
 
     def spec(self, *, by_person: bool = True) -> BoundingSpec:
         """The bound of the measure."""
@@ -132,6 +130,13 @@ class Query:
     def digest(self) -> bytes:
         """SHA-256, 32 bytes: the name under which a release is stored beside its snapshot."""
         return hashlib.sha256(_QUERY + self.encode()).digest()
+
+
+def unit_of(period: str, *, by_person: bool) -> Unit:
+    """Whose presence the noise hides in a month (`2023-08`) or a year (`2023`)."""
+    if MONTH.match(period):
+        return Unit.PERSON_MONTH if by_person else Unit.KEY_MONTH
+    return Unit.PERSON_PERIOD if by_person else Unit.KEY_PERIOD
 
 
 _FIELDS: Final[Mapping[str, type]] = {

@@ -17,6 +17,7 @@ from gateway.primitives import cbor
 from gateway.statistics import domain as domains
 from gateway.statistics.bounding import Unit
 from gateway.statistics.budget import Account, AccountKey, Share
+from gateway.statistics.catalogue import DATASET_NAME, MONTH
 from gateway.statistics.domain import Dimension, KeyDomain
 from gateway.terms.ids import PeerId
 
@@ -30,8 +31,6 @@ NAMES: Final = ("month", "route", "nationality", "protection")
 PERIODS: Final = ("month", "year")
 """Whose presence an account is about: a unit's in one month, or in a whole year."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
-_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])\Z")
 _STATE = re.compile(r"[A-Z]{3}\Z")
 
 
@@ -52,14 +51,14 @@ class Declaration:
     planned_releases: int = 1
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
+        if not DATASET_NAME.match(self.name):
             raise InputRefused("is letters, digits and _.-", field="name", code="DATASET")
         KeyDomain(self.dimensions)
         names = [one.name for one in self.dimensions]
         if names != [name for name in NAMES if name in names] or names[:1] != ["month"]:
             raise InputRefused("declare month, and then some of " + ", ".join(NAMES[1:]) + ", in this order",
                                field="dimensions", code="DIMENSIONS")  # fmt: skip
-        if not all(_MONTH.match(month) for month in self.dimensions[0].values):
+        if not all(MONTH.match(month) for month in self.dimensions[0].values):
             raise InputRefused("write months as 2023-08", field="month", code="PERIOD")
         if not self.caps or not self.caps.keys() <= set(PERIODS):
             raise InputRefused("write a cap for month, for year or for both", field="caps", code="CAP")
