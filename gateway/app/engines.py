@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from gateway.app import bundles
 from gateway.config import Config
 from gateway.errors import PolicyUnavailable
 from gateway.opa.bundle import Bundle
 from gateway.opa.engine import EmbeddedEngine
 from gateway.opa.remote import OpaEngine
 from gateway.opa.server import Endpoint, OpaServer
+from gateway.store.reader import Reader
 
 Engine = EmbeddedEngine | OpaEngine
 
@@ -48,6 +50,14 @@ async def ready(
         yield engine
     finally:
         await engine.close()
+
+
+@asynccontextmanager
+async def of_node(settings: Config, reader: Reader, *, now_ns: int, pinned_baseline: bytes) -> AsyncIterator[Engine]:
+    """The engine with the node's own bundles in force. Raises as `ready` and `bundles.open_bundle`."""
+    rules = [bundles.open_bundle(settings, layer, reader, now_ns) for layer in ("baseline", "national")]
+    async with ready(settings, *rules, now_ns=now_ns, pinned_baseline=pinned_baseline) as engine:
+        yield engine
 
 
 async def patiently(prepare: Callable[[], Awaitable[None]]) -> None:

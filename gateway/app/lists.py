@@ -7,7 +7,7 @@ the gateway process serves it: a file of many rows holds up no booth.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,8 @@ from typing import Any, Final
 from gateway_adapters import watchlist_csv
 from gateway_adapters.watchlist_csv import Defaults, Remark
 
-from gateway.app import bundles, engines, federation, parts
+from gateway.app import engines, federation, parts
+from gateway.app.book import ListBook
 from gateway.app.home import Node, officer_of
 from gateway.config import Config
 from gateway.errors import InputRefused
@@ -34,9 +35,7 @@ from gateway.rpc.convert.peers import Sender
 from gateway.rpc.doors import Became, HomeCall, ListFile, LoadReport, RowReport
 from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
-from gateway.terms import ListId, OfficerId, PeerId, Role
-from gateway.terms.ids import EpochId, PurposeGroup
-from gateway.watchlist import entry as entries
+from gateway.terms import ListId, PeerId, Role
 from gateway.watchlist.entry import ListEntry, TagChange
 
 SIGNING_ROLES: Final = frozenset({Role.LIST_OFFICER, Role.SUPERVISOR})
@@ -214,7 +213,7 @@ def signers(
     people = statement.verify_all(
         signed, statement.LISTING, said, register=parts.register_of(settings), roles=SIGNING_ROLES, now_ns=now_ns
     )
-    return tuple(Signer(OfficerId(person.officer), person.agency, tuple(person.roles)) for person in people)
+    return tuple(map(Signer.of, people))
 
 
 def load_of(
@@ -252,41 +251,11 @@ def withdrawal_of(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Book:
-    reader: Reader
-
-    def list_entries(self, list_id: ListId) -> Iterator[ListEntry]:
-        return (entries.decode(body) for body in self.reader.all(list_id))
-
-    # The books of `flows.listing` and `flows.announce`.
-
-    def named_entries(self, list_id: ListId, entry_ids: Iterable[str]) -> Iterator[ListEntry]:
-        found = (self.reader.entry(list_id, entry_id) for entry_id in entry_ids)
-        return (entries.decode(body) for body in found if body is not None)
-
-    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
-        return self.reader.epoch(peer)
-
-    def is_suspended(self, peer: PeerId) -> bool:
-        return self.reader.is_suspended(peer)
-
-    def table_epoch(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> EpochId | None:
-        held = self.reader.manifest(peer, list_id, group)
-        return None if held is None else held.epoch
-
-    def delta_head(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> tuple[int, bytes]:
-        return self.reader.delta_head(peer, list_id, group, epoch)
-
-    def sharing(self, list_id: ListId, hashes: Sequence[bytes]) -> Iterator[ListEntry]:
-        return (entries.decode(body) for body in self.reader.sharing(list_id, hashes))
-
-
 @contextmanager
-def _open(settings: Config) -> Iterator[_Book]:
+def _open(settings: Config) -> Iterator[ListBook]:
     reader = Reader(settings.paths.store)
     try:
-        yield _Book(reader)
+        yield ListBook(reader)
     finally:
         reader.close()
 
@@ -303,7 +272,6 @@ async def opened(settings: Config) -> AsyncIterator[ListingWorld]:
     with _open(settings) as book:
         clock = parts.clock_of(settings)
         now = clock.now_ns()
-        rules = [bundles.open_bundle(settings, layer, book.reader, now) for layer in ("baseline", "national")]
         view = federation.in_force(settings, book.reader, now)
         sender = Sender(
             settings.state, read_public(settings.paths.keys).message, lambda: parts.last_digest(book.reader)
@@ -311,7 +279,7 @@ async def opened(settings: Config) -> AsyncIterator[ListingWorld]:
         uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings), timeout_s=COMMIT_S)
         keys = KeysClient(settings.socket("keys"))
         try:
-            async with engines.ready(settings, *rules, now_ns=now, pinned_baseline=view.baseline) as engine:
+            async with engines.of_node(settings, book.reader, now_ns=now, pinned_baseline=view.baseline) as engine:
                 announcing = AnnouncingWorld(
                     state=settings.state,
                     agency=settings.agencies[0],

@@ -1,25 +1,44 @@
-"""What verbs that read a file on some day, or of some kind, have in common."""
+"""What verbs have in common that read a file, a day or a role from the command line."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.cli.main import Refused
-from gateway.clock import SystemClock
-from gateway.errors import CapabilityMissing, InputRefused
+from gateway.errors import CapabilityMissing, ConfigRefused, InputRefused
+from gateway.terms.words import Role
 
 
 def day(text: str) -> date:
     """The value of `--on`, today (UTC) where it was not given. Raises Refused."""
     if not text:
+        from gateway.clock import SystemClock  # here, because a command's help needs no event loop
+
         return datetime.fromtimestamp(SystemClock().now_ns() / 1e9, tz=UTC).date()
     try:
         return date.fromisoformat(text)
     except ValueError:
         raise Refused("--on: write a date as YYYY-MM-DD") from None
+
+
+def bytes_of(path: Path) -> bytes:
+    """A file's bytes. Raises ConfigRefused."""
+    try:
+        return path.read_bytes()
+    except OSError as cause:
+        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None
+
+
+def role(text: str, offered: Iterable[Role] = Role) -> Role:
+    """The value of `--role`; `offered` are named where it is none. Raises Refused."""
+    try:
+        return Role(text)
+    except ValueError:
+        raise Refused(f"--role: write one of {', '.join(offered)}") from None
 
 
 def data_of(name: str, bytes_max: int) -> bytes:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -23,6 +24,11 @@ def note(args: argparse.Namespace, line: str) -> None:
     """A remark for a person, on standard error; silent with `-q`."""
     if not args.quiet:
         print(line, file=sys.stderr)
+
+
+def utc(at_ns: int) -> str:
+    """A time as text, to the second (ISO 8601)."""
+    return f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[str]:

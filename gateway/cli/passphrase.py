@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import Refused
 from gateway.errors import ConfigRefused
 from gateway.terms.hidden import Hidden
 
 if TYPE_CHECKING:
     from gateway.keyring.personal import PersonalKey
+    from gateway.terms.words import Role
 
 
 def add_key(parser: argparse.ArgumentParser, *, told: str) -> None:
@@ -34,14 +37,25 @@ def unlock(args: argparse.Namespace) -> PersonalKey:
     """
     from gateway.keyring import personal  # here, because a command's help needs no cryptography
 
-    return personal.open_(read(args.key), ask(args))
+    return personal.open_(bytes_of(args.key), ask(args))
+
+
+def sign(
+    args: argparse.Namespace, out: Path, act: str, facts: Mapping[str, Any], *, role: Role, signed_ns: int
+) -> None:
+    """Write the person's own signature over an act (`federation.statement`) to a file. Raises what `unlock` raises."""
+    from gateway.federation import statement  # here, because a command's help needs no cryptography
+    from gateway.keyring import files
+
+    made = statement.make(act, facts, role=role, signed_ns=signed_ns, seed=unlock(args).seed.open())
+    files.replace(out, made.encode())
 
 
 def ask(args: argparse.Namespace, *, twice: bool = False) -> Hidden[str]:
     """The passphrase, from the file or from the terminal (`twice` when a new one is chosen)."""
     if args.passphrase_file is not None:
         try:
-            text = read(args.passphrase_file).decode("utf-8").split("\n", 1)[0]
+            text = bytes_of(args.passphrase_file).decode("utf-8").split("\n", 1)[0]
         except UnicodeDecodeError:
             raise ConfigRefused(f"{args.passphrase_file}: is not UTF-8 text") from None
         return Hidden(text.removesuffix("\r"))
@@ -51,11 +65,3 @@ def ask(args: argparse.Namespace, *, twice: bool = False) -> Hidden[str]:
     if twice and getpass.getpass("Again: ") != first:
         raise Refused("the two passphrases differ; nothing was made")
     return Hidden(first)
-
-
-def read(path: Path) -> bytes:
-    """A file's bytes. Raises ConfigRefused."""
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None

@@ -12,6 +12,7 @@ from gateway import ports
 from gateway.audit.entry import Entry, Phase, Scalar
 from gateway.disclosure.case import Case, Outbound, Signature, decode
 from gateway.errors import NotFoundOrNotPermitted, PolicyDenied
+from gateway.federation import statement
 from gateway.federation.officers import Register
 from gateway.federation.statement import PersonalSignature
 from gateway.flows import deciding
@@ -272,6 +273,21 @@ def personal(signature: Signature) -> PersonalSignature:
     return PersonalSignature.decode(cbor.encode({"statement": signature.statement, "signature": signature.signature}))
 
 
+def release_facts(case: Case, state: PeerId) -> dict[str, Any]:
+    """What the owner's two persons sign for a release of this case's, but for the words of each."""
+    return statement.case(
+        case_id=case.case_id,
+        state=state,
+        peer=case.peer,
+        purpose=case.purpose,
+        legal_basis=case.legal_basis,
+        fields=case.released,
+        withheld=[name for name in case.fields if name not in case.released],
+        recipient=sha256(case.recipient).digest(),
+        record_version=case.record_version,
+    )
+
+
 __all__ = [
     "CaseBook",
     "CasePeers",
@@ -287,5 +303,6 @@ __all__ = [
     "personal",
     "put",
     "record",
+    "release_facts",
     "version_of",
 ]

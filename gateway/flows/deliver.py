@@ -44,6 +44,7 @@ from gateway.flows.casework import (
     personal,
     put,
     record,
+    release_facts,
     version_of,
 )
 from gateway.flows.deciding import expect
@@ -194,17 +195,7 @@ def _judge_release(case: Case, persons: Sequence[Signature], world: CaseWorld) -
     Raises:
         VerificationFailed, NotIdentified, Malformed: they did not.
     """
-    facts = statement.case(
-        case_id=case.case_id,
-        state=world.state,
-        peer=case.peer,
-        purpose=case.purpose,
-        legal_basis=case.legal_basis,
-        fields=case.released,
-        withheld=[name for name in case.fields if name not in case.released],
-        recipient=sha256(case.recipient).digest(),
-        record_version=case.record_version,
-    )
+    facts = release_facts(case, world.state)
     people = []
     for act in ("prepare", "approve"):
         word = statement.CASE_ACTS[act]

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import InputRefused, NotFoundOrNotPermitted, PeerSuspended, PolicyDenied, VersionMoved
+from gateway.federation.officers import Enrolled
 from gateway.flows import announce
 from gateway.flows.announce import AnnouncingWorld
 from gateway.flows.deciding import decide, expect
@@ -48,6 +49,11 @@ class Signer:
     officer: OfficerId
     agency: AgencyId
     roles: tuple[Role, ...]
+
+    @classmethod
+    def of(cls, person: Enrolled) -> Signer:
+        """The person as the register has them."""
+        return cls(OfficerId(person.officer), person.agency, tuple(person.roles))
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ class HomeClient(_Client):
     ) -> ReleaseStanding:
         """How a release stands, with the document where it is ready. Raises NotFoundOrNotPermitted and others."""
         pieces: list[statistics.Piece] = []
-        while not pieces or pieces[-1].offset + len(pieces[-1].piece) < pieces[-1].size:
+        while statistics.wants_more(pieces):
             offset = releases_convert.PIECE_BYTES * len(pieces)
 
             def read(body: bytes, offset: int = offset) -> statistics.Piece:

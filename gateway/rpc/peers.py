@@ -253,7 +253,7 @@ class PeersClient:
         """See `flows.ask_release.ReleasePeers`: piece after piece, each in a call and within `timeout_s` of its own.
         The owner's signature over the whole is the flow's to verify."""
         pieces: list[releases_convert.Piece] = []
-        while not pieces or pieces[-1].offset + len(pieces[-1].piece) < pieces[-1].size:
+        while releases_convert.wants_more(pieces):
             offset = releases_convert.PIECE_BYTES * len(pieces)
 
             def read(body: bytes, header: envelope.Header, offset: int = offset) -> releases_convert.Piece:

@@ -19,7 +19,7 @@ from gateway.audit.kinds import CATALOGUE
 from gateway.audit.leaf import Leaf, open_fields
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
-from gateway.cli.output import emit, table
+from gateway.cli.output import emit, table, utc
 from gateway.cli.output import note as note_line
 from gateway.errors import ConfigRefused, InputRefused, Malformed, NotFoundOrNotPermitted
 from gateway.federation import document, officers
@@ -189,7 +189,7 @@ def _show(args: argparse.Namespace) -> int:
             continue
         row: dict[str, Any] = {
             "seq": leaf.seq,
-            "time": datetime.fromtimestamp(leaf.time_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time": utc(leaf.time_ns),
             "kind": leaf.kind,
             "phase": leaf.phase.value,
             "peer": leaf.peer,

@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from gateway.cli.inputs import bytes_of
 from gateway.clock import SystemClock, VirtualClock
 from gateway.config import Address
 from gateway.errors import ConfigRefused, Malformed, NotIdentified
@@ -101,7 +102,7 @@ def read(folder: Path) -> Booth:
     """
     file = folder / FILE_NAME
     try:
-        table = tomllib.loads(_bytes(file).decode("utf-8"))
+        table = tomllib.loads(bytes_of(file).decode("utf-8"))
         state = peer_id(table.pop("state"))
         host, _, port = table.pop("home").rpartition(":")
         address = Address(host.strip("[]"), int(port))
@@ -117,8 +118,8 @@ def read(folder: Path) -> Booth:
             address = Address(address.host, int((folder / port_file).read_text("ascii")))
         except (OSError, ValueError):
             raise ConfigRefused(f"{file}: the node's port is any free one and the node does not run") from None
-    client = KeyPair(_bytes(folder / "client.key"), _bytes(folder / "client.crt"))
-    return Booth(folder, state, address, client, _bytes(folder / "anchor.crt"), shifted)
+    client = KeyPair(bytes_of(folder / "client.key"), bytes_of(folder / "client.crt"))
+    return Booth(folder, state, address, client, bytes_of(folder / "anchor.crt"), shifted)
 
 
 async def login(booth: Booth, key: PersonalKey) -> tuple[str, int]:
@@ -150,10 +151,3 @@ def settings(state: PeerId, home: str, clock_file: Path | None = None) -> str:
     if clock_file is not None:
         lines.append(f"clock_file = {json.dumps(str(clock_file))}")
     return "\n".join(lines) + "\n"
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None

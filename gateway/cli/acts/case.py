@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.cli import passphrase
+from gateway.cli import inputs, passphrase
 from gateway.cli.acts import booth
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
-from gateway.cli.output import emit, note, table
+from gateway.cli.output import emit, note, table, utc
 from gateway.cli.verbs import SIGNED
 from gateway.errors import InputRefused, Malformed
 from gateway.federation import claims, statement
@@ -241,7 +242,7 @@ def _left(at_ns: int, now_ns: int) -> str:
 
 
 def _iso(at_ns: int) -> str | None:
-    return f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}" if at_ns else None
+    return utc(at_ns) if at_ns else None
 
 
 # -- Acting -----------------------------------------------------------------------------------------------------------
@@ -297,10 +298,7 @@ def role_of(args: argparse.Namespace, token: str) -> Role:
         usual = USUAL_ROLE.get(args.verb, Role.DESK_NATIONAL)
         may = [role for role in _roles(token) if role in ROLES[args.verb]]
         return may[0] if may and usual not in may else usual
-    try:
-        return Role(args.role)
-    except ValueError:
-        raise Refused(f"--role: write one of {', '.join(role.value for role in Role)}") from None
+    return inputs.role(args.role)
 
 
 def _roles(token: str) -> list[Role]:
@@ -316,7 +314,7 @@ def _words(args: argparse.Namespace) -> Hidden[str]:
     source = getattr(args, "words", None)
     if source is None:
         return Hidden("")
-    data = sys.stdin.buffer.read(WORDS_BYTES_MAX + 1) if source == "-" else passphrase.read(Path(source))
+    data = sys.stdin.buffer.read(WORDS_BYTES_MAX + 1) if source == "-" else bytes_of(Path(source))
     try:
         text = " ".join(data.decode("utf-8").split())
     except UnicodeDecodeError:

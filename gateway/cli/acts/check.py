@@ -23,7 +23,6 @@ from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows import check
 from gateway.flows.check import TRAVELLERS_MAX, CheckAnswer, Hit, Inquiry, Traveller
-from gateway.keyring import files
 from gateway.people import messages
 from gateway.terms import AsylumState, Hidden, Purpose, RequestId, Role
 from gateway.terms.ids import case_number
@@ -117,14 +116,8 @@ def _sign(args: argparse.Namespace, place: booth.Booth, question: Inquiry) -> in
     """Sign the question at one's own workstation; nothing is asked yet."""
     if args.key is None:
         raise Refused("--sign: name your key file with --key")
-    made = statement.make(
-        statement.QUESTION,
-        check.facts(question, place.state),
-        role=Role.RETURN_UNIT,
-        signed_ns=place.now_ns(),
-        seed=passphrase.unlock(args).seed.open(),
-    )
-    files.replace(args.sign, made.encode())
+    facts = check.facts(question, place.state)
+    passphrase.sign(args, args.sign, statement.QUESTION, facts, role=Role.RETURN_UNIT, signed_ns=place.now_ns())
     emit(args, {"file": str(args.sign)}, [f"{args.sign}: signed; a second person signs the same question"])
     return OK
 

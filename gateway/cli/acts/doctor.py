@@ -20,6 +20,7 @@ from typing import Final
 from gateway.app import bundles, parts
 from gateway.cli import node
 from gateway.cli.acts import federation, probing, writer
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import ERROR, OK
 from gateway.cli.output import emit, table
 from gateway.clock import SystemClock
@@ -251,12 +252,12 @@ def _last_written(folder: Path) -> int:
 
 def _certificates(patient: Patient) -> Iterator[Finding]:
     folder = patient.settings.paths.tls
-    anchor = _bytes(folder / "anchor.crt")
+    anchor = bytes_of(folder / "anchor.crt")
     for role in ("gateway", "home", "auditors"):
         name = f"certificate {role}"
         fix = "issue a new one with the anchor and put it into tls/"
         try:
-            der = certificates.der_of(_bytes(folder / f"{role}.crt"))
+            der = certificates.der_of(bytes_of(folder / f"{role}.crt"))
             leaf = certificates.identity(der)
             certificates.verify_issued(der, anchor)
             _matches(folder / f"{role}.key", der)
@@ -282,7 +283,7 @@ def _ago(now_ns: int, then_ns: int) -> str:
 
 
 def _matches(path: Path, der: bytes) -> None:
-    if certificates.public_pin(_bytes(path)) != certificates.spki_pin(der):
+    if certificates.public_pin(bytes_of(path)) != certificates.spki_pin(der):
         raise ConfigRefused(f"{path}: is not the key of the certificate beside it")
 
 
@@ -451,7 +452,7 @@ def _policy(patient: Patient) -> Iterator[Finding]:
             continue
         keys = bundles.policy_keys(folder, layer)
         try:
-            opened = bundle.open_(_bytes(folder / f"{layer}.tar.gz"), keys, scope, 0, patient.now_ns)
+            opened = bundle.open_(bytes_of(folder / f"{layer}.tar.gz"), keys, scope, 0, patient.now_ns)
         except GatewayError as cause:
             yield Finding(
                 name, "fail", str(cause), "get a signed bundle and put it in force with `limen policy activate`"
@@ -501,7 +502,7 @@ def _federation(patient: Patient) -> Iterator[Finding]:
     else:
         yield Finding(name, "ok", f"{len(listed.members)} members, {days} days left")
     own = next((member for member in listed.members if member.state == patient.settings.state), None)
-    pin = certificates.spki_pin(certificates.der_of(_bytes(patient.settings.paths.tls / "gateway.crt")))
+    pin = certificates.spki_pin(certificates.der_of(bytes_of(patient.settings.paths.tls / "gateway.crt")))
     public = files.read_public(patient.settings.paths.keys)
     if own is None:
         yield Finding("own card", "fail", "this state is not listed", "have the others list `limen federation card`")
@@ -572,10 +573,3 @@ def unlike(said: Description) -> str | None:
     """Why a peer that says this of itself and we cannot work together; None where we can."""
     missing = probing.not_shared(said)
     return f"release {said.release} and ours share no {missing}" if missing else None
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None

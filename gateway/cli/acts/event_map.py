@@ -13,7 +13,7 @@ from gateway_adapters import dataset_yaml, event_csv
 from gateway_adapters.dataset_yaml import Amount
 from gateway_adapters.event_csv import Report
 
-from gateway.cli import passphrase
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note
 from gateway.errors import InputRefused
@@ -67,7 +67,7 @@ def _month(given: str, which: str, flag: str) -> str:
 
 
 def _check(args: argparse.Namespace) -> int:
-    columns = event_csv.read_map(passphrase.read(args.map))
+    columns = event_csv.read_map(bytes_of(args.map))
     with opened(args.file) as source:
         report = event_csv.check(source, columns)
     document = report_document(report)

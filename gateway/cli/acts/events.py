@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +22,13 @@ from gateway_adapters import dataset_yaml, event_csv
 from gateway_adapters.event_csv import EventMap, Report
 
 from gateway import ports
-from gateway.app import bundles, engines, federation, parts
-from gateway.cli import node, passphrase
+from gateway.app import engines, federation, parts
+from gateway.app.statistics import events_file
+from gateway.cli import inputs, node, passphrase
 from gateway.cli.acts import event_map
-from gateway.cli.main import OK, Refused
-from gateway.cli.output import emit, note, table
+from gateway.cli.inputs import bytes_of
+from gateway.cli.main import OK
+from gateway.cli.output import emit, note, table, utc
 from gateway.config import Config
 from gateway.errors import InputRefused, PolicyDenied
 from gateway.federation import statement
@@ -39,7 +40,7 @@ from gateway.statistics import dataset
 from gateway.statistics.dataset import Declaration
 from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
-from gateway.terms import OfficerId, PeerId, Role
+from gateway.terms import PeerId, Role
 
 SIGNING_ROLES: Final = frozenset({Role.ANALYST_NATIONAL, Role.SUPERVISOR})
 LINES_SHOWN: Final = 20
@@ -63,7 +64,7 @@ class Given:
     @classmethod
     def of(cls, args: argparse.Namespace) -> Given:
         """Raises InputRefused, ConfigRefused."""
-        declared, columns = passphrase.read(args.dataset), passphrase.read(args.map)
+        declared, columns = bytes_of(args.dataset), bytes_of(args.map)
         return cls(
             declaration=event_map.declaration_of(dataset_yaml.read(declared)),
             columns=event_csv.read_map(columns),
@@ -96,20 +97,9 @@ def _digest(path: Path) -> bytes:
 
 def _sign(args: argparse.Namespace) -> int:
     settings = node.load(args)
-    given = Given.of(args)
-    key = passphrase.unlock(args)
-    try:
-        role = Role(args.role)
-    except ValueError:
-        raise Refused(f"--role: write one of {', '.join(sorted(one.value for one in SIGNING_ROLES))}") from None
-    made = statement.make(
-        statement.DATASET,
-        given.facts(args, settings.state),
-        role=role,
-        signed_ns=node.clock_of(settings).now_ns(),
-        seed=key.seed.open(),
-    )
-    files.replace(args.out, made.encode())
+    facts = Given.of(args).facts(args, settings.state)
+    role, now_ns = inputs.role(args.role, sorted(SIGNING_ROLES)), node.clock_of(settings).now_ns()
+    passphrase.sign(args, args.out, statement.DATASET, facts, role=role, signed_ns=now_ns)
     emit(args, {"file": str(args.out)}, [f"{args.out}: signed; the second person signs the same files"])
     return OK
 
@@ -122,7 +112,7 @@ def _load(args: argparse.Namespace) -> int:
             report = event_csv.check(source, given.columns)
         _tell(args, given, report, "would be taken")
         return _judged(args, report)
-    signed = [statement.PersonalSignature.decode(passphrase.read(path)) for path in args.signature]
+    signed = [statement.PersonalSignature.decode(bytes_of(path)) for path in args.signature]
     people = statement.verify_all(
         signed,
         statement.DATASET,
@@ -131,7 +121,6 @@ def _load(args: argparse.Namespace) -> int:
         roles=SIGNING_ROLES,
         now_ns=node.clock_of(settings).now_ns(),
     )
-    signers = tuple(Signer(OfficerId(one.officer), one.agency, tuple(one.roles)) for one in people)
     folder = settings.paths.events
     folder.mkdir(mode=0o700, exist_ok=True)
     with _normal_form(args, given, folder) as (draft, report):
@@ -147,9 +136,9 @@ def _load(args: argparse.Namespace) -> int:
             rows=report.rows,
             legal_basis=args.basis,
             decision=args.decision,
-            signers=signers,
+            signers=tuple(map(Signer.of, people)),
         )
-        place = folder / f"{report.digest.hex()}.csv"
+        place = events_file(settings, report.digest)
         # In place before it is in force: a job that sees the new data set finds its events.
         draft.replace(place)
         try:
@@ -191,11 +180,11 @@ def _sweep(settings: Config) -> None:
     """Remove events that nothing will read any more."""
     reader = Reader(settings.paths.store)
     try:
-        needed = {f"{snapshot.hex()}.csv" for snapshot in reader.snapshots_needed()}
+        needed = {events_file(settings, snapshot) for snapshot in reader.snapshots_needed()}
     finally:
         reader.close()
     for path in settings.paths.events.glob("*.csv"):
-        if path.name not in needed:
+        if path not in needed:
             path.unlink(missing_ok=True)
 
 
@@ -216,9 +205,8 @@ async def _apply(load: DatasetLoad, settings: Config) -> bool:
     try:
         clock = parts.clock_of(settings)
         now = clock.now_ns()
-        rules = [bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")]
         pinned = federation.in_force(settings, reader, now).baseline
-        async with engines.ready(settings, *rules, now_ns=now, pinned_baseline=pinned) as engine:
+        async with engines.of_node(settings, reader, now_ns=now, pinned_baseline=pinned) as engine:
             return await release.load_dataset(load, _World(settings.state, engine, uow, reader, clock))
     finally:
         reader.close()
@@ -261,7 +249,7 @@ def _list(args: argparse.Namespace) -> int:
     for one in held:
         declared = dataset.decode(one.declaration)
         months = declared.dimensions[0].values
-        loaded = f"{datetime.fromtimestamp(one.at_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        loaded = utc(one.at_ns)
         documents.append(
             {
                 "dataset": one.name, "snapshot": one.snapshot.hex(), "declaration": declared.digest.hex(),

@@ -18,6 +18,7 @@ from typing import Any
 from gateway.audit.note import LOG_KEY, WITNESS_KEY, Verifier
 from gateway.cli import node
 from gateway.cli.acts import writer
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
 from gateway.clock import SystemClock
@@ -93,9 +94,9 @@ def card(settings: Config, *, endpoints: list[str] | None = None, next_certifica
         ConfigRefused: a file is missing, or the peers' port is not known yet.
     """
     public = files.read_public(settings.paths.keys)
-    pems = [_read(settings.paths.tls / "gateway.crt")]
+    pems = [bytes_of(settings.paths.tls / "gateway.crt")]
     if next_certificate is not None:
-        pems.append(_read(next_certificate))
+        pems.append(bytes_of(next_certificate))
     log = vkey(names.log_origin(settings.state), public.log, witness=False)
     witness = vkey(names.witness_name(settings.state), public.witness, witness=True)
     made = Member(
@@ -104,7 +105,7 @@ def card(settings: Config, *, endpoints: list[str] | None = None, next_certifica
         agencies=settings.agencies,
         endpoints=tuple(endpoints or _reached(settings, pems[0])),
         tls_pins=tuple(certificates.spki_pin(certificates.der_of(pem)) for pem in pems),
-        anchor_pem=_read(settings.paths.tls / "anchor.crt").decode("ascii"),
+        anchor_pem=bytes_of(settings.paths.tls / "anchor.crt").decode("ascii"),
         authority=public.authority,
         message_keys=(
             MessageKey(
@@ -156,7 +157,7 @@ def _make(args: argparse.Namespace) -> int:
     members = []
     for path in args.cards:
         try:
-            member = document.decode_card(_read(path))
+            member = document.decode_card(bytes_of(path))
         except Malformed as cause:
             raise InputRefused(f"{path}: {cause}") from None
         members.append(dataclasses.replace(member, status=Status.SUSPENDED) if member.state in suspended else member)
@@ -253,22 +254,15 @@ def in_force(settings: Config) -> SignedDocument | None:
 def read(path: Path) -> SignedDocument:
     """A list from its file. Raises InputRefused or ConfigRefused."""
     try:
-        return document.parse(_read(path))
+        return document.parse(bytes_of(path))
     except Malformed as cause:
         raise InputRefused(f"{path}: {cause}") from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None
 
 
 def _baseline(given: str) -> bytes:
     if re.fullmatch(r"[0-9a-f]{64}", given):
         return bytes.fromhex(given)
-    return sha256(_read(Path(given))).digest()
+    return sha256(bytes_of(Path(given))).digest()
 
 
 def _state(code: str) -> PeerId:

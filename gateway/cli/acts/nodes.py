@@ -70,7 +70,7 @@ FAST_TICKS = {
 }
 """A demonstration does not wait a quarter of an hour for a table, and a busy laptop is not a peer that is down."""
 
-_PORTS = ("peers", "home", "auditors", "metrics")
+LISTENERS = ("peers", "home", "auditors", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,10 @@ class Node:
         """What its processes say on standard error."""
         return self.folder / "node.log"
 
+    def listening(self) -> list[str]:
+        """The arguments of `limen init` that say where it listens."""
+        return [part for name in LISTENERS for part in (f"--{name}", f"127.0.0.1:{self.ports[name]}")]
+
     def pids(self) -> dict[str, int]:
         """Process id of each of the node's processes, from their ready files."""
         found = {}
@@ -207,9 +211,9 @@ class Nodes:
         set_shift(self.clock_file, shift_ns)
         self.passphrase_file.write_text(PASSPHRASE + "\n")
         self.passphrase_file.chmod(0o600)
-        numbers = iter(free_ports(len(agencies) * len(_PORTS)))
+        numbers = iter(free_ports(len(agencies) * len(LISTENERS)))
         self.nodes = {
-            state: Node(state, agency, root / state, {name: next(numbers) for name in _PORTS})
+            state: Node(state, agency, root / state, {name: next(numbers) for name in LISTENERS})
             for state, agency in agencies.items()
         }
         self._keys: dict[Path, personal.PersonalKey] = {}
@@ -228,8 +232,7 @@ class Nodes:
         """Folders, keys, one baseline, agreements between all, the signed list of members, three officers a state."""
         baseline: list[str] = []
         for node in self.nodes.values():
-            listeners = [part for name in _PORTS for part in (f"--{name}", f"127.0.0.1:{node.ports[name]}")]
-            must("-q", "init", "--state", node.state, str(node.folder), "--agency", node.agency, *listeners,
+            must("-q", "init", "--state", node.state, str(node.folder), "--agency", node.agency, *node.listening(),
                  "--clock-file", str(self.clock_file), *baseline)  # fmt: skip
             if not baseline:
                 key = next((node.folder / "policy" / "keys").glob("baseline-*.pem"))

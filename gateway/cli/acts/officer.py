@@ -18,6 +18,7 @@ from pathlib import Path
 from gateway.app import parts
 from gateway.cli import node, passphrase
 from gateway.cli.acts import booth, writer
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import ERROR, OK, Refused, fail
 from gateway.cli.output import emit, table
 from gateway.config import Config
@@ -49,7 +50,7 @@ def _enrol(args: argparse.Namespace) -> int:
         register = parts.register_of(settings)
         new_file: bytes | None = None
         if args.key.exists():
-            named, public = personal.officer_of(passphrase.read(args.key))
+            named, public = personal.officer_of(bytes_of(args.key))
             if named != number:
                 raise InputRefused(f"{args.key} is the key of another personnel number", field="officer")
         else:

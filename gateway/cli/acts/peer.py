@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from gateway import ports
 from gateway.app import federation, parts
-from gateway.app.jobs import Book
+from gateway.app.book import ListBook
 from gateway.audit.entry import Entry, Phase
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
@@ -97,7 +97,7 @@ def _revoke(args: argparse.Namespace) -> int:
             uow=uow,
             keys=keys,
             published=files[0],
-            book=Book(reader),
+            book=ListBook(reader),
             clock=node.clock_of(settings),
             chance=parts.SystemChance(),
             sign_manifest=Sender(settings.state, bytes(32), lambda: bytes(32)).manifest,

@@ -25,9 +25,9 @@ from typing import Any, Final
 from gateway.app import bundles
 from gateway.cli import node
 from gateway.cli.acts import federation, writer
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit
-from gateway.cli.passphrase import read
 from gateway.config import Config
 from gateway.errors import ConfigRefused, InputRefused, Malformed, VerificationFailed
 from gateway.federation import certificates, document, fingerprint, invitation
@@ -96,7 +96,7 @@ def invite(args: argparse.Namespace) -> int:
 
 def accept(args: argparse.Namespace) -> int:
     """Take an invitation, an answer or a list of members: the file says what it is."""
-    data = read(args.file)
+    data = bytes_of(args.file)
     found = _TOP.search(data)
     kinds = {
         invitation.SCHEMA: _accept_invitation,
@@ -165,7 +165,7 @@ def _accept_answer(args: argparse.Namespace, settings: Config, data: bytes) -> i
     place = _kept(settings, answer.invitation, "invitation")
     if not place.exists():
         raise InputRefused("this answers no invitation of this node", code="INVITATION")
-    signed = invitation.parse(read(place))
+    signed = invitation.parse(bytes_of(place))
     offered = invitation.verify(signed, answer.card.state, now_ns)
     held = federation.in_force(settings)
     if (held.text if held is not None else None) != (offered.listed.text if offered.listed is not None else None):
@@ -295,7 +295,7 @@ def _own_card(settings: Config, endpoints: list[str] | None, listed: SignedDocum
 
 
 def _baseline(settings: Config, listed: SignedDocument | None, now_ns: int) -> Baseline:
-    raw = read(settings.paths.policy / "baseline.tar.gz")
+    raw = bytes_of(settings.paths.policy / "baseline.tar.gz")
     keys = bundles.policy_keys(settings.paths.policy, "baseline")
     opened = bundle.open_(raw, keys, bundle.BASELINE, 0, now_ns)
     if listed is not None and listed.document.baseline != opened.digest:
@@ -324,8 +324,8 @@ def _drafted(settings: Config, made: SignedDocument) -> Invitation | None:
     place = _kept(settings, made.digest, "draft")
     if not place.exists():
         return None
-    digest = bytes.fromhex(read(place).decode("ascii").strip())
-    return invitation.parse(read(_kept(settings, digest, "invitation"))).invitation
+    digest = bytes.fromhex(bytes_of(place).decode("ascii").strip())
+    return invitation.parse(bytes_of(_kept(settings, digest, "invitation"))).invitation
 
 
 def _with_authority(settings: Config, args: argparse.Namespace, use: Callable[[bytes], Any]) -> Any:

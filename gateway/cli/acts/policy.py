@@ -7,12 +7,12 @@ import asyncio
 import json
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from gateway import config
 from gateway.app import bundles, engines
 from gateway.cli import node
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.clock import SystemClock
@@ -174,7 +174,7 @@ def _build(args: argparse.Namespace) -> int:
     signed = []
     for path in args.agreement:
         try:
-            signed.append(json.loads(_read(path)))
+            signed.append(json.loads(bytes_of(path)))
         except ValueError:
             raise InputRefused(f"{path}: is not JSON") from None
     raw = bundle.build(
@@ -188,7 +188,7 @@ def _build(args: argparse.Namespace) -> int:
         scope=bundle.national_scope(settings.state),
         sequence=sequence,
         not_after_ns=now + args.days * DAY_NS,
-        signing_key_pem=_read(args.key),
+        signing_key_pem=bytes_of(args.key),
         key_id=args.key.stem,
     )
     files.replace(args.out, raw, mode=0o644)
@@ -236,7 +236,7 @@ def _verify(args: argparse.Namespace) -> int:
 def _activate(args: argparse.Namespace) -> int:
     opened = _open(args)
     settings = node.load(args)
-    files.replace(settings.paths.policy / f"{opened.layer}.tar.gz", _read(args.file))
+    files.replace(settings.paths.policy / f"{opened.layer}.tar.gz", bytes_of(args.file))
     emit(
         args,
         {"layer": opened.layer, "sequence": opened.sequence, "digest": opened.digest.hex()},
@@ -254,7 +254,7 @@ def _opa_config(args: argparse.Namespace) -> int:
         path = settings.paths.policy / f"{layer}.tar.gz"
         keys = bundles.policy_keys(settings.paths.policy, layer)
         scope = bundle.BASELINE if layer == "baseline" else bundle.national_scope(settings.state)
-        opened = bundle.open_(_read(path), keys, scope, 0, now)
+        opened = bundle.open_(bytes_of(path), keys, scope, 0, now)
         held.append(operated.Held(layer, path, scope, opened.key_id, keys[opened.key_id]))
     args.out.mkdir(parents=True, exist_ok=True)
     files.replace(args.out / operated.CONFIG, operated.configuration(held), mode=0o644)
@@ -288,7 +288,7 @@ def _open(args: argparse.Namespace) -> bundle.Bundle:
         reader.close()
     sequence, digest = held if held is not None else (0, b"")
     return bundle.open_(
-        _read(args.file),
+        bytes_of(args.file),
         bundles.policy_keys(settings.paths.policy, args.layer),
         scope,
         sequence,
@@ -307,16 +307,9 @@ def _open_alone(args: argparse.Namespace) -> bundle.Bundle:
         raise Refused("--state: write whose national bundle it should be, such as PAN; or --layer baseline")
     keys = {}
     for path in args.key:
-        pem = _read(path)
+        pem = bytes_of(path)
         try:
             keys[f"{args.layer}-{certificates.public_pin(pem).hex()[:8]}"] = pem
         except Malformed as cause:
             raise InputRefused(f"{path}: {cause}") from None
-    return bundle.open_(_read(args.file), keys, scope, 0, SystemClock().now_ns())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None
+    return bundle.open_(bytes_of(args.file), keys, scope, 0, SystemClock().now_ns())

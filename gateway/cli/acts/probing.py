@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from gateway.app import bundles, engines, federation, parts
-from gateway.cli import node
+from gateway.app import engines, federation, parts
+from gateway.cli import inputs, node
 from gateway.cli.acts import writer
 from gateway.cli.main import OK, Refused, fail
 from gateway.cli.output import emit, table
@@ -36,7 +36,7 @@ from gateway.rpc.convert.peers import SUITE, Sender
 from gateway.rpc.peers import PeersClient
 from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
-from gateway.terms import AgencyId, Purpose, Role
+from gateway.terms import AgencyId, Purpose
 from gateway.terms.exchange import Description, DryRun, DryRunDecision
 from gateway.terms.ids import PeerId
 
@@ -115,10 +115,7 @@ def _asked(args: argparse.Namespace, settings: Config) -> DryRun:
     purpose = Purpose(args.purpose or catalogue.OFFERED[0])
     if purpose not in catalogue.CATALOGUE:
         raise Refused(f"--purpose: write one of {', '.join(map(str, catalogue.OFFERED))}")
-    try:
-        role = Role(args.role) if args.role else min(catalogue.roles_of(purpose), key=lambda one: one.value)
-    except ValueError:
-        raise Refused(f"--role: write one of {', '.join(one.value for one in Role)}") from None
+    role = inputs.role(args.role) if args.role else min(catalogue.roles_of(purpose))
     return DryRun(purpose, args.basis, AgencyId(args.agency or settings.agencies[0]), role)
 
 
@@ -297,9 +294,8 @@ class _Probe:
         settings, now_ns = self.settings, node.clock_of(self.settings).now_ns()
         async with AsyncExitStack() as stack:
             try:
-                rules = [bundles.open_bundle(settings, layer, reader, now_ns) for layer in ("baseline", "national")]
                 engine = await stack.enter_async_context(
-                    engines.ready(settings, *rules, now_ns=now_ns, pinned_baseline=self._listed().baseline)
+                    engines.of_node(settings, reader, now_ns=now_ns, pinned_baseline=self._listed().baseline)
                 )
             except GatewayError:
                 return None

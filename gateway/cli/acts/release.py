@@ -8,12 +8,11 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from gateway.cli.acts import booth
 from gateway.cli.main import ERROR, OK, Refused
-from gateway.cli.output import emit, note, table
+from gateway.cli.output import emit, note, table, utc
 from gateway.cli.report import chart
 from gateway.cli.report import release as report
 from gateway.errors import CapabilityMissing, PeerUnreachable
@@ -257,7 +256,7 @@ async def _list(args: argparse.Namespace, place: booth.Booth, token: str) -> int
             "owner": line.owner,
             "recipient": line.recipient,
             "state": line.state.value,
-            "asked": f"{datetime.fromtimestamp(line.asked_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "asked": utc(line.asked_ns),
             "query": catalogue.decode(line.query).facts(),
         }
         for line in lines

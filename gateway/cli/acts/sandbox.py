@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from gateway.cli.acts import federation, travellers
 from gateway.cli.acts.nodes import DESK as PEOPLE
-from gateway.cli.acts.nodes import Nodes, must
+from gateway.cli.acts.nodes import LISTENERS, Nodes, must
 from gateway.cli.acts.travellers import ABSENT, ANSWERED, BASES, CASES, DESK, DOWN, OWNER, REFUSED, TRAVELLERS
 from gateway.cli.main import ERROR, INTERRUPTED, OK, Refused, fail
 from gateway.cli.output import emit, note, table
@@ -53,7 +53,6 @@ GUESTS_MAX: Final = 2
 
 PORTS_MAX: Final = 65_535 - 30
 SETTLE_S: Final = 60.0
-_LISTENERS: Final = ("peers", "home", "auditors", "metrics")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -127,7 +126,7 @@ class Sandbox(Nodes):
         super().__init__(root.resolve(), dict.fromkeys(STATES, AGENCY))
         for node in self.nodes.values():
             if self.made:
-                node.ports = {name: getattr(node.settings.listeners, name).port for name in _LISTENERS}
+                node.ports = {name: getattr(node.settings.listeners, name).port for name in LISTENERS}
         self._answered: set[bytes] = set()
 
     # -- Making -------------------------------------------------------------------------------------------------------
@@ -147,7 +146,7 @@ class Sandbox(Nodes):
         self.made = True
 
     def _judge_ports(self, first: int) -> None:
-        for number, at in ((number, at) for number in range(len(STATES)) for at in range(len(_LISTENERS))):
+        for number, at in ((number, at) for number in range(len(STATES)) for at in range(len(LISTENERS))):
             port = first + 10 * number + at
             with contextlib.closing(socket.socket()) as probe:
                 # Connections of a sandbox that was just stopped are not in the way.
@@ -163,10 +162,9 @@ class Sandbox(Nodes):
         baseline: list[str] = []
         for number, node in enumerate(self.nodes.values()):
             if first_port:
-                node.ports = {name: first_port + 10 * number + at for at, name in enumerate(_LISTENERS)}
-            listeners = [part for name in _LISTENERS for part in (f"--{name}", f"127.0.0.1:{node.ports[name]}")]
-            must("-q", "init", "--state", node.state, str(node.folder), "--sandbox", "--agency", AGENCY, *listeners,
-                 *baseline)  # fmt: skip
+                node.ports = {name: first_port + 10 * number + at for at, name in enumerate(LISTENERS)}
+            must("-q", "init", "--state", node.state, str(node.folder), "--sandbox", "--agency", AGENCY,
+                 *node.listening(), *baseline)  # fmt: skip
             if not baseline:
                 shutil.copy(next((node.folder / "policy" / "keys").glob("baseline-*.pem")), self.root / "baseline.pem")
                 shutil.copy(node.folder / "policy" / "baseline.tar.gz", self.root / "baseline.tar.gz")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.cli.inputs import bytes_of
 from gateway.errors import ConfigRefused, Malformed
 from gateway.federation import certificates
 from gateway.keyring import files
@@ -53,7 +54,7 @@ def write(
     if region is None:
         _put(root, "baseline", _signed(root, "baseline", sources.baseline(), bundle.BASELINE, until_ns))
         return ("baseline", "national")
-    raw, public_pem = _read(region.bundle), _read(region.key)
+    raw, public_pem = bytes_of(region.bundle), bytes_of(region.key)
     key_id = _key_id("baseline", public_pem, region.key)
     bundle.open_(raw, {key_id: public_pem}, bundle.BASELINE, 0, now_ns)
     files.write_new(_public_path(root, key_id), public_pem)
@@ -85,10 +86,3 @@ def _key_id(layer: str, public_pem: bytes, where: Path) -> str:
         return f"{layer}-{certificates.public_pin(public_pem).hex()[:8]}"
     except Malformed as cause:
         raise ConfigRefused(f"{where}: {cause}") from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None

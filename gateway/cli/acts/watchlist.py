@@ -9,23 +9,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from hashlib import sha512
-from pathlib import Path
 
 from gateway_adapters.watchlist_csv import FILE_BYTES_MAX, Defaults, Remark
 
 from gateway.app import lists
 from gateway.cli import inputs, node, passphrase
+from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
 from gateway.config import Config
-from gateway.errors import ConfigRefused, InputRefused
+from gateway.errors import InputRefused
 from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference
 from gateway.keyring import files
 from gateway.rpc.doors import LoadReport
 from gateway.store.reader import Reader
-from gateway.terms import ListId, PeerId, Role
+from gateway.terms import ListId, PeerId
 from gateway.watchlist import entry as entries
 
 ROWS_SHOWN = 50
@@ -53,7 +53,7 @@ def _sign(args: argparse.Namespace) -> int:
     settings = node.load(args)
     if (args.file is None) == (not args.withdraw):
         raise Refused("sign a file, or the withdrawal of an entry: write FILE or --withdraw ENTRY_ID")
-    signed = args.withdraw.encode() if args.file is None else _read(args.file)
+    signed = args.withdraw.encode() if args.file is None else bytes_of(args.file)
     facts = lists.facts(
         settings.state,
         ListId(args.list_id),
@@ -61,22 +61,15 @@ def _sign(args: argparse.Namespace) -> int:
         sha512(signed).digest(),
         _defaults(args, settings.state),
     )
-    key = passphrase.unlock(args)
-    made = statement.make(
-        statement.LISTING,
-        facts,
-        role=_role(args.role),
-        signed_ns=node.clock_of(settings).now_ns(),
-        seed=key.seed.open(),
-    )
-    files.replace(args.out, made.encode())
+    role, now_ns = inputs.role(args.role, sorted(lists.SIGNING_ROLES)), node.clock_of(settings).now_ns()
+    passphrase.sign(args, args.out, statement.LISTING, facts, role=role, signed_ns=now_ns)
     emit(args, {"file": str(args.out)}, [f"{args.out}: signed; the second person signs the same"])
     return OK
 
 
 def _load(args: argparse.Namespace) -> int:
     settings = node.load(args)
-    data = _read(args.file)
+    data = bytes_of(args.file)
     defaults = _defaults(args, settings.state)
     reading = lists.read(data, args.format, ListId(args.list_id), defaults, node.clock_of(settings).now_ns())
     if args.mode == SNAPSHOT and not args.preview:
@@ -193,14 +186,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _signatures(args: argparse.Namespace) -> list[PersonalSignature]:
-    return [PersonalSignature.decode(_read(path)) for path in args.signature]
-
-
-def _role(text: str) -> Role:
-    try:
-        return Role(text)
-    except ValueError:
-        raise Refused(f"--role: write one of {', '.join(sorted(role.value for role in lists.SIGNING_ROLES))}") from None
+    return [PersonalSignature.decode(bytes_of(path)) for path in args.signature]
 
 
 def _date(text: str) -> date | None:
@@ -210,10 +196,3 @@ def _date(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise Refused("--valid-until: write a date as YYYY-MM-DD") from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None

@@ -282,6 +282,11 @@ def piece_in(read: Any, offset: int, piece_bytes: int) -> Piece:  # noqa: ANN401
     )
 
 
+def wants_more(pieces: list[Piece]) -> bool:
+    """Whether another piece is to be asked for: the first, or one behind the last."""
+    return not pieces or pieces[-1].offset + len(pieces[-1].piece) < pieces[-1].size
+
+
 def joined(pieces: list[Piece]) -> ReleaseStanding:
     """The standing with the whole document. Raises Malformed where the pieces are of different ones."""
     first = pieces[0]

@@ -6,17 +6,17 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from gateway.audit.leaf import Leaf
 from gateway.cli.acts.demo import vantage
-from gateway.cli.acts.demo.run import SETTLE_S, Run
-from gateway.cli.acts.nodes import Ran, limen
+from gateway.cli.acts.demo.run import SETTLE_S, Run, done
+from gateway.cli.acts.nodes import limen
 from gateway.cli.report.record import Learned
 from gateway.disclosure.case import Case, Outbound, Signature, State, decode
 from gateway.disclosure.profiles import PERSON_FIELDS
 from gateway.federation import statement
+from gateway.flows import casework
 from gateway.primitives import ed25519
 from gateway.store import db
 from gateway.terms import PeerId, Role
@@ -62,13 +62,6 @@ def until(found: Callable[[], bool], what: str) -> None:
 def reaches(run: Run, state: str, number: str, wanted: str) -> None:
     """Wait for a case to be in a state."""
     until(lambda: where(run, state, number) == wanted, f"{number} at {state} is {wanted}")
-
-
-def done(ran: Ran) -> Any:
-    """The act's document. Raises RuntimeError with the command's own words."""
-    if ran.code != 0:
-        raise RuntimeError(f"limen {' '.join(ran.argv[:4])}: exit {ran.code}: {ran.err.strip()}")
-    return ran.json
 
 
 def shown(run: Run, state: str, name: str, number: str) -> str:
@@ -262,17 +255,7 @@ def refused(run: Run) -> None:
 def approval(case: Case, signed_ns: int) -> Signature:
     """An approval of this release, signed with a key of the operator's own: right in every word but the signer."""
     word = statement.CASE_ACTS["approve"]
-    facts = statement.case(
-        case_id=case.case_id,
-        state=PeerId(OWNER),
-        peer=case.peer,
-        purpose=case.purpose,
-        legal_basis=case.legal_basis,
-        fields=case.released,
-        withheld=[name for name in case.fields if name not in case.released],
-        recipient=sha256(case.recipient).digest(),
-        record_version=case.record_version,
-    )
+    facts = casework.release_facts(case, PeerId(OWNER))
     made = statement.make(word, facts, role=Role.SUPERVISOR, signed_ns=signed_ns, seed=OPERATOR_SEED)
     return Signature(word, made.statement, made.signature, ed25519.public(OPERATOR_SEED))
 

@@ -200,4 +200,11 @@ class Run:
         return self.nodes[state].log_file.read_bytes() + (wal.read_bytes() if wal.exists() else b"")
 
 
-__all__ = ["BASIS", "NAMES", "SETTLE_S", "Run"]
+def done(ran: Ran) -> Any:
+    """The command's document. Raises RuntimeError with its own words."""
+    if ran.code != 0:
+        raise RuntimeError(f"limen {' '.join(ran.argv[:4])}: exit {ran.code}: {ran.err.strip()}")
+    return ran.json
+
+
+__all__ = ["BASIS", "NAMES", "SETTLE_S", "Run", "done"]

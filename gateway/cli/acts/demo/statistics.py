@@ -8,9 +8,9 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.cli.acts.demo.run import Run
+from gateway.cli.acts.demo.run import Run, done
 from gateway.cli.acts.nodes import BASIS, Ran, limen
 from gateway.cli.report import chart
 from gateway.cli.report.record import Learned
@@ -233,13 +233,6 @@ def persons_of(events_csv: str) -> dict[str, int]:
         if row["event_date"].startswith(MONTH):
             seen[row["nationality"]].add(row["person_ref"])
     return defaultdict(int, {name: len(people) for name, people in seen.items()})
-
-
-def done(ran: Ran) -> Any:
-    """The command's document. Raises RuntimeError with its own words."""
-    if ran.code != 0:
-        raise RuntimeError(f"limen {' '.join(ran.argv[:4])}: exit {ran.code}: {ran.err.strip()}")
-    return ran.json
 
 
 __all__ = ["persons_of", "released"]
