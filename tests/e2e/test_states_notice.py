@@ -8,12 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.cli.acts.nodes import Ran
-from gateway.disclosure.case import decode
+from tests.e2e.test_states_case import done, state_of
 from tests.support.receivers import Sink, make_pki, receiving
 from tests.support.states import SETTINGS, States, running
 
@@ -58,17 +56,6 @@ def told() -> Iterator[Told]:
             with running({"PAN": "SNM", "HND": "INM"}, settings=settings) as states:
                 states.nodes.staff("PAN", "HND")
                 yield Told(states, webhook, mail)
-
-
-def done(ran: Ran) -> Any:
-    assert ran.code == 0, ran.err
-    return ran.json
-
-
-def state_of(states: States, state: str, number: str) -> str:
-    with states.reading(state) as reader:
-        body = reader.case(bytes.fromhex(number.removeprefix("case_")))
-    return "" if body is None else decode(body).state.value
 
 
 def test_a_missing_child_is_not_detained_and_is_told_of_to_child_protection_alone(told: Told) -> None:

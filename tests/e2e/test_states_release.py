@@ -25,6 +25,7 @@ from gateway.keyring.files import read_public
 from gateway.people import codes
 from gateway.store.reader import Reader
 from gateway.terms import PeerId, Role
+from tests.e2e.test_states_case import done
 from tests.region import wait_for
 from tests.support import events as synthetic
 from tests.support.states import watched
@@ -78,11 +79,6 @@ def question(dataset: str = PAN, period: str = MONTH, **more: str) -> list[str]:
         period,
         *(part for key, value in more.items() for part in (f"--{key}", value)),
     ]
-
-
-def done(ran: Ran) -> Any:
-    assert ran.code == 0, (ran.code, ran.err)
-    return ran.json
 
 
 def made(nodes: Nodes, state: str, *asked: str, source: str = "") -> tuple[str, dict[str, Any]]:

@@ -21,6 +21,7 @@ from gateway.disclosure.case import decode
 from gateway.store.reader import Reader
 from gateway.terms import Handling, ListId
 from gateway.watchlist import entry as entries
+from tests.e2e.test_states_case import done
 from tests.region import wait_for
 from tests.support import states as support
 
@@ -127,11 +128,6 @@ def wait(nodes: Nodes, state: str, number: str, wanted: str) -> None:
         return body is not None and decode(body).state.value == wanted
 
     wait_for(there, what=f"{number} at {state} is {wanted}", timeout_s=40)
-
-
-def done(ran: Ran) -> Any:
-    assert ran.code == 0, ran.err
-    return ran.json
 
 
 def requested(nodes: Nodes, asker: str, owner: str, number: str, name: str = "desk-1") -> None:

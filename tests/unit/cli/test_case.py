@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha512
@@ -16,68 +14,28 @@ from typing import Any
 import pytest
 
 from gateway import errors
-from gateway.cli.acts import booth, case
+from gateway.cli.acts import case
 from gateway.cli.main import run
 from gateway.cli.verbs import SIGNED
-from gateway.clock import SystemClock
 from gateway.federation import statement
-from gateway.federation.certificates import KeyPair
 from gateway.keyring import personal
 from gateway.primitives import cbor, ed25519
-from gateway.rpc import home_server
 from gateway.rpc.doors import CaseView
-from gateway.terms import Hidden, MatchClass, PeerId, RecordKind
-from gateway.terms.call import CallSeen
+from gateway.terms import Hidden, MatchClass, RecordKind
 from gateway.terms.ids import OfficerId
+from tests.unit.cli.conftest import at_home
 from tests.unit.rpc.test_home_cases import CASE, Desk, a_line, a_view, an_act
-from tests.unit.rpc.test_home_server import Door
 
 CASE_TEXT = "case_" + CASE.hex()
 HOUR_NS = 3600 * 10**9
 
 
-@pytest.fixture(scope="module")
-def pan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A node of PAN as `init` leaves it, with somebody logged in at its workstation."""
-    folder = tmp_path_factory.mktemp("made") / "pan"
-    assert run(["init", "--state", "PAN", "--agency", "SNM", str(folder), "-q"]) == 0
-    (folder / "booth" / "token").write_text("a.b.c", "ascii")
-    return folder
-
-
 @pytest.fixture
 def desk(pan: Path) -> Iterator[Desk]:
-    """PAN's home listener with a desk that answers from memory, in a thread of its own."""
-    made, loop, ready, port = Desk(), asyncio.new_event_loop(), threading.Event(), list[int]()
-    leaf = KeyPair((pan / "tls" / "home.key").read_bytes(), (pan / "tls" / "home.crt").read_bytes())
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        seen = list[CallSeen]()
-        server = home_server.HomeServer(
-            state=PeerId("PAN"),
-            door=Door(),
-            anchor_pem=(pan / "tls" / "anchor.crt").read_bytes(),
-            leaf=lambda: leaf,
-            clock=SystemClock(),
-            observe=seen.append,
-            cases=made,
-        )
-        port.append(await server.start("127.0.0.1:0"))
-        ready.set()
-        await stop.wait()
-        await server.drain(0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert ready.wait(10)
-    (pan / "booth" / booth.FILE_NAME).write_text(f'state = "PAN"\nhome = "127.0.0.1:{port[0]}"\n')
-    try:
+    """PAN's home listener with a desk that answers from memory."""
+    made = Desk()
+    with at_home(pan, cases=made):
         yield made
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
 
 
 @pytest.fixture

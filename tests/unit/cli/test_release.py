@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +10,14 @@ from pathlib import Path
 import pytest
 
 from gateway import errors
-from gateway.cli.acts import booth, release
+from gateway.cli.acts import release
 from gateway.cli.main import Refused, run
-from gateway.clock import SystemClock
-from gateway.federation.certificates import KeyPair
 from gateway.rpc.doors import HomeCall, ReleaseLine, ReleaseQuestion
-from gateway.rpc.home_server import HomeServer
 from gateway.statistics import catalogue
 from gateway.statistics.release import to_json
 from gateway.terms import PeerId
 from gateway.terms.release import ReleaseStanding, ReleaseState
-from tests.unit.rpc.test_home_server import Door
+from tests.unit.cli.conftest import at_home
 from tests.unit.rpc.test_releases import REFERENCE, WAITING, Desk, a_plan, ready
 from tests.unit.statistics.test_release import QUERY, document
 
@@ -49,47 +44,12 @@ class SlowDesk(Desk):
         return [ReleaseLine(PeerId("PAN"), PeerId("HND"), REFERENCE, QUERY.encode(), ReleaseState.READY, 10**18)]
 
 
-@pytest.fixture(scope="module")
-def pan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A node of PAN as `init` leaves it, with somebody logged in at its workstation."""
-    folder = tmp_path_factory.mktemp("made") / "pan"
-    assert run(["init", "--state", "PAN", "--agency", "SNM", str(folder), "-q"]) == 0
-    (folder / "booth" / "token").write_text("a.b.c", "ascii")
-    return folder
-
-
 @pytest.fixture
 def desk(pan: Path) -> Iterator[SlowDesk]:
-    """PAN's home listener with a desk that answers from memory, in a thread of its own."""
-    made, loop, is_ready, port = SlowDesk(), asyncio.new_event_loop(), threading.Event(), list[int]()
-    leaf = KeyPair((pan / "tls" / "home.key").read_bytes(), (pan / "tls" / "home.crt").read_bytes())
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        server = HomeServer(
-            state=PeerId("PAN"),
-            door=Door(),
-            anchor_pem=(pan / "tls" / "anchor.crt").read_bytes(),
-            leaf=lambda: leaf,
-            clock=SystemClock(),
-            observe=lambda call: None,
-            releases=made,
-        )
-        port.append(await server.start("127.0.0.1:0"))
-        is_ready.set()
-        await stop.wait()
-        await server.drain(0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert is_ready.wait(10)
-    (pan / "booth" / booth.FILE_NAME).write_text(f'state = "PAN"\nhome = "127.0.0.1:{port[0]}"\n')
-    try:
+    """PAN's home listener with a desk that answers from memory."""
+    made = SlowDesk()
+    with at_home(pan, releases=made):
         yield made
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
 
 
 Limen = Callable[..., tuple[int, str, str]]
