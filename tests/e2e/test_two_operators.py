@@ -36,6 +36,22 @@ PAGE = (ROOT / "README.md").read_text("utf-8")
 HOUR = (ROOT / "docs" / "first-hour.md").read_text("utf-8")
 
 
+BECOME = """
+import os, sys
+number = int(sys.argv[1])
+os.setgroups([])
+os.setgid(number)
+os.setuid(number)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def become(state: str) -> list[str]:
+    """What stands before a command to run it as the state's operator. Not `subprocess`'s own `user`: that forks, and a
+    fork of a process in which gRPC works may end by SIGSEGV before it becomes the command."""
+    return [sys.executable, "-c", BECOME, str(UIDS[state])]
+
+
 def lines(name: str = "two-states", page: str = PAGE) -> list[tuple[str, list[str]]]:
     """(who, what) of each line of a block of a page."""
     block = re.search(rf"<!-- {name}:begin -->\n```text\n(.*?)```\n<!-- {name}:end -->", page, re.DOTALL)
@@ -53,8 +69,8 @@ def interpreter() -> str | None:
         tried = f"import sys, gateway.app.node, gateway.cli.acts.demo; assert sys.version_info[:2] == {version}"
         try:
             done = subprocess.run(
-                [candidate, "-c", tried], user=UIDS["PAN"], group=UIDS["PAN"], extra_groups=[], env=environment(),
-                cwd="/", capture_output=True, check=False, timeout=60,
+                [*become("PAN"), candidate, "-c", tried], env=environment(), cwd="/", capture_output=True, check=False,
+                timeout=60,
             )  # fmt: skip
         except OSError:
             continue
@@ -84,7 +100,9 @@ class Operator:
     home: Path
     python: str
     ports: list[int]
-    as_user: dict[str, object]
+    become: list[str]
+    """What makes a command the operator's own; empty where there is one account."""
+
     words: str = ""
     serving: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -103,8 +121,8 @@ class Operator:
     def start(self, command: list[str], **streams: object) -> subprocess.Popen[bytes]:
         assert command[0] == "limen"
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-            [self.python, "-m", "gateway", *command[1:]],
-            cwd=self.home, env=self.environment, start_new_session=True, **self.as_user, **streams,
+            [*self.become, self.python, "-m", "gateway", *command[1:]],
+            cwd=self.home, env=self.environment, start_new_session=True, **streams,
         )  # fmt: skip
 
     def run(self, command: list[str], heard: str = "") -> str:
@@ -173,7 +191,7 @@ def post(path: Path, to: Operator) -> None:
     """By mail: the bytes arrive, and belong to whom they were sent."""
     arrived = to.home / path.name
     arrived.write_bytes(path.read_bytes())
-    if "user" in to.as_user:
+    if to.become:
         os.chown(arrived, UIDS[to.state], UIDS[to.state])
 
 
@@ -191,11 +209,9 @@ def operators() -> Iterator[dict[str, Operator]]:
     for place, state in enumerate(UIDS):
         home = root / state
         home.mkdir(mode=0o700)
-        as_user: dict[str, object] = {}
         if two:
             os.chown(home, UIDS[state], UIDS[state])
-            as_user = {"user": UIDS[state], "group": UIDS[state], "extra_groups": []}
-        made[state] = Operator(state, home, python, numbers[4 * place : 4 * place + 4], as_user)
+        made[state] = Operator(state, home, python, numbers[4 * place : 4 * place + 4], become(state) if two else [])
     try:
         yield made
     finally:
@@ -233,9 +249,9 @@ def test_both_logs_know_of_the_dry_run(operators: dict[str, Operator], said: dic
         database = operator.home / operator.state.lower() / "store" / "node.db"
         assert database.stat().st_size > 0
         kinds = subprocess.run(
-            [operator.python, "-c", KINDS, str(database.parent)], env=operator.environment, cwd="/", text=True,
-            capture_output=True, check=True, **operator.as_user,
-        )  # type: ignore[call-overload]  # fmt: skip
+            [*operator.become, operator.python, "-c", KINDS, str(database.parent)], env=operator.environment, cwd="/",
+            text=True, capture_output=True, check=True,
+        )  # fmt: skip
         assert json.loads(kinds.stdout).count("policy.dry_run") >= 2
 
 
@@ -256,10 +272,7 @@ def test_neither_side_can_read_the_others_files(operators: dict[str, Operator], 
     for state, other in (("PAN", "HND"), ("HND", "PAN")):
         theirs = operators[other].home
         for path in (theirs, theirs / other.lower() / "limen.toml", theirs / other.lower() / "keys" / "message.key"):
-            done = subprocess.run(
-                ["/usr/bin/head", "-c1", str(path)], user=UIDS[state], group=UIDS[state], extra_groups=[],
-                capture_output=True, check=False,
-            )  # fmt: skip
+            done = subprocess.run([*become(state), "/usr/bin/head", "-c1", str(path)], capture_output=True, check=False)
             assert done.returncode != 0 and b"ermission denied" in done.stderr, path
         # And every file is its own user's.
         assert {path.stat().st_uid for path in (theirs / other.lower()).rglob("*")} == {UIDS[other]}
@@ -292,7 +305,7 @@ def test_the_first_hours_backup_comes_back(operators: dict[str, Operator], said:
     pan = operators["PAN"]
     file = pan.home / "passphrase"
     file.write_text("correct horse battery\n")
-    if "user" in pan.as_user:
+    if pan.become:
         os.chown(file, UIDS["PAN"], UIDS["PAN"])
     until = time.monotonic() + 30
     doctor, form, backup, restore = lines("backup", HOUR)
