@@ -81,8 +81,9 @@ class ReleaseBook(Protocol):
     def dataset(self, name: str, version: int = 0) -> StoredDataset | None:
         """The loading in force, or the one of this version."""
 
-    def release(self, reference: bytes, snapshot: bytes) -> StoredRelease | None:
-        """The release of a query over a snapshot, where it was charged."""
+    def release(self, reference: bytes, snapshot: bytes, *, whole: bool = True) -> StoredRelease | None:
+        """The release of a query over a snapshot, where it was charged. Not `whole`: one made has an empty message, so
+        that a document of many megabytes is read for those alone who are given it."""
 
     def waiting_releases(self) -> list[StoredRelease]:
         """Charged, and neither made nor failed; the least tried first."""
@@ -196,7 +197,7 @@ async def plan_for(
         )
     except GatewayError as refusal:
         raise await _denied(call, query, refusal) from None
-    row = world.book.release(query.digest, known.held.snapshot)
+    row = world.book.release(query.digest, known.held.snapshot, whole=False)
     state = "" if row is None else state_of(row, call.now_ns).value
     return _told(known, account, recipient, world, state=state, is_charged=row is not None)
 
@@ -228,7 +229,8 @@ async def request(
             if before.reference != query.digest:
                 raise RequestReused("the request id was used for another question")
             await world.uow.commit([_requested(call, permit, query)], [expect(permit, call.peer)])
-            return _standing(world.book.release(before.reference, before.snapshot), before.snapshot, call)
+            row = world.book.release(before.reference, before.snapshot, whole=False)
+            return _standing(row, before.snapshot, call)
         for attempt in range(1, TRIES_MAX + 1):
             try:
                 return await _charged(call, permit, query)
@@ -335,7 +337,7 @@ async def _charged(call: _Call, permit: Permit, query: Query) -> ReleaseStanding
     known = _known(query, world.book)
     key = known.account
     snapshot = known.held.snapshot
-    row = world.book.release(query.digest, snapshot)
+    row = world.book.release(query.digest, snapshot, whole=False)
     entries = [_requested(call, permit, query)]
     changes = [expect(permit, call.peer), *_allowance(call, permit)]
     if (row is None or row.message is None) and not world.can_count:
@@ -393,7 +395,7 @@ async def _charged(call: _Call, permit: Permit, query: Query) -> ReleaseStanding
     )
     await world.uow.commit(entries, changes)
     cost = known.plan.micro_rho if row is None else 0
-    return _standing(world.book.release(query.digest, snapshot), snapshot, call, cost=cost)
+    return _standing(world.book.release(query.digest, snapshot, whole=False), snapshot, call, cost=cost)
 
 
 async def _delivered(

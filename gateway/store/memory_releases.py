@@ -162,12 +162,13 @@ class MemoryReleases:
     def snapshots_needed(self) -> set[bytes]:
         return {one.snapshot for one in self.datasets()} | {one.snapshot for one in self.waiting_releases()}
 
-    def release(self, reference: bytes, snapshot: bytes) -> StoredRelease | None:
-        return self._held.releases.get((reference, snapshot))
+    def release(self, reference: bytes, snapshot: bytes, *, whole: bool = True) -> StoredRelease | None:
+        found = self._held.releases.get((reference, snapshot))
+        return found if whole or found is None else _without(found)
 
     def releases(self, *, whole: bool = True) -> list[StoredRelease]:
         found = sorted(self._held.releases.values(), key=lambda one: (one.charged_ns, one.reference, one.snapshot))
-        return found if whole else [replace(one, message=one.message and _EMPTY) for one in found]
+        return found if whole else [_without(one) for one in found]
 
     def waiting_releases(self) -> list[StoredRelease]:
         found = [one for one in self.releases() if one.message is None and not one.code]
@@ -225,6 +226,10 @@ class MemoryReleases:
 
 
 _EMPTY: Final = SignedMessage(b"", b"", b"")
+
+
+def _without(release: StoredRelease) -> StoredRelease:
+    return replace(release, message=release.message and _EMPTY)
 
 
 APPLY: Final[Mapping[str, Callable[[Any, Args], None]]] = {

@@ -251,9 +251,10 @@ class ReleaseRows:
         waiting = self._one("SELECT snapshot FROM release WHERE body IS NULL AND code = ''")
         return {one.snapshot for one in self.datasets()} | {bytes(row[0]) for row in waiting}
 
-    def release(self, reference: bytes, snapshot: bytes) -> StoredRelease | None:
-        """The release of a query over a snapshot, where it was charged."""
-        row = self._one(f"{_RELEASE} WHERE reference = ? AND snapshot = ?", (reference, snapshot)).fetchone()
+    def release(self, reference: bytes, snapshot: bytes, *, whole: bool = True) -> StoredRelease | None:
+        """The release of a query over a snapshot, where it was charged. Not `whole`: one made has an empty message."""
+        columns = _RELEASE if whole else _RELEASE_ONLY
+        row = self._one(f"{columns} WHERE reference = ? AND snapshot = ?", (reference, snapshot)).fetchone()
         return None if row is None else _release(row)
 
     def releases(self, *, whole: bool = True) -> list[StoredRelease]:

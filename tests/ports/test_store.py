@@ -648,7 +648,7 @@ def test_a_release_is_charged_once_with_its_first_salt(run: Run) -> None:
         assert store.reader.release_share("border", "person-month", "2023-08", HND) == 520_000
         assert store.reader.release_share("border", "person-month", "2023-08", UTO) == 0
         assert store.reader.waiting_releases() == [held] == store.reader.releases()
-        assert store.reader.releases(whole=False) == [held]
+        assert store.reader.releases(whole=False) == [held] == [store.reader.release(REFERENCE, SNAPSHOT, whole=False)]
         assert store.reader.has_waiting_releases()
         assert [one.request_id for one in store.reader.release_requests("HND")] == [b"1" * 16, b"2" * 16]
         assert store.reader.newest_request(HND, REFERENCE).request_id == b"2" * 16
@@ -710,6 +710,7 @@ def test_a_release_needs_its_charge_and_is_made_once(run: Run) -> None:
         )
         assert (held.shown_ns, held.code) == (60, "")
         (only,) = store.reader.releases(whole=False)
+        assert store.reader.release(REFERENCE, SNAPSHOT, whole=False) == only
         assert (only.message.body, only.reference, only.shown_ns) == (b"", REFERENCE, 60)
         assert store.reader.releases() == [held]
         assert not store.reader.has_waiting_releases()
