@@ -27,7 +27,7 @@ from typing import Any, Final
 from gateway import ports
 from gateway.audit.entry import Entry
 from gateway.federation import envelope
-from gateway.flows import release
+from gateway.flows import make_release, release
 from gateway.keyring.memory import MemoryKeys
 from gateway.policy.decision import Permit
 from gateway.policy.question import Question
@@ -265,7 +265,7 @@ async def _go(folder: Path, which: int, number: int, place: str, into: int) -> N
         tick_ns=1,
         judge_witnesses=lambda: None,
     )
-    job = release.JobWorld(
+    job = make_release.JobWorld(
         OWNER, uow, reader, keys, clock, _Engine(reach), draw, lambda _: Source("memory"), header, 1, {"bench": "1"}
     )
     ask = ReleaseAsk(
@@ -273,7 +273,7 @@ async def _go(folder: Path, which: int, number: int, place: str, into: int) -> N
         Role.ANALYST_NATIONAL, 1, bytes(32), bytes(32),
     )  # fmt: skip
     await release.request(ask, ASKER, world)
-    await release.run(job)
+    await make_release.run(job)
     clock.later()
     standing = await release.get(ask, ASKER, world)
     if standing.state is ReleaseState.READY:

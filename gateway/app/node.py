@@ -337,13 +337,7 @@ class Node:
             ready=self.is_ready,
             share_port=share,
         )
-        shown = TilesDoor(self.reader)
-        self.metrics = MetricsDoor(
-            self.telemetry,
-            ready=self.is_ready,
-            pages={"/checkpoint": shown.checkpoint, "/tile/": shown.tile},
-            posts={"/add-checkpoint": WitnessDoor(self._cosign).route},
-        )
+        self.metrics = self._edge()
         # Counters are a process's own, so each is asked at a port of its own.
         number, place = settings.serve.number, settings.listeners.metrics
         metrics = "metrics" if number == 1 else f"metrics-{number}"
@@ -366,6 +360,16 @@ class Node:
         ):
             self._timers.append(asyncio.create_task(self._every(every_s, job)))
         self._timers.append(asyncio.create_task(self.cases.run(float(settings.ticks.case_s))))
+
+    def _edge(self) -> MetricsDoor:
+        """The HTTP door: metrics, the log's tiles, the witness."""
+        shown = TilesDoor(self.reader)
+        return MetricsDoor(
+            self.telemetry,
+            ready=self.is_ready,
+            pages={"/checkpoint": shown.checkpoint, "/tile/": shown.tile},
+            posts={"/add-checkpoint": WitnessDoor(self._cosign).route},
+        )
 
     async def stop(self) -> None:
         """Refuse new calls, finish those in progress, close in order."""

@@ -14,7 +14,7 @@ from typing import Final
 from gateway.app import parts, units
 from gateway.config import Config
 from gateway.errors import CapabilityMissing
-from gateway.flows import release
+from gateway.flows import make_release
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
 from gateway.rpc.convert.peers import Sender
@@ -60,7 +60,7 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
         return Source(str(path)) if path.is_file() else None
 
     try:
-        world = release.JobWorld(
+        world = make_release.JobWorld(
             state=settings.state,
             uow=uow,
             book=reader,
@@ -74,7 +74,7 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
             software={"duckdb": duckdb.VERSION, "opendp": mechanism.VERSION},
         )
         ready()
-        await release.run(world)
+        await make_release.run(world)
     finally:
         await uow.close()
         await keys.close()

@@ -1,14 +1,12 @@
-"""Private statistics where they are made: plan, request, get, and the job between (docs/statistics.md).
+"""Private statistics where they are made: plan, request, get (docs/statistics.md); the job between is `make_release`.
 
 What is asked is decided, logged and charged before anything is counted; the noise is drawn by the job process, after
 the charge is durable. One query over one snapshot is one release and one charge, whoever asks. A recipient gets the
-stored document after its own decision, in the same bytes every time (T20). Nothing is answered that is not stored, so a
-crash before that costs no more than another draw with the same salt, whose first one nobody has seen.
+stored document after its own decision, in the same bytes every time (T20).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,12 +26,10 @@ from gateway.errors import (
     PeerSuspended,
     PolicyDenied,
     RequestReused,
-    VerificationFailed,
     VersionMoved,
 )
 from gateway.flows.check import Officer
 from gateway.flows.deciding import decide, expect
-from gateway.flows.listing import Signer
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Stage, statistic
@@ -41,23 +37,20 @@ from gateway.statistics import catalogue as queries
 from gateway.statistics import dataset as datasets
 from gateway.statistics import plan as plans
 from gateway.statistics import release as documents
-from gateway.statistics.bounding import SALT_BYTES, Bounded, Source, salt_commitment
-from gateway.statistics.budget import Account, AccountKey
+from gateway.statistics.bounding import SALT_BYTES, salt_commitment
+from gateway.statistics.budget import AccountKey
 from gateway.statistics.catalogue import Query
 from gateway.statistics.dataset import Declaration
 from gateway.statistics.kept import StoredDataset, StoredRelease, StoredRequest
 from gateway.statistics.plan import Plan
 from gateway.terms.exchange import SignedMessage
-from gateway.terms.ids import AgencyId, PeerId, Purpose
+from gateway.terms.ids import PeerId, Purpose
 from gateway.terms.release import ReleaseAsk, ReleasePlan, ReleaseStanding, ReleaseState
 from gateway.terms.words import Role
 
 DAY_NS: Final = 24 * 3600 * 10**9
 PURPOSE: Final = Purpose("RISK.IBC")
 """The purpose that data sets are loaded under."""
-
-ATTEMPTS_MAX: Final = 5
-"""How often a release is begun. The least tried goes first, so that one which ends the process holds up no other."""
 
 HEAVY_BYTES: Final = 100_000
 """A longer document is read in a process beside this one, so that no booth waits for it."""
@@ -587,300 +580,3 @@ async def _denied(call: _Call, query: Query | None, refusal: GatewayError) -> Ga
     )
     await call.world.uow.commit([entry])
     return refusal
-
-
-# -- Making -----------------------------------------------------------------------------------------------------------
-
-
-class Noisy(Protocol):
-    """What a draw gives (`statistics.mechanism.Noisy`)."""
-
-    @property
-    def values(self) -> tuple[int, ...]:
-        """A number a cell, with its noise."""
-
-    @property
-    def lost(self) -> int:
-        """The estimate of what was left out, with its noise."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobWorld:
-    """The surroundings of the job process that makes releases.
-
-    `events` gives the events of a snapshot, None where they are no longer here; `draw` adds a plan's noise to exact
-    counts; `software` names what the numbers were made with.
-    """
-
-    state: PeerId
-    uow: ports.UnitOfWork
-    book: ReleaseBook
-    keys: ports.Keys
-    clock: ports.Clock
-    engine: ports.StatisticsEngine
-    draw: Callable[[Plan, Bounded], Noisy]
-    events: Callable[[bytes], Source | None]
-    sign_release: SignRelease
-    tick_ns: int
-    software: Mapping[str, str]
-
-
-async def run(world: JobWorld) -> int:
-    """Make every release that waits; returns how many there are now. One that fails says so and holds up no other.
-
-    Raises:
-        AuditUnavailable, KeysUnavailable: what waits goes on waiting.
-    """
-    made = 0
-    for row in world.book.waiting_releases():
-        try:
-            await _make(row, world)
-        except (AuditUnavailable, KeysUnavailable):
-            raise
-        except RequestReused:
-            # Made meanwhile, by a job before us whose end we did not see.
-            continue
-        except Exception as fault:
-            # A fault of ours must not keep the others waiting either; what it says may quote the data, so its kind is
-            # all that is kept.
-            await _failed(row, fault, world)
-            continue
-        made += 1
-    return made
-
-
-def tick_after(now_ns: int, tick_ns: int) -> int:
-    """The next multiple of the tick, UTC ns."""
-    return (now_ns // tick_ns + 1) * tick_ns
-
-
-async def _make(row: StoredRelease, world: JobWorld) -> None:
-    # 1. The question as it was charged. One that keeps ending the process (no memory, say) is given up.
-    if row.attempts >= ATTEMPTS_MAX:
-        raise InputRefused("the process that makes it has ended too often", code="ATTEMPTS")
-    query = queries.decode(row.query)
-    held = world.book.dataset(row.dataset, row.version)
-    if held is None or held.snapshot != row.snapshot:
-        raise InputRefused("the data set it was charged for is not here", code="DATASET_UNKNOWN")
-    plan, _ = plan_of(query, held)
-    if plan.micro_rho != row.cost:
-        raise VerificationFailed("charge", "this release of the gateway computes another cost")
-    source = world.events(row.snapshot)
-    if source is None:
-        raise InputRefused("the events are no longer here", code="EVENTS_GONE")
-    about: dict[str, str | int | bytes] = {
-        "query_digest": row.reference,
-        "snapshot": row.snapshot,
-        "dataset": row.dataset,
-        "cost_micro_rho": row.cost,
-    }
-    # 2. In the log before anything is counted.
-    attempt = ports.Change("release.attempt", {"reference": row.reference, "snapshot": row.snapshot})
-    committed = await world.uow.commit([Entry("release.made", Phase.INTENT, public=about)], [attempt])
-    # 3. Count, draw, and say it at the next tick.
-    noisy = world.draw(plan, world.engine.bounded_counts(plan.spec, plan.domain, source, row.salt))
-    shown_ns = tick_after(world.clock.now_ns(), world.tick_ns)
-    body = documents.document(
-        plan,
-        noisy.values,
-        noisy.lost,
-        release_id=f"rel_{hashlib.sha256(row.reference + row.snapshot).hexdigest()[:32]}",
-        owner=world.state,
-        snapshot=row.snapshot,
-        salt=row.salt,
-        account=Account(AccountKey(row.dataset, row.unit, row.period), row.cap, row.spent),
-        audit_index=committed.seqs[0],
-        released_ns=shown_ns,
-        software=world.software,
-    )
-    message = await world.keys.sign(world.sign_release(world.state, shown_ns), body)
-    # 4. Stored before anybody can be told.
-    outcome = Entry(
-        "release.made",
-        Phase.OUTCOME,
-        public={
-            **about,
-            "intent_seq": committed.seqs[0],
-            "release_hash": hashlib.sha256(body).digest(),
-            "shown_ns": shown_ns,
-        },
-    )
-    await world.uow.commit(
-        [outcome],
-        [
-            ports.Change(
-                "release.put",
-                {
-                    "reference": row.reference,
-                    "snapshot": row.snapshot,
-                    "body": message.body,
-                    "header": message.header,
-                    "signature": message.signature,
-                    "shown_ns": shown_ns,
-                },
-            )
-        ],
-    )
-
-
-async def _failed(row: StoredRelease, fault: Exception, world: JobWorld) -> None:
-    code = getattr(fault, "code", "") or (fault.row.reason if isinstance(fault, GatewayError) else "INTERNAL")
-    shown_ns = tick_after(world.clock.now_ns(), world.tick_ns)
-    public = {"query_digest": row.reference, "snapshot": row.snapshot, "dataset": row.dataset, "code": code}
-    args = {"reference": row.reference, "snapshot": row.snapshot, "code": code, "shown_ns": shown_ns}
-    entry = Entry("release.failed", Phase.EVENT, public=public)
-    with contextlib.suppress(NotFoundOrNotPermitted):
-        # Where it was made meanwhile there is nothing that failed.
-        await world.uow.commit([entry], [ports.Change("release.fail", args)])
-
-
-# -- Loading ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetLoad:
-    """A data set as two persons signed it. `declaration` is canonical (`statistics.dataset`), `snapshot` the SHA-256 of
-    the events in the normal form, `file_hash` the SHA-512 of the file they were read from, `rows` how many they are."""
-
-    declaration: bytes
-    snapshot: bytes
-    by_person: bool
-    file_hash: bytes
-    rows: int
-    legal_basis: str
-    decision: str
-    signers: tuple[Signer, ...]
-
-
-class DatasetBook(Protocol):
-    """The data sets in force."""
-
-    def dataset(self, name: str, version: int = 0) -> StoredDataset | None:
-        """The loading in force of a data set."""
-
-
-class DatasetWorld(Protocol):
-    """The surroundings of a loading. A `ReleaseWorld` has them all."""
-
-    @property
-    def state(self) -> PeerId:
-        """This state."""
-
-    @property
-    def policy(self) -> ports.PolicyEngine:
-        """The rules."""
-
-    @property
-    def uow(self) -> ports.UnitOfWork:
-        """The log and the database."""
-
-    @property
-    def book(self) -> DatasetBook:
-        """The store."""
-
-    @property
-    def clock(self) -> ports.Clock:
-        """The time."""
-
-
-async def load_dataset(load: DatasetLoad, world: DatasetWorld) -> bool:
-    """Put a data set in force: an analyst and a supervisor, two persons, have signed it. False where nothing changes.
-
-    Raises:
-        PolicyDenied: the rules said no; `signers` or `role` where it is not these two; `case_required` without a
-            decision's reference. In the log.
-        Malformed: not a declaration.
-    """
-    now = world.clock.now_ns()
-    declaration = datasets.decode(load.declaration)
-    analyst = next((one for one in load.signers if Role.ANALYST_NATIONAL in one.roles), None)
-    reasons: set[str] = set()
-    if len({one.officer for one in load.signers}) < 2:
-        reasons.add("signers")
-    if not any(
-        Role.ANALYST_NATIONAL in one.roles and Role.SUPERVISOR in other.roles and one.officer != other.officer
-        for one in load.signers
-        for other in load.signers
-    ):
-        reasons.add("role")
-    if not load.decision:
-        reasons.add("case_required")
-    first = analyst or (load.signers[0] if load.signers else None)
-    # Whoever holds events for statistics must be one who may make them: the rules are those of a release at home.
-    question = statistic(
-        Stage.ANSWER,
-        PURPOSE,
-        legal_basis=load.legal_basis,
-        asker=world.state,
-        owner=world.state,
-        agency=first.agency if first else AgencyId(""),
-        role=Role.ANALYST_NATIONAL if analyst else Role.OPERATOR,
-        time_ns=now,
-    )
-    decision = await decide(question, world.policy)
-    if isinstance(decision, Deny):
-        reasons |= set(decision.reasons)
-    if reasons or isinstance(decision, Deny):
-        denied = PolicyDenied(tuple(sorted(reasons)))
-        await world.uow.commit([_load_denied(load, denied)])
-        raise denied
-    held = world.book.dataset(declaration.name)
-    told = (load.snapshot, load.declaration, load.by_person)
-    if held is not None and (held.snapshot, held.declaration, held.by_person) == told:
-        return False
-    entry = Entry(
-        "release.dataset",
-        Phase.EVENT,
-        public={
-            "dataset": declaration.name,
-            "snapshot": load.snapshot,
-            "declaration": declaration.digest,
-            "by_person": load.by_person,
-            "file_hash": load.file_hash,
-            "basis": load.legal_basis,
-            "signers": len({one.officer for one in load.signers}),
-            "baseline": decision.baseline,
-            "national": decision.national,
-        },
-        secret={
-            "officers": [str(one.officer) for one in load.signers],
-            "decision": load.decision,
-            "rows": load.rows,
-        },
-    )
-    await world.uow.commit(
-        [entry],
-        [
-            expect(decision),
-            ports.Change(
-                "dataset.put",
-                {
-                    "name": declaration.name,
-                    "snapshot": load.snapshot,
-                    "declaration": load.declaration,
-                    "by_person": load.by_person,
-                    "at_ns": now,
-                },
-            ),
-        ],
-    )
-    return True
-
-
-def _load_denied(load: DatasetLoad, denied: PolicyDenied) -> Entry:
-    return Entry(
-        "release.denied",
-        Phase.EVENT,
-        public={
-            "purpose": PURPOSE,
-            "basis": load.legal_basis,
-            "agency": load.signers[0].agency if load.signers else "",
-            "role": "",
-            "query_digest": b"",
-            "act": "dataset",
-            "request_hash": load.file_hash,
-            "reason": denied.row.reason,
-            "reasons": ",".join(denied.reasons),
-        },
-        secret={"officer": ",".join(str(one.officer) for one in load.signers)},
-    )

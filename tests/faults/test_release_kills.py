@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import GatewayError, InputRefused
-from gateway.flows import release
+from gateway.flows import make_release, release
 from gateway.statistics.bounding import Bounded
 from gateway.statistics.plan import Plan
 from gateway.terms.release import ReleaseState
@@ -39,7 +39,7 @@ async def go(pan: Party) -> bytes:
     """From the question to the document, as a peer and the node's processes go about it."""
     ask = ask_of(asked())
     await release.request(ask, HND, pan.world())
-    await release.run(pan.job())
+    await make_release.run(pan.job())
     await release.get(ask, HND, pan.world())
     pan.clock.pass_ns(TICK_NS)
     standing = await release.get(ask, HND, pan.world())
@@ -169,11 +169,11 @@ async def test_what_ends_the_process_every_time_is_given_up_and_holds_up_no_othe
     ends = 0
     for _ in range(10):
         try:
-            await release.run(pan.job())
+            await make_release.run(pan.job())
         except Dies:
             ends += 1
     pan.clock.pass_ns(TICK_NS)
-    assert ends == release.ATTEMPTS_MAX
+    assert ends == make_release.ATTEMPTS_MAX
     assert (await release.get(good, HND, pan.world())).state is ReleaseState.READY
     given_up = await release.get(bad, HND, pan.world())
     assert (given_up.state, given_up.code) == (ReleaseState.FAILED, "ATTEMPTS")
@@ -185,18 +185,18 @@ async def test_two_jobs_at_once_leave_one_document() -> None:
     await release.request(ask_of(asked()), HND, pan.world())
 
     first = pan.store.waiting_releases()
-    assert await release.run(pan.job()) == 1
+    assert await make_release.run(pan.job()) == 1
     (made,) = pan.store.releases()
     late = pan.job()
     object.__setattr__(late, "book", _Stale(pan, first))
-    assert await release.run(late) == 0, "the second one's numbers are dropped"
+    assert await make_release.run(late) == 0, "the second one's numbers are dropped"
     assert pan.store.releases() == [made]
 
     def unreadable() -> None:
         raise InputRefused("the events cannot be read", code="EVENTS")
 
     pan.engine.before = unreadable
-    assert await release.run(late) == 0, "nor has it failed"
+    assert await make_release.run(late) == 0, "nor has it failed"
     assert pan.store.releases() == [made]
 
 

@@ -12,10 +12,12 @@ from typing import Any
 from gateway import ports
 from gateway.audit.entry import Entry
 from gateway.federation import envelope
-from gateway.flows import ask_release, release
+from gateway.flows import ask_release, load_events, release
 from gateway.flows.check import Officer
 from gateway.flows.listing import Signer
-from gateway.flows.release import DatasetLoad, JobWorld, ReleaseWorld
+from gateway.flows.load_events import DatasetLoad
+from gateway.flows.make_release import JobWorld
+from gateway.flows.release import ReleaseWorld
 from gateway.keyring.memory import MemoryKeys
 from gateway.rpc.convert.peers import Sender
 from gateway.statistics.bounding import Bounded, BoundingSpec, Source
@@ -241,7 +243,7 @@ def loading(declaration: Declaration | None = None, **changes: Any) -> DatasetLo
 async def owner(**changes: Any) -> Party:
     """PAN with its data set loaded."""
     made = await party(PAN, "SNM")
-    await release.load_dataset(loading(declared(**changes)), made.world())
+    await load_events.load_dataset(loading(declared(**changes)), made.world())
     made.uow.commits = 0
     return made
 

@@ -25,7 +25,7 @@ from gateway.errors import (
     WitnessesSilent,
 )
 from gateway.federation import envelope
-from gateway.flows import ask_release, release
+from gateway.flows import ask_release, load_events, make_release, release
 from gateway.policy.decision import Deny
 from gateway.ports import Change
 from gateway.primitives import cbor
@@ -63,7 +63,7 @@ async def released(pan: Party, number: int = 1, **query: Any) -> bytes:
     """HND's document."""
     ask = ask_of(asked(**query), number)
     await release.request(ask, HND, pan.world())
-    await release.run(pan.job())
+    await make_release.run(pan.job())
     pan.clock.pass_ns(TICK_NS)
     standing = await release.get(ask, HND, pan.world())
     assert standing.state is ReleaseState.READY
@@ -103,7 +103,7 @@ async def test_a_release_is_decided_logged_charged_made_and_given() -> None:
     first = await release.request(ask, HND, pan.world())
     assert (first.state, first.cost_micro_rho, first.document) == (ReleaseState.WAITING, COST, b"")
     assert pan.spent() == COST
-    assert await release.run(pan.job()) == 1
+    assert await make_release.run(pan.job()) == 1
     assert (await release.get(ask, HND, pan.world())).state is ReleaseState.WAITING, "before the tick"
     pan.clock.pass_ns(TICK_NS)
     given = await release.get(ask, HND, pan.world())
@@ -154,7 +154,7 @@ async def test_the_same_again_is_the_same_bytes_and_costs_nothing_whoever_asks()
     assert facts["recipient"] == PAN
     assert facts["values"] == documents.decode(document).facts["values"]
     assert pan.spent() == COST
-    assert await release.run(pan.job()) == 0
+    assert await make_release.run(pan.job()) == 0
 
 
 async def test_noise_is_drawn_once() -> None:
@@ -186,13 +186,13 @@ async def test_a_request_id_stands_for_one_question() -> None:
 async def test_new_events_are_another_release_and_the_old_one_stays() -> None:
     pan = await owner()
     document = await released(pan)
-    assert await release.load_dataset(loading(snapshot=b"T" * 32), pan.world())
+    assert await load_events.load_dataset(loading(snapshot=b"T" * 32), pan.world())
     assert (await release.get(ask_of(asked()), HND, pan.world())).document == document
     second = await release.request(ask_of(asked(), 2), HND, pan.world())
     assert (second.snapshot, second.cost_micro_rho) == (b"T" * 32, COST)
     assert pan.spent() == 2 * COST
     pan.kept = {b"T" * 32}
-    await release.run(pan.job())
+    await make_release.run(pan.job())
     pan.clock.pass_ns(TICK_NS)
     assert documents.decode((await release.get(ask_of(asked(), 2), HND, pan.world())).document).facts["snapshot"] == (
         b"T" * 32
@@ -202,9 +202,9 @@ async def test_new_events_are_another_release_and_the_old_one_stays() -> None:
 async def test_a_release_that_waits_is_made_from_the_events_it_was_charged_for() -> None:
     pan = await owner()
     await release.request(ask_of(asked()), HND, pan.world())
-    await release.load_dataset(loading(declared(shares={}), snapshot=b"T" * 32), pan.world())
+    await load_events.load_dataset(loading(declared(shares={}), snapshot=b"T" * 32), pan.world())
     assert pan.store.snapshots_needed() == {SNAPSHOT, b"T" * 32}
-    assert await release.run(pan.job()) == 1
+    assert await make_release.run(pan.job()) == 1
     (made,) = pan.store.releases()
     assert made.snapshot == SNAPSHOT
 
@@ -411,7 +411,7 @@ async def test_a_release_that_fails_says_so_and_holds_up_no_other() -> None:
             raise InputRefused("the events cannot be read; load the file again", code="EVENTS")
 
     pan.engine.before = broken
-    assert await release.run(pan.job()) == 1
+    assert await make_release.run(pan.job()) == 1
     pan.clock.pass_ns(TICK_NS)
     states = {}
     for number, measure in ((1, "persons"), (2, "detections")):
@@ -422,20 +422,20 @@ async def test_a_release_that_fails_says_so_and_holds_up_no_other() -> None:
     assert states[ReleaseState.READY].document
     assert pan.spent() == 2 * COST
     assert "release.failed.event" in pan.logged()
-    assert await release.run(pan.job()) == 0
+    assert await make_release.run(pan.job()) == 0
 
 
 async def test_what_failed_is_made_at_no_cost_when_it_is_asked_for_again() -> None:
     pan = await owner()
     await release.request(ask_of(asked()), HND, pan.world())
     pan.kept = set()
-    assert await release.run(pan.job()) == 0
+    assert await make_release.run(pan.job()) == 0
     pan.clock.pass_ns(TICK_NS)
     assert (await release.get(ask_of(asked()), HND, pan.world())).code == "EVENTS_GONE"
     pan.kept = {SNAPSHOT}
     again = await release.request(ask_of(asked(), 2), HND, pan.world())
     assert (again.state, again.cost_micro_rho) == (ReleaseState.WAITING, 0)
-    assert await release.run(pan.job()) == 1
+    assert await make_release.run(pan.job()) == 1
     assert pan.spent() == COST
 
 
@@ -448,7 +448,7 @@ async def test_a_fault_of_ours_ends_as_a_code_without_its_words(fault: Exception
         raise fault
 
     pan.engine.before = broken
-    assert await release.run(pan.job()) == 0
+    assert await make_release.run(pan.job()) == 0
     (row,) = pan.store.releases()
     assert row.code in ("INTERNAL", "VERIFICATION_FAILED")
     assert "17" not in repr(pan.store.entries[-1])
@@ -463,7 +463,7 @@ async def test_a_log_that_is_away_leaves_what_waits_waiting() -> None:
 
     pan.engine.before = away
     with pytest.raises(AuditUnavailable):
-        await release.run(pan.job())
+        await make_release.run(pan.job())
     assert pan.store.has_waiting_releases()
 
 
@@ -480,7 +480,7 @@ async def test_an_asker_decides_logs_asks_verifies_and_keeps() -> None:
     assert first.cost_micro_rho == COST
     assert hnd.store.release_asked(PAN, asked().digest) == asked().encode()
     assert (await ask_release.get(PAN, question(asked(), 3), hnd.officer, world)).state is ReleaseState.WAITING
-    await release.run(pan.job())
+    await make_release.run(pan.job())
     pan.clock.pass_ns(TICK_NS)
     given = await ask_release.get(PAN, question(asked(), 4), hnd.officer, world)
     (copy,) = hnd.store.release_copies()
@@ -546,8 +546,8 @@ async def test_what_is_not_the_owners_release_for_us_is_refused_and_logged() -> 
 
 async def test_two_persons_put_a_data_set_in_force() -> None:
     pan = await party(PAN, "SNM")
-    assert await release.load_dataset(loading(), pan.world())
-    assert not await release.load_dataset(loading(), pan.world())
+    assert await load_events.load_dataset(loading(), pan.world())
+    assert not await load_events.load_dataset(loading(), pan.world())
     entry = pan.store.entries[-1]
     assert pan.logged() == ["release.dataset.event"]
     assert (entry.public["dataset"], entry.public["snapshot"], entry.public["declaration"]) == (
@@ -573,7 +573,7 @@ async def test_two_persons_put_a_data_set_in_force() -> None:
 async def test_a_data_set_is_denied_without_them(change: dict[str, Any], reason: str) -> None:
     pan = await party(PAN, "SNM")
     with pytest.raises(PolicyDenied) as caught:
-        await release.load_dataset(loading(**change), pan.world())
+        await load_events.load_dataset(loading(**change), pan.world())
     assert reason in caught.value.reasons
     assert pan.logged() == ["release.denied.event"]
     assert pan.store.dataset("border") is None

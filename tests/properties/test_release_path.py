@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.engines.duckdb import DuckDbEngine
-from gateway.flows import release
+from gateway.flows import make_release, release
 from gateway.statistics import mechanism, plan
 from gateway.statistics import release as documents
 from gateway.statistics.bounding import Bounded, BoundingSpec, Source
@@ -65,7 +65,7 @@ async def _made(engine: DuckDbEngine, path: Path, rows: list[Row], query: Query)
     pan = await owner()
     pan.engine = OverFile(engine, events.write(path, rows))  # type: ignore[assignment]
     await release.request(ask_of(query), HND, pan.world())
-    assert await release.run(pan.job()) == 1
+    assert await make_release.run(pan.job()) == 1
     (row,) = pan.store.releases()
     assert row.message is not None
     return pan, documents.decode(row.message.body)
@@ -119,7 +119,7 @@ def test_with_the_real_noise_the_numbers_are_near_and_the_negatives_stay(tmp_pat
         pan.engine = OverFile(engine, events.write(tmp_path / "rows.csv", rows))  # type: ignore[assignment]
         pan.draw = draw
         await release.request(ask_of(asked()), HND, pan.world())
-        assert await release.run(pan.job()) == 1
+        assert await make_release.run(pan.job()) == 1
         pan.clock.pass_ns(TICK_NS)
         standing = await release.get(ask_of(asked()), HND, pan.world())
         assert standing.state is ReleaseState.READY

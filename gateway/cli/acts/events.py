@@ -32,9 +32,9 @@ from gateway.cli.output import emit, note, table, utc
 from gateway.config import Config
 from gateway.errors import InputRefused, PolicyDenied
 from gateway.federation import statement
-from gateway.flows import release
+from gateway.flows import load_events
 from gateway.flows.listing import Signer
-from gateway.flows.release import DatasetLoad
+from gateway.flows.load_events import DatasetLoad
 from gateway.keyring import files
 from gateway.statistics import dataset
 from gateway.statistics.dataset import Declaration
@@ -190,7 +190,7 @@ def _sweep(settings: Config) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    """`flows.release.DatasetWorld` of a command beside the node."""
+    """`flows.load_events.DatasetWorld` of a command beside the node."""
 
     state: PeerId
     policy: ports.PolicyEngine
@@ -207,7 +207,7 @@ async def _apply(load: DatasetLoad, settings: Config) -> bool:
         now = clock.now_ns()
         pinned = federation.in_force(settings, reader, now).baseline
         async with engines.of_node(settings, reader, now_ns=now, pinned_baseline=pinned) as engine:
-            return await release.load_dataset(load, _World(settings.state, engine, uow, reader, clock))
+            return await load_events.load_dataset(load, _World(settings.state, engine, uow, reader, clock))
     finally:
         reader.close()
         await uow.close()
