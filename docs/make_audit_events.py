@@ -1,17 +1,21 @@
-"""Writes docs/audit-events.md from the catalogue of the log.
+"""Writes docs/audit-events.md from the catalogue of the log, and the same table into the auditor's one-file verifier.
 
-python docs/make_audit_events.py           write the page
-python docs/make_audit_events.py --check   exit 1 when the page is not what would be written
+python docs/make_audit_events.py           write both
+python docs/make_audit_events.py --check   exit 1 when one of them is not what would be written
 """
 
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
 from gateway.audit.kinds import CATALOGUE, RETENTION_NS, Kind
 
 PAGE = Path(__file__).with_name("audit-events.md")
+VERIFIER = Path(__file__).parents[1] / "examples" / "limen_verify.py"
+BEGIN = "# catalogue: begin (made by docs/make_audit_events.py)\n"
+END = "# catalogue: end\n"
 
 HEAD = """\
 # What the log can say
@@ -57,9 +61,23 @@ def page() -> str:
     return HEAD + "\n".join(section(kind) for kind in CATALOGUE) + tail
 
 
+def row(kind: Kind) -> str:
+    """One kind in the verifier: its name and phase, then its public, optional and sealed fields."""
+    cells = (kind.public, kind.optional, (*kind.secret, *kind.guard))
+    line = " | ".join([f"{kind.name} {kind.phase.value}", *(" ".join(names) or "-" for names in cells)])
+    return textwrap.fill(line, 118, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def verifier() -> str:
+    """The verifier with the whole catalogue in its place."""
+    head, rest = VERIFIER.read_text("utf-8").split(BEGIN)
+    _, tail = rest.split(END)
+    return f'{head}{BEGIN}CATALOGUE = """\n{"".join(map(row, CATALOGUE))}"""\n{END}{tail}'
+
+
 if __name__ == "__main__":
-    if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text("utf-8") != page():
-            sys.exit("docs/audit-events.md is not what the catalogue says: run python docs/make_audit_events.py")
-    else:
-        PAGE.write_text(page(), "utf-8")
+    for file, text in ((PAGE, page()), (VERIFIER, verifier())):
+        if "--check" not in sys.argv[1:]:
+            file.write_text(text, "utf-8")
+        elif not file.exists() or file.read_text("utf-8") != text:
+            sys.exit(f"{file.name} is not what the catalogue says: run python docs/make_audit_events.py")

@@ -329,8 +329,8 @@ class _Audit:
             if hashes[offset] != row:
                 self.fault("root", "the entry does not hash to what the tree has here", start + offset)
                 return
-        if len(hashes) > width:
-            self.fault("root", "there are more entries than the tree has", start + width, exact=False)
+        if len(hashes) > width or len(data) > 32 * width:
+            self.fault("root", "there is more than the checkpoint's size", start + width, exact=False)
 
     def _any_width(self, path: Callable[[int, int], str], number: int, width: int) -> bytes | None:
         """The file under its right name, else one of another width: not right, but it helps to find the place."""
@@ -344,11 +344,17 @@ class _Audit:
         data = self.folder.read(export.payloads_path(number)) if self.with_payloads else None
         start = number * tiles.WIDTH
         kept: dict[int, bytes] = {}
+        last = -1
         try:
             for record in export.split_records(data or b"", "payloads"):
-                kept[int.from_bytes(record[:8], "big")] = record[8:]
+                seq = int.from_bytes(record[:8], "big")
+                if len(record) < 8 or seq <= last:
+                    raise Malformed("payloads", "not in the order of their numbers")
+                kept[seq] = record[8:]
+                last = seq
         except Malformed as why:
             self.fault("payloads", str(why), start)
+            return {}
         return kept
 
     def _entry(self, seq: int, data: bytes, payload: bytes | None, opener: Opener | None) -> None:

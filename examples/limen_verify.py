@@ -1,0 +1,1256 @@
+#!/usr/bin/env python3
+"""limen-verify: an exported access log, verified on a laptop with this one file and Python 3.9 or newer.
+
+    python3 limen_verify.py EXPORT --trust CARD [--witnessed NOTE] [--json]
+
+Take three things and nothing else: this file, the folder that `limen audit export` wrote, and a trust card that you
+have from elsewhere than the folder. No network, no package, no configuration; nothing is written. It is made from
+docs/protocol/log.md ("Verifying a copy") and shares no code with the gateway, so that one mistake is not made twice.
+
+The steps, numbered as the report numbers them; all are taken, so that a fault is not only found but located:
+
+ 1. signature    the checkpoint is signed by the log's key on the trust card
+ 2. quorum       enough witnesses of the card have cosigned it
+ 3. root         leaves hash to the tiles, tiles to the checkpoint's root
+ 4. sequence     every leaf is of a known form and says its own number; no gap, also per pair
+ 5. time         the leaves' times never go back
+ 6. pairs        every outcome names one earlier, open intent about the same thing
+ 7. payloads     every payload is the one its leaf has the digest of; none is missing before its term
+ 8. receipts     every signed message is named by a leaf
+ 9. history      the log extends every head that was signed, seen or held by a witness before
+10. commitments  needs a reader's private key: always skipped here
+11. persons      every act of a case carries its person's own signature, and every disclosure those of two
+
+Exit code: 0 verified, 6 a fault was found, 8 not an export or not a card, 2 wrong arguments, 1 the disk failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+VERSION = "0.1.0"
+
+STEPS = (
+    "signature", "quorum", "root", "sequence", "time", "pairs", "payloads", "receipts", "history", "commitments",
+    "persons",
+)  # fmt: skip
+
+# Every kind of entry: name and phase | public fields | optional ones | sealed ones, guard included. A `-` is none; what
+# is set in goes on with the line before.
+# catalogue: begin (made by docs/make_audit_events.py)
+CATALOGUE = """
+check.ask intent | purpose basis agency list class batches agreement baseline national | leg role seed_commitments
+    epoch version key_types permit_expires_ns | officer case justification seeds keys guarded why
+check.ask outcome | purpose basis agency list class batches agreement baseline national intent_seq reply reason
+    request_hashes | leg role reply_hashes | hits
+check.denied event | purpose basis agency reasons | list role class | officer case
+check.answer intent | purpose basis agency list class batches agreement baseline national role batch peer_seq
+    request_hash seed_commitment epoch | - | -
+check.answer outcome | purpose basis agency list class batches agreement baseline national role batch peer_seq
+    request_hash seed_commitment epoch intent_seq reply_hash table_version | - | -
+check.refused event | purpose request_hash reason | basis agency class peer_seq reasons list role batch count | -
+table.published event | list group epoch version padded_count table_hash manifest_hash basis agreement baseline
+    national | previous public_key | told withheld
+table.received event | list group epoch version padded_count table_hash manifest_hash basis fault | previous | -
+list.loaded event | list mode file_hash basis added changed withdrawn signers | - | officers decision
+list.entry event | list act basis | file_hash | entry_id originator decision officers before after
+list.denied event | list file_hash reasons | - | officers decision
+policy.activated event | layer digest sequence | signer not_after_ns | officers
+officer.enrolled event | agency roles key_thumbprint | - | officer by
+officer.retired event | agency key_thumbprint | roles | officer by
+officer.login event | agency granted | reason token_hash expires_ns | officer
+peer.suspended event | suspended | reason | officers
+federation.adopted event | version digest | members expires_ns signers | -
+epoch.opened event | epoch expires_ns | - | -
+keys.destroyed event | seeds | epoch reason | -
+witness.cosigned event | origin old_size size root | - | -
+witness.disputed event | step our_size their_size | note_hash | -
+checkpoint.fault event | origin size root | known_size known_root step note | -
+audit.read event | first count | filter | officer case
+audit.exported event | size root | payloads | officer
+node.started event | release | size | -
+node.stopped event | - | reason | -
+clock.step event | step_ms | - | -
+filler event | - | - | -
+counters.lost event | reason | - | -
+document.read event | agency format valid | - | officer
+payloads.erased event | count until_ns | - | -
+alarm event | rule | count level window_s | subject officer detail
+call.refused event | reason count | method | -
+case.act event | case_id side purpose act state version fields statement signature signer baseline national | - |
+    officer code words to
+case.denied event | case_id side purpose act reasons | - | officer
+case.read event | case_id what | - | officer
+case.sent event | case_id side purpose message state fields recipient record_version persons baseline national | - | -
+case.taken event | case_id side purpose message state request_hash | persons record_version fields | entry_id code
+case.dropped event | case_id message request_hash | - | cause
+release.dataset event | dataset snapshot declaration by_person file_hash basis signers baseline national | - |
+    officers decision rows
+release.asked event | purpose basis agency role query_digest act request_id agreement baseline national | - | officer
+release.requested event | purpose basis agency role query_digest act dataset request_id request_hash peer_seq
+    agreement baseline national | - | officer
+release.denied event | purpose basis agency role query_digest act request_hash reason reasons | - | officer
+release.charged event | query_digest snapshot dataset unit period cost_micro_rho salt_commitment | - | -
+release.made intent | query_digest snapshot dataset cost_micro_rho | - | -
+release.made outcome | query_digest snapshot dataset cost_micro_rho intent_seq release_hash shown_ns | - | -
+release.failed event | query_digest snapshot dataset code | - | -
+release.sent event | purpose basis agency role query_digest snapshot release_hash request_hash agreement baseline
+    national | - | officer
+release.received event | purpose basis agency role query_digest snapshot release_hash fault | - | officer
+policy.dry_run event | purpose basis agency role side permitted reasons baseline national | - | -
+node.backup event | digest files bytes | - | -
+node.restored event | digest size their_size | - | -
+witnesses.silent event | silent quorum size reached_ns | - | -
+delta.published event | list group epoch number delta_hash agreement baseline national | - | rows
+delta.received event | list group epoch number delta_hash fault | - | -
+"""
+# catalogue: end
+
+DAY_NS = 86_400 * 10**9
+TERMS_NS = {
+    "none": 0, "24h": DAY_NS, "30d": 30 * DAY_NS, "1y": 365 * DAY_NS, "3y": 1095 * DAY_NS, "10y": 3650 * DAY_NS,
+}  # fmt: skip
+
+NOTE_MAX = 1 << 17
+LINES_MAX = 64
+CARD_MAX = 1 << 20
+LEAF_MAX = (1 << 16) - 1
+RECORD_MAX = 32 << 20
+FILE_MAX = 1 << 30
+"""Longest file read, bytes. Whoever made the folder may mean ill; nothing in it is larger."""
+DEPTH_MAX = 16
+CBOR_MAX = 1 << 20
+WIDTH = 256
+
+
+class Refused(Exception):
+    """Bytes of the wrong shape."""
+
+
+class Bad(Exception):
+    """A signature does not hold."""
+
+
+# -- Ed25519 (RFC 8032 section 5.1), verification alone ----------------------------------------------------------------
+# Nothing here is secret, so nothing takes care of constant time.
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
+
+Point = tuple[int, int, int, int]  # X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
+
+NEUTRAL: Point = (0, 1, 1, 0)
+
+
+def add(a: Point, b: Point) -> Point:
+    """The sum of two points (section 5.1.4)."""
+    e = (a[1] - a[0]) * (b[1] - b[0]) % P
+    f = (a[1] + a[0]) * (b[1] + b[0]) % P
+    g = 2 * a[3] * b[3] * D % P
+    h = 2 * a[2] * b[2] % P
+    x, u, v, y = f - e, h - g, h + g, f + e
+    return x * u % P, v * y % P, u * v % P, x * y % P
+
+
+def double(a: Point) -> Point:
+    """A point twice (section 5.1.4)."""
+    xx, yy = a[0] * a[0] % P, a[1] * a[1] % P
+    h = xx + yy
+    e = h - (a[0] + a[1]) ** 2 % P
+    g = xx - yy
+    f = (2 * a[2] * a[2] + g) % P
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def negative(a: Point) -> Point:
+    """The same point on the other side."""
+    return -a[0] % P, a[1], a[2], -a[3] % P
+
+
+def is_neutral(a: Point) -> bool:
+    """True for the neutral element."""
+    return a[0] % P == 0 and (a[1] - a[2]) % P == 0
+
+
+def is_small(a: Point) -> bool:
+    """True for the eight points whose order divides the cofactor."""
+    return is_neutral(double(double(double(a))))
+
+
+@lru_cache(maxsize=4096)
+def point(data: bytes) -> Point:
+    """A point from its 32 bytes (section 5.1.3). Raises Bad, also for a second encoding of the same point."""
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    if y >= P:
+        raise Bad("a point is not in its one form")
+    u, v = (y * y - 1) % P, (D * y * y + 1) % P
+    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
+    if (v * x * x - u) % P:
+        x = x * ROOT_OF_MINUS_1 % P
+    if (v * x * x - u) % P:
+        raise Bad("not a point of the curve")
+    if x == 0 and sign:
+        raise Bad("a point is not in its one form")
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+@lru_cache(maxsize=4096)
+def verify(public: bytes, message: bytes, signature: bytes) -> None:
+    """Return if `signature` is `public`'s over these bytes (section 5.1.7). Raises Bad.
+
+    Strict as libsodium is: S below the group's order, both points in their one form and neither of small order, and the
+    equation without the cofactor, [S]B = R + [k]A.
+    """
+    if len(public) != 32 or len(signature) != 64:
+        raise Bad("a key has 32 bytes and a signature 64")
+    s = int.from_bytes(signature[32:], "little")
+    if s >= L:
+        raise Bad("S is not reduced")
+    key, start = point(public), point(signature[:32])
+    if is_small(key) or is_small(start):
+        raise Bad("a point of small order")
+    k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
+    # [S]B - [k]A in one pass over the bits of both (Straus).
+    minus = negative(key)
+    table = (NEUTRAL, BASE, minus, add(BASE, minus))
+    sum_ = NEUTRAL
+    for bit in range(max(s.bit_length(), k.bit_length()) - 1, -1, -1):
+        sum_ = double(sum_)
+        which = (s >> bit & 1) | (k >> bit & 1) << 1
+        if which:
+            sum_ = add(sum_, table[which])
+    if not is_neutral(add(sum_, negative(start))):
+        raise Bad("the signature does not hold")
+
+
+# -- Canonical CBOR (RFC 8949 section 4.2.1) ---------------------------------------------------------------------------
+
+
+def cbor(data: bytes, limit: int = CBOR_MAX) -> Any:
+    """The value, where `data` is its one canonical encoding. Raises Refused.
+
+    Integers of 64 bits and a sign, bytes, text, arrays, maps with text or integer keys, false, true, null; at most 16
+    arrays and maps deep.
+    """
+    if len(data) > limit:
+        raise Refused("too long")
+    try:
+        value, end = _item(data, 0, DEPTH_MAX)
+    except (IndexError, UnicodeDecodeError):
+        raise Refused("not canonical CBOR") from None
+    if end != len(data):
+        raise Refused("not canonical CBOR")
+    return value
+
+
+def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    head = data[at]
+    major, number = head >> 5, head & 31
+    at += 1
+    if number >= 24:
+        if major == 7 or number > 27:
+            raise Refused("not canonical CBOR")
+        size = 1 << (number - 24)
+        if at + size > len(data):
+            raise Refused("not canonical CBOR")
+        least = 24 if size == 1 else 1 << (4 * size)
+        number = int.from_bytes(data[at : at + size], "big")
+        at += size
+        if number < least:
+            raise Refused("not canonical CBOR")
+    if major == 0:
+        return number, at
+    if major == 1:
+        return -1 - number, at
+    if major in (2, 3):
+        end = at + number
+        if end > len(data):
+            raise Refused("not canonical CBOR")
+        return (data[at:end] if major == 2 else data[at:end].decode("utf-8")), end
+    if major == 4:
+        if not depth:
+            raise Refused("nested too deeply")
+        items = []
+        for _ in range(number):
+            value, at = _item(data, at, depth - 1)
+            items.append(value)
+        return items, at
+    if major == 5:
+        if not depth:
+            raise Refused("nested too deeply")
+        table = {}
+        last = b""
+        for _ in range(number):
+            start = at
+            key, at = _item(data, at, depth - 1)
+            encoded = data[start:at]
+            if encoded[0] >> 5 not in (0, 1, 3) or encoded <= last:
+                raise Refused("not canonical CBOR")
+            last = encoded
+            table[key], at = _item(data, at, depth - 1)
+        return table, at
+    if major == 7 and 20 <= number <= 22:
+        return (False, True, None)[number - 20], at
+    raise Refused("not canonical CBOR")
+
+
+# -- Notes, keys and the trust card (C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy) -----------------
+
+
+def unbase64(text: str) -> bytes:
+    """The bytes of the one base64 text there is for them. Raises Refused."""
+    try:
+        raw = base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError:
+        raise Refused("not base64") from None
+    if base64.b64encode(raw).decode("ascii") != text:
+        raise Refused("not the canonical base64")
+    return raw
+
+
+class Key(NamedTuple):
+    """A key that signs notes: `kind` 1 is a log's, 4 a witness's."""
+
+    name: str
+    kind: int
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        """4 bytes that, with the name, tell which key made a line."""
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes((self.kind,)) + self.public).digest()[:4]
+
+
+def key(vkey: str, kind: int) -> Key:
+    """Read `name+hex id+base64(kind, public key)`. Raises Refused."""
+    parts = vkey.split("+", 2)
+    if len(parts) != 3:
+        raise Refused("a verifier key is name+id+key")
+    raw = unbase64(parts[2])
+    if not _is_name(parts[0]) or len(raw) != 33 or raw[0] != kind:
+        raise Refused("not a key of this kind")
+    made = Key(parts[0], kind, raw[1:])
+    if parts[1] != made.id.hex():
+        raise Refused("the key id is not this key's")
+    return made
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and "+" not in name and not any(char.isspace() or char < " " for char in name)
+
+
+class Head(NamedTuple):
+    """What a checkpoint says."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+class Note(NamedTuple):
+    """A signed note taken apart. `lines` are (name, key id, the rest)."""
+
+    text: bytes
+    head: Head
+    lines: list[tuple[str, bytes, bytes]]
+
+    def signed(self, by: Key) -> int | None:
+        """The time of the key's line, 0 for a log's; None where it has no line. Raises Bad where the line is bad."""
+        for name, id_, raw in self.lines:
+            if name != by.name or id_ != by.id:
+                continue
+            if by.kind == 1:
+                verify(by.public, self.text, raw)
+                return 0
+            when = int.from_bytes(raw[:8], "big")
+            if when >= 1 << 63:
+                raise Bad("the time is out of range")
+            verify(by.public, b"cosignature/v1\ntime %d\n" % when + self.text, raw[8:])
+            return when
+        return None
+
+
+def note(data: bytes) -> Note:
+    """Read a signed checkpoint, strictly. Raises Refused."""
+    if len(data) > NOTE_MAX:
+        raise Refused("a note is too long")
+    try:
+        whole = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("a note is not UTF-8") from None
+    if any(char < " " and char != "\n" for char in whole):
+        raise Refused("a control character in a note")
+    cut = whole.rfind("\n\n")
+    if cut < 0 or not whole[cut + 2 :].endswith("\n"):
+        raise Refused("a note without signature lines")
+    text, rows = whole[: cut + 1], whole[cut + 2 : -1].split("\n")
+    if len(rows) > LINES_MAX:
+        raise Refused("a note with too many signatures")
+    lines = []
+    for row in rows:
+        dash, _, rest = row.partition(" ")
+        name, space, encoded = rest.partition(" ")
+        raw = unbase64(encoded)
+        if dash != "\u2014" or not space or not _is_name(name) or len(raw) < 5:
+            raise Refused("not a signature line")
+        lines.append((name, raw[:4], raw[4:]))
+    parts = text.split("\n")
+    if len(parts) != 4 or not parts[0] or parts[3] or not re.match(r"(0|[1-9][0-9]{0,18})\Z", parts[1], re.ASCII):
+        raise Refused("a checkpoint has three lines: origin, size and root")
+    root = unbase64(parts[2])
+    if len(root) != 32:
+        raise Refused("a root has 32 bytes")
+    return Note(text.encode(), Head(parts[0], int(parts[1]), root), lines)
+
+
+class Card:
+    """The trust card: whose logs are believed, which witnesses are enough, what was seen before, and whose signature
+    counts."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raises Refused with the line that is wrong."""
+        self.logs: dict[str, Key] = {}
+        self.witnesses: dict[str, Key] = {}
+        self.groups: dict[str, tuple[int, list[str]]] = {}
+        self.seen: list[Head] = []
+        self.persons: set[bytes] = set()
+        self.quorum = ""
+        if len(data) > CARD_MAX:
+            raise Refused("a trust card has at most 1 MiB")
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Refused("not a trust card") from None
+        publics: set[tuple[int, bytes]] = set()
+        members: set[str] = set()
+        for number, line in enumerate(text.split("\n"), 1):
+            words = [word for word in line.replace("\t", " ").split(" ") if word]
+            if words and not words[0].startswith("#"):
+                try:
+                    self._line(words, publics, members)
+                except Refused as why:
+                    raise Refused(f"line {number}: {why}") from None
+        if not self.quorum:
+            raise Refused("the quorum line is missing; `quorum none` says that no witness is needed")
+
+    def _line(self, words: list[str], publics: set[tuple[int, bytes]], members: set[str]) -> None:
+        word, count = words[0], len(words)
+        if word == "log" and count in (2, 3):
+            log = self._key(words[1], 1, publics)
+            self.logs.setdefault(log.name, log)
+        elif word == "witness" and count in (3, 4):
+            self._fresh(words[1])
+            self.witnesses[words[1]] = self._key(words[2], 4, publics)
+        elif word == "group" and count >= 4:
+            self._fresh(words[1])
+            names = words[3:]
+            for name in names:
+                if (name not in self.witnesses and name not in self.groups) or name in members:
+                    raise Refused("a member of a group is defined above, and in one group once")
+                members.add(name)
+            how = {"all": str(len(names)), "any": "1"}.get(words[2], words[2])
+            if not re.match(r"[0-9]{1,9}\Z", how, re.ASCII) or not 1 <= int(how) <= len(names):
+                raise Refused("a group has all, any or a number up to the count of its members")
+            self.groups[words[1]] = (int(how), names)
+        elif word == "quorum" and count == 2 and not self.quorum:
+            if words[1] != "none" and words[1] not in self.witnesses and words[1] not in self.groups:
+                raise Refused("the quorum's name is not defined above")
+            self.quorum = words[1]
+        elif word == "seen" and count == 4 and re.match(r"[0-9]{1,19}\Z", words[2], re.ASCII):
+            root = unbase64(words[3])
+            if len(root) != 32:
+                raise Refused("a root has 32 bytes")
+            self.seen.append(Head(words[1], int(words[2]), root))
+        elif word == "person" and count in (2, 3) and re.match(r"[0-9a-f]{64}\Z", words[1]):
+            self.persons.add(bytes.fromhex(words[1]))
+        else:
+            raise Refused("not a line of a trust card")
+
+    def _fresh(self, name: str) -> None:
+        if name == "none" or name in self.witnesses or name in self.groups:
+            raise Refused("the name is taken")
+
+    @staticmethod
+    def _key(vkey: str, kind: int, publics: set[tuple[int, bytes]]) -> Key:
+        made = key(vkey, kind)
+        if (kind, made.public) in publics:
+            raise Refused("the same key twice")
+        publics.add((kind, made.public))
+        return made
+
+    def enough(self, names: set[str]) -> bool:
+        """True when the witnesses of these names are a quorum."""
+        held = set(names)
+        for name, (needed, members) in self.groups.items():  # members are defined before their group
+            if sum(member in held for member in members) >= needed:
+                held.add(name)
+        return self.quorum == "none" or self.quorum in held
+
+
+# -- The folder --------------------------------------------------------------------------------------------------------
+
+
+class Export:
+    """The files of an export."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def read(self, name: str) -> bytes | None:
+        """A file's bytes; None where there is no plain file of that name."""
+        path = os.path.join(self.path, *name.split("/"))
+        try:
+            found = os.stat(path)
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            if found.st_size > FILE_MAX:
+                raise Refused(f"{name} is too long")
+            with open(path, "rb") as file:
+                return file.read(FILE_MAX)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def tile(self, name: str, width: int) -> bytes | None:
+        """The tile of this width; else one of any other, which helps to find the place of a fault."""
+        for other in (width, *range(WIDTH, 0, -1)):
+            data = self.read(name if other == WIDTH else f"{name}.p/{other}")
+            if data is not None:
+                return data
+        return None
+
+
+def numbered(number: int) -> str:
+    """A tile's number in its path: groups of three digits, an x before all but the last."""
+    groups: list[str] = []
+    while True:
+        groups.insert(0, f"{number % 1000:03d}")
+        number //= 1000
+        if not number:
+            return "/".join(["x" + group for group in groups[:-1]] + groups[-1:])
+
+
+def entries_of(data: bytes) -> tuple[list[bytes], bool]:
+    """The leaves of a bundle, as many as can be read up to 256, and whether that was all of it."""
+    leaves: list[bytes] = []
+    at = 0
+    while at < len(data) and len(leaves) < WIDTH:
+        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+        if at + 2 > len(data) or end > len(data):
+            return leaves, False
+        leaves.append(data[at + 2 : end])
+        at = end
+    return leaves, at == len(data)
+
+
+def records(data: bytes) -> Iterator[bytes]:
+    """The records of a file, each behind its length in four bytes. Raises Refused where the bytes end within one."""
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if at + 4 + size > len(data) or size > RECORD_MAX:
+            raise Refused("the bytes end within a record")
+        yield data[at + 4 : at + 4 + size]
+        at += 4 + size
+
+
+# -- Leaves ------------------------------------------------------------------------------------------------------------
+
+
+class Kind(NamedTuple):
+    """The fields of one kind and phase."""
+
+    public: frozenset[str]
+    allowed: frozenset[str]
+    sealed: frozenset[str]
+
+
+def kinds() -> dict[tuple[str, str], Kind]:
+    """The catalogue, by name and phase."""
+    table = {}
+    for row in re.sub(r"\n +", " ", CATALOGUE).strip().splitlines():
+        title, *cells = (cell.split() for cell in row.split("|"))
+        public, optional, sealed = (frozenset(cell) - {"-"} for cell in cells)
+        table[(title[0], title[1])] = Kind(public, public | optional, sealed)
+    return table
+
+
+KINDS = kinds()
+PAIRED = frozenset(name for name, phase in KINDS if phase == "intent")
+LEAF_KEYS = frozenset(
+    ["schema", "seq", "time_ns", "kind", "phase", "peer", "pair_seq", "public", "commitments", "sealed", "retention"]
+)
+PLAIN = frozenset((str, int, bool, bytes))
+ABOUT = ("purpose", "basis", "list", "class", "request_hash", "leg", "batch", "query_digest", "snapshot")
+"""Fields in which an outcome is its intent's."""
+
+
+def leaf(data: bytes) -> dict[str, Any]:
+    """Read a leaf, strictly. Raises Refused."""
+    value = cbor(data, LEAF_MAX)
+    if type(value) is not dict or value.keys() != LEAF_KEYS or value["schema"] != "limen.leaf/1":
+        raise Refused("not a leaf of a known form")
+    for name in ("seq", "time_ns", "pair_seq"):
+        if type(value[name]) is not int or value[name] < 0:
+            raise Refused(f"{name} is not a number of at least 0")
+    for name in ("kind", "phase", "peer", "retention"):
+        if type(value[name]) is not str:
+            raise Refused(f"{name} is not text")
+    kind = KINDS.get((value["kind"], value["phase"]))
+    if kind is None:
+        raise Refused(f"its kind is not in the catalogue of limen-verify {VERSION}")
+    if value["retention"] not in TERMS_NS:
+        raise Refused("no such retention class")
+    public, commitments, sealed = value["public"], value["commitments"], value["sealed"]
+    if type(public) is not dict or not kind.public <= public.keys() or not kind.allowed >= public.keys():
+        raise Refused("the public fields are not the kind's")
+    if not PLAIN.issuperset(map(type, public.values())):
+        raise Refused("a public field is not text, number, truth or bytes")
+    if type(commitments) is not dict or commitments.keys() != kind.sealed:
+        raise Refused("the commitments are not the kind's")
+    if any(type(one) is not bytes or len(one) != 32 for one in commitments.values()):
+        raise Refused("a commitment has 32 bytes")
+    if type(sealed) is not bytes or len(sealed) != (32 if kind.sealed else 0):
+        raise Refused("not a payload's digest")
+    if bool(value["peer"]) != bool(value["pair_seq"]):
+        raise Refused("a pair number belongs to a peer")
+    return value
+
+
+# -- The verification --------------------------------------------------------------------------------------------------
+
+
+class Fault(NamedTuple):
+    """What is wrong; `position` is the entry, `exact` says that it is the one, not only the first it may be."""
+
+    why: str
+    position: int | None
+    exact: bool
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Exact places before rough ones, the front before the back, no place last."""
+        return not self.exact, float("inf") if self.position is None else self.position
+
+
+class Audit:
+    """One verification. Steps are taken by `run`; `faults` holds the best-placed fault of each step."""
+
+    def __init__(
+        self, export: Export, card: Card, witnessed: list[bytes], progress: Callable[[int, int], None]
+    ) -> None:
+        self.export, self.card, self.witnessed, self.progress = export, card, witnessed, progress
+        self.faults: dict[str, Fault] = {}
+        self.head = Head("?", 0, hashlib.sha256(b"").digest())
+        self.cosigned: list[tuple[str, int]] = []
+        self.heads: list[tuple[Head, str]] = []
+        self.roots: dict[int, bytes] = {}
+        self.peaks: list[tuple[int, bytes]] = []  # complete subtrees, (height, hash), the largest first
+        self.size = 0
+        self.rows: dict[int, list[bytes]] = {}  # hashes of the tile levels above 0
+        self.last_ns = 0
+        self.pair_seqs: dict[str, int] = {}
+        self.intents: dict[int, tuple[str, str, list[Any]]] = {}
+        self.missing: list[tuple[int, int]] = []  # (end of term, entry) of payloads that are not there
+        self.manifests: set[tuple[str, bytes]] = set()
+        self.enrolled: set[bytes] = set()
+        self.retired: set[bytes] = set()
+        self.with_payloads = True
+        self.outcomes = self.payloads = self.erased = self.receipts = self.signatures = self.disclosures = 0
+
+    def fault(self, step: str, why: str, position: int | None = None, exact: bool = True) -> None:
+        """Keep the best-placed fault of a step."""
+        new = Fault(why, position, exact and position is not None)
+        held = self.faults.get(step)
+        if held is None or new.rank < held.rank:
+            self.faults[step] = new
+
+    def run(self) -> None:
+        """Take every step. Raises Refused where the folder is not an export at all."""
+        self.checkpoint()  # 1, 2
+        self.known()  # 9: which heads
+        self.walk()  # 3 to 7, 11
+        self.compare()  # 3, 9: the recomputed roots against them
+        self.messages()  # 8
+
+    # 1, 2
+
+    def checkpoint(self) -> None:
+        """Who signed the checkpoint, and who cosigned it."""
+        form = self.export.read("format")
+        if form not in (b"limen.export/1\npayloads\n", b"limen.export/1\nno payloads\n"):
+            raise Refused("format: not a folder of the form limen.export/1")
+        self.with_payloads = b"no" not in form
+        data = self.export.read("checkpoint")
+        if data is None:
+            raise Refused("there is no checkpoint")
+        noted = note(data)
+        self.head = noted.head
+        if self.head.origin not in self.card.logs:
+            self.fault("signature", f"the trust card names no log {self.head.origin}")
+        elif not self.signed(noted):
+            self.fault("signature", "the log's key on the trust card has not signed this checkpoint")
+        for name, witness in self.card.witnesses.items():
+            try:
+                when = noted.signed(witness)
+            except Bad:
+                self.fault("quorum", f"the cosignature of {name} does not hold")
+                continue
+            if when is not None:
+                self.cosigned.append((name, when))
+        if not self.card.enough({name for name, _ in self.cosigned}):
+            by = ", ".join(name for name, _ in self.cosigned) or "nobody"
+            self.fault("quorum", f"cosigned by {by}; the trust card asks for {self.card.quorum}")
+
+    def signed(self, noted: Note) -> bool:
+        """Whether the log of the card has signed this note."""
+        log = self.card.logs.get(self.head.origin)
+        try:
+            return log is not None and noted.signed(log) is not None
+        except Bad:
+            return False
+
+    # 9, first half
+
+    def known(self) -> None:
+        """Gather every head that this log is bound to."""
+        self.heads = [(head, "the trust card") for head in self.card.seen if head.origin == self.head.origin]
+        held = [(data, "a witness") for data in self.witnessed]
+        try:
+            held += [(data, "the log's own history") for data in records(self.export.read("history") or b"")]
+        except Refused as why:
+            self.fault("history", f"the history cannot be read: {why}")
+        for data, where in held:
+            try:
+                noted = note(data)
+            except Refused as why:
+                self.fault("history", f"a note from {where} cannot be read: {why}")
+                continue
+            if noted.head.origin != self.head.origin:
+                continue
+            if not self.signed(noted):
+                self.fault("history", f"a note of {noted.head.size} entries from {where} is not signed by the log")
+                continue
+            for name, witness in self.card.witnesses.items():
+                try:
+                    noted.signed(witness)
+                except Bad:
+                    said = f"a note of {noted.head.size} entries from {where}: the cosignature of {name} does not hold"
+                    self.fault("history", said)
+            self.heads.append((noted.head, where))
+        self.heads.append((self.head, ""))
+        self.heads.sort(key=lambda one: one[0].size)
+
+    # 3
+
+    def walk(self) -> None:
+        """One pass over all entries; the tree grows beside it."""
+        marks = {head.size for head, _ in self.heads}
+        if 0 in marks:
+            self.roots[0] = hashlib.sha256(b"").digest()
+        for number in range(-(-self.head.size // WIDTH)):
+            start = number * WIDTH
+            width = min(WIDTH, self.head.size - start)
+            leaves = self.bundle(number, start, width)
+            hashes = [hashlib.sha256(b"\x00" + data).digest() for data in leaves]
+            self.tile(number, start, width, hashes)
+            payloads = self.payload_file(number, start)
+            for seq, (data, hash_) in enumerate(zip(leaves[:width], hashes), start):
+                self.grow(hash_)
+                if self.size in marks:
+                    self.roots[self.size] = self.root()
+                self.entry(seq, data, payloads.pop(seq, None))
+            for seq in payloads:
+                self.fault("payloads", "a payload for an entry that has none", seq)
+            self.progress(start + len(leaves), self.head.size)
+            if len(leaves) < width:
+                break
+        self.upper_tiles()
+        if self.with_payloads:
+            for due_ns, seq in self.missing:
+                if due_ns > self.last_ns:
+                    self.fault("payloads", "the payload is missing before its term", seq)
+                else:
+                    self.erased += 1
+
+    def bundle(self, number: int, start: int, width: int) -> list[bytes]:
+        """The leaves of one bundle, or as many as can be read."""
+        data = self.export.tile("tile/entries/" + numbered(number), width)
+        if data is None:
+            self.fault("root", f"the entries from {start} on are not there", start, exact=False)
+            return []
+        leaves, whole = entries_of(data)
+        if not whole:
+            self.fault("root", "the entries cannot be read on from here", start + len(leaves))
+        if len(leaves) < width:
+            said = f"{len(leaves)} of {width} entries are in this bundle"
+            self.fault("root", said, start + len(leaves), exact=False)
+        return leaves
+
+    def tile(self, number: int, start: int, width: int, hashes: list[bytes]) -> None:
+        """The hashes of one bundle's leaves are those of its tile, no more and no fewer."""
+        data = self.export.tile("tile/0/" + numbered(number), width)
+        if data is None:
+            self.fault("root", f"tile 0/{number} is not there", start, exact=False)
+            return
+        told = [data[at : at + 32] for at in range(0, len(data), 32)]
+        for offset in range(width):
+            if offset >= len(hashes) or offset >= len(told) or len(told[offset]) < 32:
+                self.fault("root", "entries and tree end at different places", start + offset, exact=False)
+                return
+            if hashes[offset] != told[offset]:
+                self.fault("root", "the entry does not hash to what the tree has here", start + offset)
+                return
+        if len(hashes) > width or len(told) > width:
+            self.fault("root", "there is more than the checkpoint's size", start + width, exact=False)
+
+    def grow(self, hash_: bytes) -> None:
+        """Add a leaf's hash to the tree (RFC 6962 section 2.1)."""
+        height = 0
+        while self.peaks and self.peaks[-1][0] == height:
+            hash_ = hashlib.sha256(b"\x01" + self.peaks.pop()[1] + hash_).digest()
+            height += 1
+            if height % 8 == 0:
+                self.rows.setdefault(height // 8, []).append(hash_)
+        self.peaks.append((height, hash_))
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root of all leaves so far."""
+        if not self.peaks:
+            return hashlib.sha256(b"").digest()
+        hash_ = self.peaks[-1][1]
+        for _, left in reversed(self.peaks[:-1]):
+            hash_ = hashlib.sha256(b"\x01" + left + hash_).digest()
+        return hash_
+
+    def upper_tiles(self) -> None:
+        """The tiles above the lowest are those that the leaves make. With leaves at fault they tell nothing new."""
+        for level, row in sorted(self.rows.items()):
+            for start in range(0, len(row), WIDTH):
+                part = row[start : start + WIDTH]
+                if "root" in self.faults:
+                    return
+                name = f"tile/{level}/{numbered(start // WIDTH)}"
+                if self.export.read(name if len(part) == WIDTH else f"{name}.p/{len(part)}") != b"".join(part):
+                    said = f"tile {level}/{start // WIDTH} is not the one its leaves make"
+                    self.fault("root", said, start << 8 * level, exact=False)
+
+    # 4, 5, 6, 7, 11
+
+    def entry(self, seq: int, data: bytes, payload: bytes | None) -> None:
+        """One leaf, against everything before it."""
+        try:
+            value = leaf(data)
+        except Refused as why:
+            self.fault("sequence", f"the leaf cannot be read: {why}", seq)
+            return
+        if value["seq"] != seq:
+            self.fault("sequence", f"the leaf says it is number {value['seq']}", seq)
+        peer = value["peer"]
+        if peer:
+            due = self.pair_seqs.get(peer, 0) + 1
+            if value["pair_seq"] != due:
+                said = f"number {value['pair_seq']} with {peer} where {due} is due"
+                self.fault("sequence", said, seq)
+            self.pair_seqs[peer] = value["pair_seq"]
+        if value["time_ns"] < self.last_ns:
+            self.fault("time", "the time goes back", seq)
+        self.last_ns = max(self.last_ns, value["time_ns"])
+        public = value["public"]
+        if value["kind"] in PAIRED:
+            self.pair(seq, value["kind"], value["phase"], peer, public)
+        self.persons(seq, value["kind"], peer, public)
+        manifest = public.get("manifest_hash")
+        if type(manifest) is bytes:
+            self.manifests.add((peer, manifest))
+        self.payload(seq, value, payload)
+
+    def pair(self, seq: int, kind: str, phase: str, peer: str, public: dict[str, Any]) -> None:
+        """An intent stays open until its one outcome."""
+        about = [public.get(name) for name in ABOUT]
+        if phase == "intent":
+            self.intents[seq] = (kind, peer, about)
+            return
+        self.outcomes += 1
+        named = public.get("intent_seq")
+        opened = self.intents.pop(named, None) if type(named) is int else None
+        if opened is None:
+            self.fault("pairs", "the outcome names no open intent before it", seq)
+        elif opened != (kind, peer, about):
+            self.fault("pairs", f"the outcome is about another thing than its intent {named}", seq)
+
+    def payload_file(self, number: int, start: int) -> dict[int, bytes]:
+        """The payloads of one bundle's entries, by number; their numbers go up."""
+        data = self.export.read("payloads/" + numbered(number)) if self.with_payloads else None
+        kept: dict[int, bytes] = {}
+        last = -1
+        try:
+            for record in records(data or b""):
+                seq = int.from_bytes(record[:8], "big")
+                if len(record) < 8 or seq <= last:
+                    raise Refused("the payloads are not in the order of their numbers")
+                kept[seq] = record[8:]
+                last = seq
+        except Refused as why:
+            self.fault("payloads", str(why), start)
+            return {}
+        return kept
+
+    def payload(self, seq: int, value: dict[str, Any], payload: bytes | None) -> None:
+        """A payload is the one whose digest the leaf has, or it is gone."""
+        if not value["sealed"]:
+            if payload is not None:
+                self.fault("payloads", "a payload for an entry that has none", seq)
+        elif payload is None:
+            self.missing.append((value["time_ns"] + TERMS_NS[value["retention"]], seq))
+        elif hashlib.sha256(payload).digest() != value["sealed"]:
+            self.payloads += 1
+            self.fault("payloads", "the payload is not the one that was logged", seq)
+        else:
+            self.payloads += 1
+
+    # 11
+
+    def persons(self, seq: int, kind: str, peer: str, public: dict[str, Any]) -> None:
+        """Who may sign, and who signed what."""
+        thumbprint = public.get("key_thumbprint")
+        if kind == "officer.enrolled" and type(thumbprint) is bytes:
+            self.enrolled.add(thumbprint)
+        elif kind == "officer.retired" and type(thumbprint) is bytes:
+            self.retired.add(thumbprint)
+        try:
+            if kind == "case.act":
+                self.act(public)
+            elif kind == "case.sent":
+                self.sent(peer, public)
+        except Bad as why:
+            self.fault("persons", str(why), seq)
+        except (Refused, TypeError, ValueError, KeyError):
+            self.fault("persons", "what persons signed cannot be read", seq)
+
+    def act(self, public: dict[str, Any]) -> None:
+        """A person's act in a case, or one of the gateway's own, which nobody signed."""
+        if not public["statement"]:
+            return
+        if thumb(public["signer"]) in self.retired:
+            raise Bad("signed with a key that was retired before")
+        said = self.person(public["signer"], public["statement"], public["signature"])
+        if (said["act"], said["case"]) != ("limen/case/{}/1".format(public["act"]), public["case_id"]):
+            raise Bad("the signature is on another act or case than the entry's")
+
+    def sent(self, peer: str, public: dict[str, Any]) -> None:
+        """A message of a case with the persons' signatures it rests on; a disclosure rests on two."""
+        signers: dict[str, bytes] = {}
+        for act, public_key, statement, signature in cbor(some_bytes(public["persons"])):
+            said = self.person(public_key, statement, signature)
+            if (said["act"], said["case"], said["peer"]) != (act, public["case_id"], peer):
+                raise Bad("a signature is on another act, case or peer than the entry's")
+            signers[act] = public_key
+            if act in ("limen/case/prepare/1", "limen/case/approve/1"):
+                over = (",".join(said["fields"]), said["recipient"], said["record_version"])
+                if over != (public["fields"], public["recipient"], public["record_version"]):
+                    raise Bad("a signature is on other fields, another recipient or another version of the record")
+        if public["message"] == "decision" and public["state"] in ("GRANTED", "PARTLY_GRANTED"):
+            both = {"limen/case/prepare/1", "limen/case/approve/1"}
+            if signers.keys() != both or len(set(signers.values())) != 2:
+                raise Bad("a disclosure without the signatures of two distinct persons")
+            self.disclosures += 1
+
+    def person(self, public_key: bytes, statement: bytes, signature: bytes) -> dict[str, Any]:
+        """What a person said, where the person counts and the signature holds. Raises Bad."""
+        if thumb(public_key) not in self.enrolled:
+            raise Bad("signed with a key that nobody was enrolled with")
+        if self.card.persons and thumb(public_key) not in self.card.persons:
+            raise Bad("signed with a key that the log enrols and the trust card's register does not know")
+        try:
+            verify(public_key, b"limen/personal/1\x00" + some_bytes(statement), some_bytes(signature))
+        except Bad:
+            raise Bad("a person's signature does not hold") from None
+        said = cbor(statement)
+        if type(said) is not dict or said.get("key") != thumb(public_key):
+            raise Bad("a statement names another key than the one that signed it")
+        self.signatures += 1
+        return said
+
+    # 3 and 9, second half
+
+    def compare(self) -> None:
+        """Every known head is a root of this tree; the last that is and the first that is not enclose a rewriting."""
+        good = 0
+        for head, where in self.heads:
+            root = self.roots.get(head.size)
+            if root == head.root:
+                good = max(good, head.size)
+            elif head.size > self.head.size:
+                said = f"{where} has seen {head.size} entries of this log; this copy ends before that: its tail was cut"
+                self.fault("history", said, self.head.size)
+            elif where:
+                said = f"entries {good} to {head.size} are not those that {where} has seen: the log was rewritten"
+                self.fault("history", said, self.size if root is None else self.near(good))
+            elif "root" not in self.faults:
+                said = "the entries make another root than the one signed"
+                self.fault("root", said, self.near(good), exact=False)
+
+    def near(self, good: int) -> int:
+        """Where entries after the first `good` went wrong: the first that contradicts itself, else the first at all."""
+        places = [self.faults[step].position for step in ("sequence", "time", "pairs") if step in self.faults]
+        return min((place for place in places if place is not None and place >= good), default=good)
+
+    # 8
+
+    def messages(self) -> None:
+        """Every receipt is of a message that an entry names."""
+        try:
+            for number, record in enumerate(records(self.export.read("receipts") or b"")):
+                value = cbor(record, RECORD_MAX)
+                if type(value) is not list or [type(part) for part in value] != [str, bytes, bytes, bytes]:
+                    raise Refused(f"receipt {number} cannot be read")
+                if (value[0], hashlib.sha256(value[1]).digest()) not in self.manifests:
+                    raise Refused(f"receipt {number} is of a message that no entry names")
+                self.receipts += 1
+        except Refused as why:
+            self.fault("receipts", str(why))
+
+    # The report
+
+    def verdict(self) -> tuple[str, Fault] | None:
+        """The first step that fails, with the nearest place; None where every step holds."""
+        failed = [step for step in STEPS if step in self.faults]
+        if not failed:
+            return None
+        step, fault = failed[0], self.faults[failed[0]]
+        if step in ("signature", "quorum", "root") and not fault.exact:
+            # These judge the log as a whole; the first entry that contradicts itself is nearer to the place.
+            placed = ("root", "sequence", "time", "pairs", "history", "persons")
+            places = [self.faults[one].position for one in placed if one in self.faults]
+            fault = fault._replace(position=min((place for place in places if place is not None), default=None))
+        return step, fault
+
+    def details(self) -> dict[str, str]:
+        """What each step found where it holds."""
+        size = self.head.size
+        by = ", ".join(name for name, _ in self.cosigned) or "nobody, as the card allows"
+        sealed = f"{self.payloads} as logged, {self.erased} erased after their term"
+        return {
+            "signature": f"signed by {self.head.origin}",
+            "quorum": f"cosigned by {by}",
+            "root": f"{self.size} leaves make the signed root",
+            "sequence": f"0 to {size - 1} without a gap" if size else "the log is empty",
+            "time": "never goes back",
+            "pairs": f"{self.outcomes} outcomes follow their intents, {len(self.intents)} intents have none",
+            "payloads": sealed if self.with_payloads else "not in this export",
+            "receipts": f"{self.receipts} messages are named by entries",
+            "history": f"extends {sum(head.size < size for head, _ in self.heads)} earlier heads",
+            "commitments": "skipped: this program takes no reader's key",
+            "persons": f"{self.signatures} signatures hold, {self.disclosures} disclosures are of two",
+        }
+
+    def proved(self) -> list[str]:
+        """What holds now, in sentences; nothing where any step fails."""
+        if self.faults:
+            return []
+        said = [
+            f"These {self.head.size} entries are exactly those {self.head.origin} has signed; none was changed, "
+            "removed, inserted or reordered since."
+        ]
+        if self.cosigned:
+            names = ", ".join(name for name, _ in self.cosigned)
+            said.append(f"{names} saw the same log, so its operator has not shown another one to them.")
+        said.append(f"Each of {self.outcomes} outcomes was preceded by its intent.")
+        if self.with_payloads:
+            said.append(f"{self.payloads} sealed payloads are the ones that were logged.")
+        if self.disclosures:
+            said.append(f"Each of {self.disclosures} disclosures was signed by two persons enrolled before.")
+        return said
+
+    def not_proved(self) -> list[str]:
+        """What nobody can tell from these files."""
+        said = [
+            "That everything that happened was logged: acts that were never entered leave no trace here; compare with "
+            "the other state's log.",
+            "That what an entry says is true.",
+            f"Anything after entry {self.head.size - 1}." if self.head.size else "Anything: the log is empty.",
+            "What the sealed fields say: no reader's key was given.",
+        ]
+        if not self.cosigned:
+            said.append("That the operator shows everybody the same log: no witness has cosigned.")
+        if self.signatures and not self.card.persons:
+            said.append("That those enrolled are persons of the agency's register: the card names none.")
+        if self.receipts:
+            said.append("That the receipts' own signatures hold: the card has no keys of messages.")
+        if self.erased:
+            said.append(f"What {self.erased} erased payloads said: only their digests are left.")
+        return said
+
+    def document(self) -> dict[str, Any]:
+        """The report as `limen audit verify --json` prints it."""
+        details = self.details()
+        steps = []
+        for name in STEPS:
+            fault = self.faults.get(name)
+            row: dict[str, Any] = {"step": name, "ok": fault is None, "detail": fault.why if fault else details[name]}
+            if fault is not None and fault.position is not None:
+                row["position"] = fault.position
+            steps.append(row)
+        return {
+            "ok": not self.faults,
+            "origin": self.head.origin,
+            "size": self.head.size,
+            "root": base64.b64encode(self.head.root).decode("ascii"),
+            "cosignatures": [{"name": name, "time": when} for name, when in self.cosigned],
+            "steps": steps,
+            "proved": self.proved(),
+            "not_proved": self.not_proved(),
+        }
+
+
+def thumb(public_key: Any) -> bytes:
+    """How the log and the card name a person's key."""
+    return hashlib.sha256(some_bytes(public_key)).digest()
+
+
+def some_bytes(value: Any) -> bytes:
+    """The value, where it is bytes. Raises TypeError."""
+    if type(value) is not bytes:
+        raise TypeError("bytes are wanted")
+    return value
+
+
+# -- The command line --------------------------------------------------------------------------------------------------
+
+
+class Bar:
+    """How far it is, on a terminal."""
+
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown
+        self.last = 0.0
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.monotonic()
+        if self.shown and now - self.last > 0.1 and of:
+            self.last = now
+            full = 40 * done // of
+            sys.stderr.write(f"\r[{'#' * full}{'.' * (40 - full)}] {done} of {of} entries")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Leave the line as it was."""
+        if self.shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def lines(document: dict[str, Any]) -> Iterator[str]:
+    """The report for people."""
+    yield f"{document['origin']}: {document['size']} entries, root {document['root']}"
+    for one in document["cosignatures"]:
+        try:
+            when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(one["time"]))
+        except (ValueError, OverflowError, OSError):
+            when = f"second {one['time']}"
+        yield "  cosigned by {} at {}".format(one["name"], when)
+    for number, step in enumerate(document["steps"], 1):
+        where = f" [entry {step['position']}]" if "position" in step else ""
+        mark = "ok   " if step["ok"] else "FAULT"
+        yield f"{number:3d}. {mark} {step['step']:<12} {step['detail']}{where}"
+    yield "Proved:"
+    yield from ("  " + sentence for sentence in document["proved"] or ["Nothing, for a step does not hold."])
+    yield "Not proved:"
+    yield from ("  " + sentence for sentence in document["not_proved"])
+
+
+def shown(text: str) -> str:
+    """Text of an unknown hand, harmless on a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def fail(sentence: str, code: int) -> int:
+    """Say one sentence on standard error."""
+    print("limen-verify: " + shown(" ".join(sentence.split())), file=sys.stderr)
+    return code
+
+
+def read(path: str, most: int) -> bytes:
+    """A file that the user named. Raises Refused."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(most + 1)
+    except OSError as why:
+        raise Refused(f"{path}: cannot be read ({why.strerror})") from None
+    if len(data) > most:
+        raise Refused(f"{path} is too long")
+    return data
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Verify as the command line says; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    parser = argparse.ArgumentParser(prog="limen-verify", description="Verify an exported access log offline.")
+    parser.add_argument("path", metavar="EXPORT", help="the folder that `limen audit export` wrote")
+    parser.add_argument(
+        "--trust", required=True, metavar="CARD", help="the trust card: public keys, had from elsewhere"
+    )
+    parser.add_argument("--witnessed", action="append", default=[], metavar="NOTE", help="a witness's copy of a head")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--version", action="version", version=f"limen-verify {VERSION}")
+    args = parser.parse_args(argv)
+    bar = Bar(sys.stderr.isatty() and not args.quiet and not args.json)
+    try:
+        try:
+            card = Card(read(args.trust, CARD_MAX))
+        except Refused as why:
+            return fail(f"trust card: {why}", 8)
+        if not os.path.isdir(args.path):
+            return fail(f"{args.path} is not a folder; give the one that `limen audit export` wrote", 8)
+        audit = Audit(Export(args.path), card, [read(path, NOTE_MAX) for path in args.witnessed], bar)
+        try:
+            audit.run()
+        except Refused as why:
+            return fail(f"{args.path}: is not an export of a log ({why})", 8)
+        finally:
+            bar.clear()
+    except KeyboardInterrupt:
+        return fail("interrupted", 130)
+    except Refused as why:
+        return fail(str(why), 8)
+    except OSError as why:
+        return fail(f"{why.filename}: {why.strerror}", 1)
+    document = audit.document()
+    if args.json:
+        print(json.dumps(document, indent=2))
+    else:
+        for line in lines(document):
+            print(shown(line))
+    verdict = audit.verdict()
+    if verdict is None:
+        return 0
+    step, fault = verdict
+    at = "" if fault.position is None else f" at entry {fault.position}"
+    return fail(f"{step}{at}: {fault.why}", 6)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
