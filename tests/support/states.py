@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from examples.region.generate import DEFAULT_CLOCK, Region, make_region
 from examples.region.travellers import Passport, Traveller
@@ -223,14 +224,29 @@ class States:
         return to
 
     def verify(self, export: Path, card: Path, *more: str) -> Ran:
-        """`limen audit verify --json`."""
-        return limen("--json", "audit", "verify", str(export), "--trust", str(card), *more)
+        """`limen audit verify --json`. The auditor's one file, which has no reader's key, must say the same."""
+        ran = limen("--json", "audit", "verify", str(export), "--trust", str(card), *more)
+        if "--reader-key" not in more:
+            words = [sys.executable, "-I", "-S", str(ROOT / "examples" / "limen_verify.py"), str(export), "--json"]
+            alone = subprocess.run(
+                [*words, "--trust", str(card), *more], capture_output=True, text=True, timeout=120, check=False
+            )
+            assert alone.returncode == ran.code, alone.stderr
+            if alone.stdout:
+                assert _verdict(json.loads(alone.stdout)) == _verdict(ran.json)
+        return ran
 
     def audit(self, state: str, to: Path) -> Ran:
         """Export with as many cosignatures as a card asks for by default (more than half), make a card, verify."""
         to.mkdir(parents=True, exist_ok=True)
         quorum = (len(self.nodes.nodes) - 1) // 2 + 1
         return self.verify(self.export(state, to / "export", cosignatures=quorum), self.card(state, to / "card"))
+
+
+def _verdict(report: dict[str, Any]) -> list[Any]:
+    """What two verifiers must agree on."""
+    steps = [(step["step"], step["ok"], step.get("position")) for step in report["steps"]]
+    return [steps, *(report[name] for name in ("ok", "origin", "size", "root", "cosignatures"))]
 
 
 def mrz(passport: Passport) -> bytes:
