@@ -323,6 +323,25 @@ class Notices:
 
 
 @dataclass(frozen=True, slots=True)
+class Alerts:
+    """When the node says that it, or somebody who uses it, should be looked at. Ordinary work stays below these."""
+
+    every_s: int = _setting(5, _whole(1, 60, "seconds"), "how often the rules look; answers never wait for them")
+    due_h: int = _setting(24, _whole(1, 720, "hours"), "how soon a supervisor should have looked at an alert")
+    officer_repeats: int = _setting(5, _whole(2, 64), "questions of a day by one officer about one subject")
+    unit_repeats: int = _setting(8, _whole(2, 64), "units that ask about one subject on one day")
+    block_numbers: int = _setting(12, _whole(3, 100), "document numbers within a hundred, of a day, by one officer")
+    burst_per_minute: int = _setting(60, _whole(2, 10**4), "questions a minute by one officer")
+    case_questions: int = _setting(40, _whole(2, 10**5), "questions of a day under one case reference, by one officer")
+    shift_questions: int = _setting(1000, _whole(2, 10**5), "the same for those who work at a line of travellers")
+    words_cases: int = _setting(10, _whole(2, 60), "cases of a day justified by the same words, by one officer")
+    pair_releases: int = _setting(10, _whole(2, 10**4), "releases of 30 days, prepared and approved by the same two")
+    pair_percent: int = _setting(90, _whole(50, 100, "per cent"), "and so much of all that the one has prepared")
+    silence_s: int = _setting(300, _whole(10, 86400, "seconds"), "the log does not grow for so long")
+    checkpoint_gap_s: int = _setting(120, _whole(5, 86400, "seconds"), "the log grows and no checkpoint leaves")
+
+
+@dataclass(frozen=True, slots=True)
 class Epochs:
     """The life of the pseudonym keys."""
 
@@ -384,6 +403,7 @@ class Config:
     register: Register = _section(Register)
     policy: Policy = _section(Policy)
     notices: Notices = _section(Notices)
+    alerts: Alerts = _section(Alerts)
     epochs: Epochs = _section(Epochs)
     serve: Serving = _section(Serving)
     clock: ClockSettings = _section(ClockSettings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,6 +88,8 @@ class Node(Protocol):
 
     def suspended(self) -> list[PeerId]: ...
 
+    def watch(self, unit: str) -> Callable[[Inquiry, Officer, int, int], None]: ...
+
     def is_ready(self) -> bool: ...
 
 
@@ -150,10 +152,10 @@ class HomeDesk:
     async def check(self, inquiry: Inquiry, call: HomeCall) -> CheckAnswer:
         """Who asks, then the flow."""
         return await again_if_moved(
-            lambda: check.ask(inquiry, officer_of(self.node, call), self._asking_world()), self.node.policy.refresh
+            lambda: check.ask(inquiry, officer_of(self.node, call), self._asking_world(call)), self.node.policy.refresh
         )
 
-    def _asking_world(self) -> AskingWorld:
+    def _asking_world(self, call: HomeCall) -> AskingWorld:
         node = self.node
         settings = node.settings
         return AskingWorld(
@@ -175,6 +177,7 @@ class HomeDesk:
             suspended=node.suspended(),
             register=node.register,
             subjects=node.subjects,
+            watch=node.watch(call.client.name),
             tickets=Tickets(
                 convert.encode_check_request,
                 node.keys,

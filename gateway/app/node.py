@@ -8,7 +8,10 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from gateway import ports
+from gateway.alerts import declared
+from gateway.alerts.declared import Declared
 from gateway.app import federation, parts, units
+from gateway.app.alerts import AlertDesk, Watchman, declared_of
 from gateway.app.bundles import open_bundle
 from gateway.app.cases import CaseDesk
 from gateway.app.door import Door
@@ -40,6 +43,7 @@ from gateway.federation.members import FederationView
 from gateway.federation.officers import Register
 from gateway.flows import enrol, publish, witness
 from gateway.flows.answer import AnsweringWorld
+from gateway.flows.check import Inquiry, Officer
 from gateway.flows.login import Challenges
 from gateway.flows.subjects import Subjects
 from gateway.flows.witness import CollectingWorld, WitnessWorld
@@ -61,6 +65,7 @@ from gateway.terms.call import CallSeen
 from gateway.terms.exchange import CheckpointRequest
 from gateway.terms.ids import OfficerId, PeerId, RequestId
 from gateway.web.metrics import MetricsDoor
+from gateway.web.notices import Notice
 from gateway.web.tlog import Submission, TilesDoor, WitnessDoor
 from gateway.workers.pool import Pool
 
@@ -128,6 +133,9 @@ class Node:
         self.register: Watched[Register] = Watched(
             self._enrolled, lambda: (paths.officers / "register.jsonl",), complain
         )
+        self.declared: Watched[Declared] = Watched(
+            self._declare, lambda: (paths.officers / declared.FILE_NAME, paths.officers / declared.KEY_NAME), complain
+        )
         # One for all calls: what may change stands behind its members, which ask for it anew.
         self._answering = AnsweringWorld(
             state=settings.state,
@@ -153,6 +161,18 @@ class Node:
         self._restored = is_restored(settings.paths.lock)
         self._is_first = settings.serve.number == 1
         """Of several gateway processes one asks for tables and cosignatures; what it gets is the node's."""
+        self.watchman = Watchman(
+            settings,
+            reader,
+            self.uow,
+            clock,
+            self.chance,
+            declared=self.declared,
+            register=self.register,
+            complain=complain,
+            is_first=self._is_first,
+        )
+        self.watchman.tell(telemetry.metrics)
         self.reply_keys = ReplyKeys(settings.socket("keys"), lambda: self._restored)
         self.peers = PeersClient(
             sender=self.sender,
@@ -173,6 +193,7 @@ class Node:
         await node.view.refresh(first=True)
         await patiently(node._first_policy)
         await node.register.refresh(first=True)
+        await node.declared.refresh(first=True)
         return node
 
     # -- What people replace ------------------------------------------------------------------------------------------
@@ -223,6 +244,9 @@ class Node:
         await enrol.log_register(register, held, self.uow)
         return register
 
+    async def _declare(self) -> Declared:
+        return declared_of(self.settings)
+
     def leaf(self, name: str) -> KeyPair:
         """A listener's key and certificate as their files stand."""
         folder = self.settings.paths.tls
@@ -256,6 +280,10 @@ class Node:
             if member.state != self.settings.state
             and (member.status is document.Status.SUSPENDED or self.reader.is_suspended(member.state))
         ]
+
+    def watch(self, unit: str) -> Callable[[Inquiry, Officer, int, int], None]:
+        """Where a question of `unit` is put aside for the rules that watch people."""
+        return self.watchman.watch(unit)
 
     def answering(self) -> AnsweringWorld:
         """For a peer's check."""
@@ -292,7 +320,7 @@ class Node:
         releases = ReleaseDesk(
             self, self.peers, self.sender, can_count(), settings.statistics.tick_s * 10**9, self.policy.refresh
         )
-        self.notices = Notices(settings, ways_of(settings), self.cases.waiting, self.telemetry.complain)
+        self.notices = Notices(settings, ways_of(settings), self._waiting, self.telemetry.complain)
         self.peer_server = PeerServer(
             state=settings.state,
             view=self.view,
@@ -319,6 +347,7 @@ class Node:
             lists=ListDesk(self),
             cases=self.cases,
             releases=releases,
+            alerts=AlertDesk(self, self.watchman),
             anchor_pem=anchor,
             leaf=lambda: self.leaf("home"),
             clock=self.clock,
@@ -357,6 +386,7 @@ class Node:
             (float(settings.ticks.checkpoint_s), self._enter_refusals),
             (WATCH_S, self._confirm),
             (self.notices.every_s, self.notices.tick),
+            (self.watchman.every_s, self._look),
         ):
             self._timers.append(asyncio.create_task(self._every(every_s, job)))
         self._timers.append(asyncio.create_task(self.cases.run(float(settings.ticks.case_s))))
@@ -412,6 +442,14 @@ class Node:
             self.telemetry.complain(f"list of members: version {self.view().version} is in force")
         await self.policy.refresh()
         await self.register.refresh()
+        await self.declared.refresh()
+
+    async def _look(self) -> None:
+        if not self._restored:
+            await self.watchman.tick()
+
+    def _waiting(self) -> list[Notice]:
+        return [*self.cases.waiting(), *self.watchman.waiting()]
 
     async def _confirm(self) -> None:
         """Of a restored log: ask every witness what it has seen of it, and go on when one has seen no more.

@@ -53,6 +53,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "document": ("gateway.cli.document", "the machine readable zone of a document, as fields"),
     "passengers": ("gateway.cli.passengers", "a carrier's list (PAXLST), as a flight and its travellers"),
     "case": ("gateway.cli.case", "the follow-up of a hit: inbox, confirm, request, approve, refuse"),
+    "alert": ("gateway.cli.alert", "what a supervisor should look at: list, show, assign, close"),
     "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, add, withdraw, count"),
     "events": ("gateway.cli.events", "this state's events for statistics: sign, load, list"),
     "release": ("gateway.cli.release", "private statistics: plan, request, get, list, budget, export"),

@@ -12,7 +12,7 @@ VALID_DAYS = 365
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`enrol`, `login`, `list`, `retire`."""
+    """`enrol`, `login`, `list`, `retire`, `declare`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     roles = ", ".join(role.value for role in Role)
 
@@ -43,6 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     retire.add_argument("--officer", required=True, metavar="NUMBER", help="the personnel number")
     _add_register_key(retire)
     node.add_config(retire)
+
+    declare = verbs.add_parser(
+        "declare",
+        help="whom a person may not look up: their own and their relatives' keys, hashed",
+        description="Declare an officer and the officer's relatives: an alert is raised where the officer asks about\n"
+        "one of them. They come by standard input, one JSON object a line as `limen check --stream` takes them;\n"
+        "only keyed hashes are kept. What was declared of the officer before is replaced.",
+    )
+    declare.add_argument("--officer", required=True, metavar="NUMBER", help="the personnel number")
+    declare.add_argument("--nobody", action="store_true", help="forget what was declared")
+    node.add_config(declare)
 
 
 def _add_register_key(parser: argparse.ArgumentParser) -> None:

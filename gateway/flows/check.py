@@ -211,6 +211,9 @@ class AskingWorld:
     """Whose signatures count under a purpose of two persons. Without it none does."""
     subjects: Subjects | None = None
     """What this process asked about whom today (T16)."""
+    watch: Callable[[Inquiry, Officer, int, int], None] | None = None
+    """Told of each question (with its first entry's number and the time) once it is in the log and before anybody is
+    asked: so an alert knows nothing of hits. It puts the question aside and returns (`flows.alerting`)."""
 
 
 @dataclass(slots=True)
@@ -302,6 +305,8 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
         raise
     if world.subjects is not None:
         world.subjects.remember(officer.agency, inquiry.purpose, subjects, now)
+    if world.watch is not None:
+        world.watch(inquiry, officer, committed.seqs[0], now)
     for leg, seq, pair_seq in zip(legs, committed.seqs, committed.pair_seqs, strict=True):
         leg.intent_seq, leg.pair_seq = seq, pair_seq
 

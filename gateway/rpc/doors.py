@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from gateway.alerts.alert import Alert, Doing
 from gateway.federation import envelope
 from gateway.federation.certificates import Identity
 from gateway.federation.statement import PersonalSignature
@@ -313,6 +314,19 @@ class CaseDoor(Protocol):
 
     async def act(self, act: CaseAct, call: HomeCall) -> CaseLine:
         """Do it and return the case after it. Raises NotFoundOrNotPermitted, PolicyDenied, VersionMoved."""
+
+
+class AlertDoor(Protocol):
+    """The supervisor's side of alerts at the home listener. A node without one answers CAPABILITY_MISSING."""
+
+    async def alerts(self, closed: bool, call: HomeCall) -> tuple[Sequence[Alert], bool]:
+        """The alerts this person may follow, newest first, and whether there are more. Raises PolicyDenied."""
+
+    async def alert(self, alert_id: bytes, call: HomeCall) -> Alert:
+        """One alert. Raises NotFoundOrNotPermitted, PolicyDenied."""
+
+    async def act_on_alert(self, alert_id: bytes, doing: Doing, call: HomeCall) -> Alert:
+        """Do it and return the alert after it. Raises NotFoundOrNotPermitted, PolicyDenied, VersionMoved."""
 
 
 # -- Releases ---------------------------------------------------------------------------------------------------------

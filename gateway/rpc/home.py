@@ -9,12 +9,14 @@ from typing import Any, Final, Self, TypeVar
 
 import grpc
 
+from gateway.alerts.alert import Alert, Doing
 from gateway.errors import GatewayError, Malformed, NodeUnreachable
 from gateway.federation.certificates import KeyPair
 from gateway.flows.check import CheckAnswer, Inquiry
 from gateway.rpc import status, tls
 from gateway.rpc.convert import audit as audit_convert
 from gateway.rpc.convert import home as convert
+from gateway.rpc.convert import home_alerts as alerts_convert
 from gateway.rpc.convert import home_cases as cases_convert
 from gateway.rpc.convert import home_statistics as releases_convert
 from gateway.rpc.convert import statistics
@@ -144,6 +146,30 @@ class HomeClient(_Client):
         """
         return await self._ask(
             cases_convert.ACT_ON_CASE, cases_convert.encode_act(act), cases_convert.line, timeout_s, token
+        )
+
+    async def alerts(
+        self, token: str, *, closed: bool = False, timeout_s: float = TIMEOUT_S
+    ) -> tuple[Sequence[Alert], bool]:
+        """The alerts this supervisor may follow, and whether there are more than the answer holds."""
+        return await self._ask(
+            alerts_convert.LIST_ALERTS, alerts_convert.encode_query(closed), alerts_convert.lines, timeout_s, token
+        )
+
+    async def alert(self, alert_id: bytes, token: str, *, timeout_s: float = TIMEOUT_S) -> Alert:
+        """One alert. Raises NotFoundOrNotPermitted."""
+        return await self._ask(
+            alerts_convert.GET_ALERT, alerts_convert.encode_which(alert_id), alerts_convert.alert, timeout_s, token
+        )
+
+    async def act_on_alert(self, alert_id: bytes, doing: Doing, token: str, *, timeout_s: float = TIMEOUT_S) -> Alert:
+        """Assign or close it. Raises NotFoundOrNotPermitted, PolicyDenied, InputRefused, VersionMoved."""
+        return await self._ask(
+            alerts_convert.ACT_ON_ALERT,
+            alerts_convert.encode_act(alert_id, doing),
+            alerts_convert.done,
+            timeout_s,
+            token,
         )
 
     async def plan_release(

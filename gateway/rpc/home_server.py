@@ -14,9 +14,10 @@ from gateway.ports import Clock
 from gateway.rpc import interceptors, tls
 from gateway.rpc.convert import audit as audit_convert
 from gateway.rpc.convert import home as convert
+from gateway.rpc.convert import home_alerts as alerts_convert
 from gateway.rpc.convert import home_cases as cases_convert
 from gateway.rpc.convert import home_statistics as releases_convert
-from gateway.rpc.doors import AuditCall, AuditDoor, CaseDoor, HomeCall, HomeDoor, ListDoor, ReleaseDoor
+from gateway.rpc.doors import AlertDoor, AuditCall, AuditDoor, CaseDoor, HomeCall, HomeDoor, ListDoor, ReleaseDoor
 from gateway.rpc.interceptors import Context
 from gateway.rpc.limits import Limits
 from gateway.rpc.server import Listener, Observe, Seen
@@ -34,6 +35,9 @@ HOME_METHODS: Final[Mapping[str, int]] = {
     cases_convert.LIST_CASES: cases_convert.SMALL_BYTES_MAX,
     cases_convert.GET_CASE: cases_convert.SMALL_BYTES_MAX,
     cases_convert.ACT_ON_CASE: cases_convert.ACT_BYTES_MAX,
+    alerts_convert.LIST_ALERTS: alerts_convert.SMALL_BYTES_MAX,
+    alerts_convert.GET_ALERT: alerts_convert.SMALL_BYTES_MAX,
+    alerts_convert.ACT_ON_ALERT: alerts_convert.ACT_BYTES_MAX,
     releases_convert.PLAN: releases_convert.ASK_BYTES_MAX,
     releases_convert.REQUEST: releases_convert.ASK_BYTES_MAX,
     releases_convert.GET: releases_convert.ASK_BYTES_MAX,
@@ -112,6 +116,7 @@ class HomeServer(_OwnListener):
         lists: ListDoor | None = None,
         cases: CaseDoor | None = None,
         releases: ReleaseDoor | None = None,
+        alerts: AlertDoor | None = None,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         ready: Callable[[], bool] = lambda: True,
         share_port: bool = False,
@@ -121,6 +126,7 @@ class HomeServer(_OwnListener):
         self._lists = lists
         self._cases = cases
         self._releases = releases
+        self._alerts = alerts
         self._flows: Mapping[str, Callable[[bytes, HomeCall, Seen], Awaitable[bytes]]] = {
             convert.GET_LOGIN_CHALLENGE: self._challenge,
             convert.LOGIN: self._login,
@@ -130,6 +136,9 @@ class HomeServer(_OwnListener):
             cases_convert.LIST_CASES: self._list_cases,
             cases_convert.GET_CASE: self._get_case,
             cases_convert.ACT_ON_CASE: self._act_on_case,
+            alerts_convert.LIST_ALERTS: self._list_alerts,
+            alerts_convert.GET_ALERT: self._get_alert,
+            alerts_convert.ACT_ON_ALERT: self._act_on_alert,
             releases_convert.PLAN: self._plan_release,
             releases_convert.REQUEST: self._request_release,
             releases_convert.GET: self._get_release,
@@ -204,6 +213,26 @@ class HomeServer(_OwnListener):
         desk, act = self._desk(), cases_convert.act(body)
         seen.served = True
         return cases_convert.encode_line(await desk.act(act, call))
+
+    def _supervisor(self) -> AlertDoor:
+        if self._alerts is None:
+            raise CapabilityMissing("alerts are not served at this door")
+        return self._alerts
+
+    async def _list_alerts(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, closed = self._supervisor(), alerts_convert.query(body)
+        seen.served = True
+        return alerts_convert.encode_lines(*await desk.alerts(closed, call))
+
+    async def _get_alert(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, alert_id = self._supervisor(), alerts_convert.which(body)
+        seen.served = True
+        return alerts_convert.encode_alert(await desk.alert(alert_id, call))
+
+    async def _act_on_alert(self, body: bytes, call: HomeCall, seen: Seen) -> bytes:
+        desk, (alert_id, doing) = self._supervisor(), alerts_convert.act(body)
+        seen.served = True
+        return alerts_convert.encode_done(await desk.act_on_alert(alert_id, doing, call))
 
     def _statistician(self) -> ReleaseDoor:
         if self._releases is None:

@@ -20,7 +20,7 @@ from gateway.errors import (
     VerificationFailed,
     VersionMoved,
 )
-from gateway.store import deltas, releases
+from gateway.store import alerts, deltas, releases
 
 Args = Mapping[str, Any]
 Apply = Callable[[sqlite3.Connection, Args], None]
@@ -339,5 +339,6 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "entry.expect": _entry_expect,
     **deltas.CHANGES,
     **releases.CHANGES,
+    **alerts.CHANGES,
 }
 """Every change there is. A name outside this table is refused."""

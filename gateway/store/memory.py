@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from gateway.alerts.alert import Alert
 from gateway.audit import leaf, merkle, tiles, witness
 from gateway.audit.entry import Entry
 from gateway.audit.seal import Recipients, Sealer
@@ -24,8 +25,9 @@ from gateway.errors import (
 )
 from gateway.ports import Change, Committed, StoredReply
 from gateway.statistics.kept import StoredCopy, StoredDataset, StoredQuery, StoredRelease, StoredRequest
-from gateway.store import memory_deltas, memory_releases
+from gateway.store import memory_alerts, memory_deltas, memory_releases
 from gateway.store.changes import cosignature_time, judge_witness
+from gateway.store.memory_alerts import MemoryAlerts
 from gateway.store.memory_deltas import MemoryDeltas
 from gateway.store.memory_releases import MemoryReleases
 from gateway.store.reader import StoredManifest, StoredOfficer
@@ -68,6 +70,7 @@ class _Tables:
     deliveries: dict[tuple[bytes, bytes, str], SignedMessage] = field(default_factory=dict)
     release_queries: dict[tuple[str, bytes], StoredQuery] = field(default_factory=dict)
     release_copies: dict[tuple[str, bytes, bytes], StoredCopy] = field(default_factory=dict)
+    alerts: dict[bytes, Alert] = field(default_factory=dict)
 
     def copied(self) -> _Tables:
         """Another one with the same rows. Rows are never changed in place, but for `used`, which holds a table each."""
@@ -77,7 +80,7 @@ class _Tables:
         return _Tables(**made)
 
 
-class MemoryStore(MemoryReleases, MemoryDeltas):
+class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
     """`ports.UnitOfWork`, and all that `Reader` reads.
 
     `now_ns` gives the wall time of each commit; `chance` the record keys (32 bytes each; zeros unless given, so that
@@ -149,6 +152,10 @@ class MemoryStore(MemoryReleases, MemoryDeltas):
 
     @property
     def _chains(self) -> memory_deltas.Tables:
+        return self._tables
+
+    @property
+    def _alerted(self) -> memory_alerts.Tables:
         return self._tables
 
     @property
@@ -415,6 +422,9 @@ class MemoryStore(MemoryReleases, MemoryDeltas):
                 return self._with_cosignatures(size), self._checkpoints[size][1]
         return None
 
+    def last_digest(self) -> bytes | None:
+        return self._checkpoints[max(self._checkpoints)][1] if self._checkpoints else None
+
     def checkpoint(self, size: int) -> bytes | None:
         return self._with_cosignatures(size) if size in self._checkpoints else None
 
@@ -486,4 +496,5 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "entry.expect": MemoryStore._entry_expect,
     **memory_deltas.APPLY,
     **memory_releases.APPLY,
+    **memory_alerts.APPLY,
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway.audit import merkle, tiles, witness
 from gateway.ports import StoredReply
 from gateway.store import db as database
+from gateway.store.alerts import AlertRows
 from gateway.store.deltas import DeltaRows
 from gateway.store.releases import ReleaseRows
 from gateway.terms.exchange import SignedMessage
@@ -42,7 +43,7 @@ class StoredOfficer:
     retired_ns: int | None
 
 
-class Reader(ReleaseRows, DeltaRows):
+class Reader(ReleaseRows, DeltaRows, AlertRows):
     """ports.Replies, ports.Entries, and what flows, jobs and auditors read besides.
 
     `path` is the store folder. Raises ConfigRefused when there is no store.

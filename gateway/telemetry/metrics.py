@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gateway.terms.call import CallSeen
@@ -48,6 +48,7 @@ class Metrics(Collector):
         self._calls: dict[tuple[str, str, str, str, str], int] = {}
         self._places: dict[tuple[str, str], _Place] = {}
         self._gauges: dict[str, Gauge] = {}
+        self._families: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
         info = Gauge("limen_release_info", "The release, as a label.", ("release",), registry=self.registry)
@@ -72,6 +73,10 @@ class Metrics(Collector):
         if name not in self._gauges:
             self._gauges[name] = Gauge(f"limen_{name}", meaning, registry=self.registry)
         self._gauges[name].set_function(value)
+
+    def gauges(self, name: str, meaning: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """Numbers by one label of a closed set, read when they are asked for. `name` gets the prefix `limen_`."""
+        self._families[f"limen_{name}"] = (meaning, label, values)
 
     def exposition(self) -> bytes:
         """Prometheus's text form."""
@@ -106,3 +111,8 @@ class Metrics(Collector):
             bodies.add_metric((door, method, "out"), place.bytes_out)
         yield seconds
         yield bodies
+        for name, (meaning, label, values) in self._families.items():
+            family = GaugeMetricFamily(name, meaning, labels=(label,))
+            for word, value in values().items():
+                family.add_metric((word,), value)
+            yield family

@@ -1,4 +1,4 @@
-"""Notices of a case to a person's desk: a webhook or a mail that carries the case's number and its due time, no more.
+"""Notices to a person's desk: a webhook or a mail that carries a case's or an alert's number and due time, no more.
 
 Notices leave the gateway's protection, so they say nothing of a person, a state, a purpose or a result (T15). The
 client is HTTP/1.1's and SMTP's smallest part over TLS: one connection, one attempt, no redirect followed, the answer's
@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from gateway.errors import ConfigRefused
 
 HEAD_BYTES_MAX: Final = 8_192
-SUBJECT: Final = "A case is due"
+SUBJECTS: Final = {"case": "A case is due", "alert": "An alert is due"}
 OUR_NAME: Final = "limen"
 """What we call ourselves towards a mail server: not the machine's name."""
 
@@ -35,10 +35,11 @@ class NotTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One case that waits for somebody. `case` is its number as text, `due_ns` UTC."""
+    """One case or alert that waits for somebody. `case` is its number as text, `due_ns` UTC; `what` says which."""
 
     case: str
     due_ns: int
+    what: str = "case"
 
     @property
     def due(self) -> str:
@@ -47,7 +48,7 @@ class Notice:
 
     def document(self) -> bytes:
         """What the webhook gets: a JSON object of two members."""
-        return json.dumps({"case": self.case, "due": self.due}, separators=(",", ":")).encode("ascii")
+        return json.dumps({self.what: self.case, "due": self.due}, separators=(",", ":")).encode("ascii")
 
     def text(self) -> str:
         """What the mail says."""
@@ -133,7 +134,7 @@ class Mail:
     def message(self, notice: Notice) -> bytes:
         """The exact message. Date and Message-ID are the submission server's to add (RFC 6409 section 8): ours would
         carry the machine's clock and name."""
-        head = f"From: {self.sender}\nTo: {self.to}\nSubject: {SUBJECT}\n\n"
+        head = f"From: {self.sender}\nTo: {self.to}\nSubject: {SUBJECTS[notice.what]}\n\n"
         return (head + notice.text()).replace("\n", "\r\n").encode("ascii")
 
     async def send(self, notice: Notice) -> None:

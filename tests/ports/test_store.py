@@ -9,13 +9,14 @@ import asyncio
 import hashlib
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nacl.public import PrivateKey
 
+from gateway.alerts.alert import Act, Alert, Doing, Fired, Rule, done, raised
 from gateway.audit import checkpoint, leaf, merkle, note, seal
 from gateway.audit.cosign import line
 from gateway.audit.entry import Entry, Phase
@@ -30,6 +31,7 @@ from gateway.errors import (
     VerificationFailed,
     VersionMoved,
 )
+from gateway.flows.alerting import row_of
 from gateway.ports import Change, Entries, Replies, UnitOfWork
 from gateway.primitives import ed25519
 from gateway.store import writer
@@ -37,7 +39,7 @@ from gateway.store.client import WriterClient
 from gateway.store.memory import MemoryStore
 from gateway.store.reader import Reader
 from gateway.store.writer import WriterConfig
-from gateway.terms.ids import EpochId, PeerId, RequestId
+from gateway.terms.ids import EpochId, OfficerId, PeerId, RequestId
 from gateway.terms.words import ListId
 
 HND, UTO = PeerId("HND"), PeerId("UTO")
@@ -914,5 +916,81 @@ def test_who_shares_a_key_is_found_and_who_was_never_indexed_too(run: Run) -> No
         assert store.reader.sharing(ListId.PERSONS, [a, b]) == []
         await store.uow.commit([], [Change("entry.withdraw", {"list": "DOCUMENTS", "entry_id": "D2", "at_ns": 1})])
         assert store.reader.sharing(DOCUMENTS, [a]) == []
+
+    run(test)
+
+
+def alert(number: int = 1, rule: Rule = Rule.BURST, **changed: Any) -> Alert:
+    """A new alert about P-1."""
+    fired = Fired(rule, (OfficerId("P-1"),), 60, number, number)
+    return replace(raised(bytes((number,)) * 16, fired, 10), **changed)
+
+
+def alert_put(one: Alert) -> Change:
+    return Change("alert.put", row_of(one))
+
+
+def test_an_alert_is_kept_version_by_version(run: Run) -> None:
+    async def test(store: Store) -> None:
+        first = alert()
+        await store.uow.commit([], [alert_put(first)])
+        assert store.reader.alert(first.alert_id) == first
+        assert store.reader.alert(bytes(16)) is None
+        after = done(first, Doing(Act.ASSIGN, 1, to="P-9"), 5)
+        for wrong in (first, replace(after, version=3)):
+            with pytest.raises(VersionMoved):
+                await store.uow.commit([], [alert_put(wrong)])
+        await store.uow.commit([], [alert_put(after)])
+        assert store.reader.alerts() == [after]
+        assert store.reader.open_alerts() == {Rule.BURST: 1}
+
+    run(test)
+
+
+def test_of_a_rule_and_the_same_people_one_alert_is_open(run: Run) -> None:
+    async def test(store: Store) -> None:
+        first, other, node = alert(), alert(2, Rule.SEQUENCE), alert(3, Rule.CLOCK_STEP, officers=(), seq=77)
+        await store.uow.commit([], [alert_put(one) for one in (first, other, node)])
+        assert store.reader.alerts(only_open=True) == [node, other, first]
+        assert store.reader.open_alert(Rule.BURST, (OfficerId("P-1"),)) == first
+        assert store.reader.open_alert(Rule.BURST, ()) is None
+        assert store.reader.alert_seq((Rule.CLOCK_STEP, Rule.LOG_SILENCE)) == 77
+        assert store.reader.alert_seq((Rule.LOG_SILENCE,)) == -1
+        with pytest.raises(VersionMoved):
+            await store.uow.commit([], [alert_put(alert(4))])
+        closed = done(first, Doing(Act.CLOSE, 1, reason="lawful"), 5)
+        await store.uow.commit([], [alert_put(closed), alert_put(alert(4))])
+        assert [one.alert_id for one in store.reader.alerts(only_open=True)] == [bytes((n,)) * 16 for n in (4, 3, 2)]
+        assert store.reader.open_alerts() == {Rule.BURST: 1, Rule.SEQUENCE: 1, Rule.CLOCK_STEP: 1}
+
+    run(test)
+
+
+def test_an_alert_closed_a_year_ago_goes_with_the_next_new_one(run: Run) -> None:
+    async def test(store: Store) -> None:
+        closed = done(alert(), Doing(Act.CLOSE, 1, reason="lawful"), 5)
+        await store.uow.commit([], [alert_put(alert()), alert_put(closed)])
+        year_ns = 365 * 24 * 3600 * 10**9
+        await store.uow.commit([], [alert_put(alert(2, Rule.SEQUENCE, raised_ns=year_ns + 5))])
+        assert store.reader.alert(closed.alert_id) == closed
+        await store.uow.commit([], [alert_put(alert(3, Rule.REFERENCE, raised_ns=year_ns + 6))])
+        assert store.reader.alert(closed.alert_id) is None
+
+    run(test)
+
+
+def test_cases_are_gone_through_page_by_page(run: Run) -> None:
+    async def test(store: Store) -> None:
+        numbers = [bytes((number,)) * 16 for number in (5, 1, 9, 3)]
+        for number in numbers:
+            args = {"case_id": number, "peer": "HND", "version": 1, "open": 1, "outbound": "", "due_ns": 0,
+                    "expires_ns": 0, "body": number[:1]}  # fmt: skip
+            await store.uow.commit([], [Change("case.put", args)])
+        seen, after = [], b""
+        while page := store.reader.case_page(after, 3):
+            assert len(page) <= 3
+            seen += page
+            after = page[-1][0]
+        assert seen == [(number, number[:1]) for number in sorted(numbers)]
 
     run(test)

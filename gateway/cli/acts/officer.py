@@ -11,11 +11,15 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gateway.alerts import declared
 from gateway.app import parts
+from gateway.audit.entry import Entry, Phase
 from gateway.cli import node, passphrase
 from gateway.cli.acts import booth, writer
 from gateway.cli.inputs import bytes_of
@@ -31,11 +35,12 @@ from gateway.terms.ids import AgencyId, OfficerId
 from gateway.terms.words import Role
 
 DAY_NS = 86_400 * 10**9
+CIRCLE_BYTES_MAX = 1 << 20
 
 
 def run(args: argparse.Namespace) -> int:
     """Dispatch on the verb."""
-    return {"enrol": _enrol, "login": _login, "list": _list, "retire": _retire}[args.verb](args)
+    return {"enrol": _enrol, "login": _login, "list": _list, "retire": _retire, "declare": _declare}[args.verb](args)
 
 
 def _enrol(args: argparse.Namespace) -> int:
@@ -99,6 +104,53 @@ def _login(args: argparse.Namespace) -> int:
         [f"{key.officer} is logged in until {datetime.fromtimestamp(expires_ns // 10**9, UTC):%H:%M:%S} UTC"],
     )
     return OK
+
+
+def _declare(args: argparse.Namespace) -> int:
+    settings = node.load(args)
+    now_ns = node.clock_of(settings).now_ns()
+    number = OfficerId(args.officer)
+    person = parts.register_of(settings).officer(number, now_ns)
+    inputs = [] if args.nobody else sorted(_circle(now_ns))
+    if not inputs and not args.nobody:
+        raise Refused("standard input has nobody; write --nobody to forget what was declared")
+    folder = settings.paths.officers
+    with _locked(settings):
+        key_file, file = folder / declared.KEY_NAME, folder / declared.FILE_NAME
+        if not key_file.exists():
+            files.write_new(key_file, secrets.token_bytes(declared.KEY_BYTES))
+        key = key_file.read_bytes()
+        held = declared.decode(file.read_bytes()) if file.exists() else {}
+        hashes = frozenset(declared.keyed(key, one) for one in inputs)
+        if len(hashes) > declared.HASHES_MAX:
+            raise InputRefused(f"more than {declared.HASHES_MAX} keys for one officer", field="officer", code="COUNT")
+        after = {one: kept for one, kept in held.items() if one != number} | ({number: hashes} if hashes else {})
+        files.replace(file, declared.encode(after))
+    entry = Entry(
+        "officer.declared",
+        Phase.EVENT,
+        public={"agency": person.agency},
+        secret={"officer": number, "hashes": len(hashes)},
+    )
+    logged = asyncio.run(writer.log(settings, entry))
+    document = {"officer": str(number), "hashes": len(hashes), "logged": logged}
+    emit(args, document, [f"{number}: {len(hashes)} keys are watched; nobody is named"])
+    return OK
+
+
+def _circle(now_ns: int) -> Iterator[bytes]:
+    """Every key of everybody on standard input. What it needs is imported only here: other verbs are quick."""
+    from gateway_adapters import traveller
+
+    from gateway.flows import alerting
+    from gateway.flows.check import Traveller
+
+    on = datetime.fromtimestamp(now_ns // 10**9, UTC).date()
+    data = sys.stdin.buffer.read(CIRCLE_BYTES_MAX + 1)
+    if len(data) > CIRCLE_BYTES_MAX:
+        raise InputRefused("too long", field="officer", code="LONG")
+    for _, seen in traveller.read_stream(data, on):
+        yield from alerting.subject_keys(Traveller(seen.person, seen.documents))
 
 
 def _file(settings: Config) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from gateway.app import parts
+from gateway.audit.entry import Entry
 from gateway.config import Config
 from gateway.federation.document import SignedDocument
 from gateway.federation.officers import Register
@@ -53,6 +54,18 @@ async def log_register(settings: Config, register: Register) -> bool:
         await enrol.log_register(register, held, uow)
     finally:
         reader.close()
+        await uow.close()
+    return True
+
+
+async def log(settings: Config, entry: Entry) -> bool:
+    """Enter one act into a running node's log. False when the node does not run. Raises AuditUnavailable."""
+    if not is_running(settings):
+        return False
+    uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings))
+    try:
+        await uow.commit([entry])
+    finally:
         await uow.close()
     return True
 

@@ -21,7 +21,7 @@ from gateway.rpc.home_server import AUDIT_METHODS, HOME_METHODS, AuditServer, Ho
 from gateway.terms.call import CallSeen
 from gateway.terms.ids import OfficerId, PeerId
 from gateway.terms.words import Action, MatchClass, Outcome, RecordKind
-from gateway.wire.v1 import audit_pb2, home_cases_pb2, home_pb2, home_statistics_pb2
+from gateway.wire.v1 import audit_pb2, home_alerts_pb2, home_cases_pb2, home_pb2, home_statistics_pb2
 from tests.unit.rpc import world
 from tests.unit.rpc.test_convert_home import a_load, an_inquiry
 
@@ -288,7 +288,7 @@ async def test_a_gateway_that_does_not_run_is_one_clear_sentence() -> None:
 
 async def test_every_method_of_both_contracts_is_in_its_table() -> None:
     for modules, table in (
-        ((home_pb2, home_cases_pb2, home_statistics_pb2), HOME_METHODS),
+        ((home_pb2, home_alerts_pb2, home_cases_pb2, home_statistics_pb2), HOME_METHODS),
         ((audit_pb2,), AUDIT_METHODS),
     ):
         services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
