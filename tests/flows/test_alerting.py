@@ -219,7 +219,7 @@ async def test_a_hit_and_none_are_handed_over_alike_before_anybody_is_asked() ->
     assert shapes[0] == shapes[1]
 
 
-async def test_rules_that_are_slow_or_fail_change_no_answer() -> None:
+async def test_answers_are_given_before_any_rule_looks() -> None:
     # The flow calls one function that puts the question aside; the rules run later, from the timer.
     world, around = await two()
     seen: list[Question] = []

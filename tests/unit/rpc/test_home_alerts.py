@@ -61,4 +61,4 @@ def test_what_is_no_act_is_malformed(changed: dict[str, object]) -> None:
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     for read in (convert.query, convert.which, convert.act, convert.lines, convert.alert, convert.done):
         with contextlib.suppress(Malformed):
-            read(data)  # type: ignore[operator]
+            read(data)
