@@ -294,6 +294,8 @@ def _person(line: int, cells: Mapping[str, str], event_map: EventMap, key: bytes
 
 def _protection(text: str, column: str) -> str:
     parts = [part.strip().upper() for part in text.split("|") if part.strip()]
+    if parts == [UNPROTECTED]:
+        return UNPROTECTED
     try:
         tags = [ProtectionTag(part) for part in parts]
     except ValueError:

@@ -83,7 +83,7 @@ class Card:
                     case ["person", thumbprint] | ["person", thumbprint, _] if _THUMBPRINT.match(thumbprint):
                         persons.add(bytes.fromhex(thumbprint))
                     case _:
-                        raise Malformed(words[0], "not a line of a trust card")
+                        raise Malformed("word 1", "not a line of a trust card")
             except (Malformed, ValueError, binascii.Error) as why:
                 raise InputRefused(str(why), line=number, field="trust card", code="TRUST_CARD") from None
         if not quorum:

@@ -96,6 +96,9 @@ def read(code: grpc.StatusCode, details: bytes | None) -> GatewayError | None:
 REFUSED_WORDS: Final = {
     "NO_KEY": "nothing to ask about: give a document with its issuer, or a whole name with a year of birth",
     "CASE": "a case or shift reference is required",
+    "DATASET_UNKNOWN": "there is no such data set",
+    "DOMAIN_UNKNOWN": "the data set does not cover it",
+    "NO_CAP": "the data set's owner allows no release of this length",
     "COUNT": "too many travellers in one question; split it",
 }
 """What a code of the gateway's means, in words that are ours: the other side's text is never shown."""

@@ -156,7 +156,10 @@ def _load(args: argparse.Namespace) -> int:
 def _normal_form(args: argparse.Namespace, given: Given, folder: Path) -> Iterator[tuple[Path, Report]]:
     """The file's normal form as a draft that is gone at the end unless it was moved."""
     draft = folder / f".{secrets.token_hex(8)}.draft"
-    key = _key(folder / f"{given.declaration.name}.key", given.declaration.name)
+    place = folder / f"{given.declaration.name}.key"
+    # A preview keeps nothing, so a data set that is not there yet gets no key by it.
+    lasting = place.exists() or not args.preview
+    key = _key(place, given.declaration.name) if lasting else secrets.token_bytes(files.SECRET_BYTES)
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as out, event_map.opened(args.file) as source:
@@ -218,7 +221,7 @@ def _judged(args: argparse.Namespace, report: Report) -> int:
         note(args, f"nothing was taken: no row can be counted ({report.refused} refused, {report.outside} left out)")
         return InputRefused.row.exit_code
     if report.refused:
-        note(args, f"{report.refused} rows were refused; the others are taken")
+        note(args, f"{report.refused} rows were refused and are left out")
     return OK
 
 

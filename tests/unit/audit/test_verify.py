@@ -350,6 +350,12 @@ def test_a_wrong_card_is_refused_with_its_line(line: int | None, text: str) -> N
     assert caught.value.line == line
 
 
+def test_a_file_that_is_no_card_is_not_read_aloud() -> None:
+    with pytest.raises(InputRefused) as caught:
+        trust.Card.parse("CANARY,1974-08-12,X73000004\n")
+    assert "CANARY" not in str(caught.value) and caught.value.line == 1
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_garbage_in_any_file_is_an_error_of_the_catalogue(seed: int) -> None:
     chance = random.Random(seed)

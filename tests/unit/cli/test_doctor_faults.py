@@ -148,6 +148,10 @@ def open_key(ill: Ill) -> None:
     (ill.pan / "keys/message.key").chmod(0o644)
 
 
+def open_tls_key(ill: Ill) -> None:
+    (ill.pan / "tls/gateway.key").chmod(0o644)
+
+
 def open_seed(ill: Ill) -> None:
     files.SeedFiles(ill.pan / "keys/seeds").draw(PeerId("HND"), EpochId("20260101-00000000"))
     (ill.pan / "keys/seeds/HND/20260101-00000000.key").chmod(0o640)
@@ -220,6 +224,8 @@ GOLDEN: dict[tuple[Callable[[Ill], None], str], str] = {
     "make room; the node goes on by itself, nothing was half done",
     (open_key, "keys"): "fail: DIR/PAN/keys/message.key: others may read this key -> `chmod 600 "
     "DIR/PAN/keys/message.key`, and take the key for known if anybody else has been on this machine",
+    (open_tls_key, "keys"): "fail: DIR/PAN/tls/gateway.key: others may read this key -> `chmod 600 "
+    "DIR/PAN/tls/gateway.key`, and take the key for known if anybody else has been on this machine",
     (open_seed, "keys"): "fail: DIR/PAN/keys/seeds/HND/20260101-00000000.key: others may read this key -> `chmod 600 "
     "DIR/PAN/keys/seeds/HND/20260101-00000000.key`, and take the key for known if anybody else has been on this "
     "machine",

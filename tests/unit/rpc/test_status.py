@@ -77,3 +77,9 @@ def test_another_domain_s_details_are_not_ours() -> None:
     assert status.read(code, changed.SerializeToString()) is None
     assert status.read(grpc.StatusCode.INTERNAL, details) is None
     assert status.read(code, None) is None
+
+
+@pytest.mark.parametrize("code", sorted(status.REFUSED_WORDS))
+def test_what_may_be_mended_is_told_in_our_words(code: str) -> None:
+    number, _, details = status.refusal(errors.InputRefused("private words", field="place", code=code))
+    assert str(status.read(number, details)) == f"place: {status.REFUSED_WORDS[code]}"

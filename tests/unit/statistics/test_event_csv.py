@@ -77,6 +77,13 @@ def test_remarks_name_line_and_column_and_never_the_content() -> None:
     assert "CANARY" not in repr(report)
 
 
+def test_none_is_a_word_for_no_tag_and_stands_alone() -> None:
+    row = "A,2023-08-01,VEN,R,{},PAN,\n"
+    lines, report = taken(HEADER + "".join(row.format(tag) for tag in ("", "NONE", "none", "NONE|REFUGEE")))
+    assert [line.split(",")[4] for line in lines[1:]] == ["NONE", "NONE", "NONE"]
+    assert [(remark.line, remark.code) for remark in report.remarks] == [(5, "TAG")]
+
+
 def test_without_a_reference_the_unit_is_the_key_and_a_row_without_any_stands_alone() -> None:
     data = MAP.replace(b"person_ref: who", b"person_keys: [who, name]")
     lines, report = taken(
