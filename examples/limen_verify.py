@@ -86,7 +86,7 @@ filler event | - | - | -
 counters.lost event | reason | - | -
 document.read event | agency format valid | - | officer
 payloads.erased event | count until_ns | - | -
-alarm event | rule | count level window_s | subject officer detail
+alert.raised event | alert_id rule times | - | officers count seq
 call.refused event | reason count | method | -
 case.act event | case_id side purpose act state version fields statement signature signer baseline national | - |
     officer code words to
@@ -108,12 +108,15 @@ release.failed event | query_digest snapshot dataset code | - | -
 release.sent event | purpose basis agency role query_digest snapshot release_hash request_hash agreement baseline
     national | - | officer
 release.received event | purpose basis agency role query_digest snapshot release_hash fault | - | officer
+delta.published event | list group epoch number delta_hash agreement baseline national | - | rows
+delta.received event | list group epoch number delta_hash fault | - | -
 policy.dry_run event | purpose basis agency role side permitted reasons baseline national | - | -
 node.backup event | digest files bytes | - | -
 node.restored event | digest size their_size | - | -
 witnesses.silent event | silent quorum size reached_ns | - | -
-delta.published event | list group epoch number delta_hash agreement baseline national | - | rows
-delta.received event | list group epoch number delta_hash fault | - | -
+alert.acted event | alert_id rule act state version | - | officer to reason words
+alert.read event | alert_id what | - | officer
+officer.declared event | agency | - | officer hashes
 """
 # catalogue: end
 
