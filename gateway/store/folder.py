@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from gateway.audit import export
-from gateway.errors import InputRefused
+from gateway.errors import InputRefused, VerificationFailed
 from gateway.store.reader import Reader
 
 
@@ -32,17 +33,24 @@ def write_export(reader: Reader, path: Path, *, cosignatures: int = 0, payloads:
     Raises:
         InputRefused: the folder exists and is not empty.
         NotFoundOrNotPermitted: no checkpoint with so many cosignatures was published yet.
+        VerificationFailed: step `store`: the database does not hold together.
     """
     if path.exists() and any(path.iterdir()):
         raise InputRefused(f"{path} is not empty; an export goes into a new folder")
-    receipts = [
-        export.Receipt(held.other, held.message.body, held.message.header, held.message.signature)
-        for held in (*reader.manifests(), *reader.copies())
-    ]
     count = 0
-    for name, data in export.files(reader, cosignatures=cosignatures, payloads=payloads, receipts=receipts):
-        file = path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-        count += 1
+    try:
+        receipts = [
+            export.Receipt(held.other, held.message.body, held.message.header, held.message.signature)
+            for held in (*reader.manifests(), *reader.copies())
+        ]
+        for name, data in export.files(reader, cosignatures=cosignatures, payloads=payloads, receipts=receipts):
+            file = path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+            count += 1
+    except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError, TypeError) as cause:
+        # Rows that SQLite cannot read, or reads as something else than was written.
+        raise VerificationFailed(
+            "store", f"the database does not hold together ({cause}): it was damaged or patched; keep it as it is"
+        ) from None
     return count

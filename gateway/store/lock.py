@@ -32,10 +32,13 @@ class LockRecord:
     """The head in `folder`, held by one process at a time (flock on `folder/writer`)."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises ConfigRefused when another writer holds it."""
+        """Raises ConfigRefused when another writer holds it, or nobody can."""
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._guard = os.open(folder / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._guard = os.open(folder / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as cause:
+            raise ConfigRefused(f"the lock record in {folder} cannot be held: {cause.strerror}") from cause
         try:
             fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -40,6 +40,7 @@ from gateway.ipc.channel import error_of
 from gateway.ipc.server import error_parts
 from gateway.ports import Clock
 from gateway.store import db as database
+from gateway.store import wal
 from gateway.store.changes import CHANGES
 from gateway.store.lock import ENDED, LockRecord
 from gateway.store.reader import read_hashes
@@ -210,9 +211,18 @@ class Log:
             if not path.exists():
                 raise ConfigRefused(f"there is no store at {path}; `limen init` makes one, a backup restores one")
             self._db = database.open_writer(path)
-            if config.pages_max:
-                self._db.execute(f"PRAGMA max_page_count = {config.pages_max}")
-            self._recover()
+            try:
+                self._judge_tail(path)
+                if config.pages_max:
+                    self._db.execute(f"PRAGMA max_page_count = {config.pages_max}")
+                self._recover()
+            except (sqlite3.Error, UnicodeDecodeError, TypeError) as cause:
+                # Rows that SQLite cannot read, or reads as something else than was written.
+                self._db.close()
+                raise VerificationFailed("tail", f"the store does not hold together: {cause}") from cause
+            except BaseException:
+                self._db.close()
+                raise
         except BaseException:
             self._lock.close()
             raise
@@ -220,6 +230,11 @@ class Log:
         self._mono_ns = clock.monotonic_ns()
 
     # Start
+
+    def _judge_tail(self, path: Path) -> None:
+        """Before anything is written: did SQLite leave out more than a write that was torn?"""
+        _, taken, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        wal.judge(path, max(0, taken))
 
     def _recover(self) -> None:
         """Read the tail, rebuild the right edge, and compare with what was signed."""

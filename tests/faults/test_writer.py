@@ -7,136 +7,49 @@ every checkpoint that was ever signed is a prefix of the log.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
-import random
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from gateway.audit import checkpoint, leaf, merkle, note
+from gateway.audit import checkpoint, leaf, note
 from gateway.errors import AuditUnavailable, ConfigRefused, VerificationFailed
 from gateway.store import db as database
 from gateway.store import writer
 from gateway.store.client import WriterClient
 from gateway.store.reader import Reader
+from tests.faults.log_folder import ended, judge, kill_at_random, signed, start_child
 from tests.faults.writer_child import LOG, LOG_KEY, RECIPIENTS, Clock, charge, config, entry
 
-ROOT = Path(__file__).parents[2]
 POINTS = ("begun", "written", "committed", "filled", "locked", "signed", "published")
-
-
-def _child(folder: Path, *point: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.writer_child", str(folder), *point],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-        stderr=subprocess.PIPE,
-    )
-
-
-def _wait(path: Path, lines: int, child: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until and child.poll() is None:
-        if path.exists() and path.read_bytes().count(b"\n") >= lines:
-            return
-        time.sleep(0.005)
-
-
-def _end(child: subprocess.Popen[bytes]) -> int:
-    try:
-        _, err = child.communicate(timeout=30)
-    finally:
-        child.kill()
-    if child.returncode not in (-signal.SIGKILL, writer.EXIT_COMMIT):
-        raise AssertionError(err.decode())
-    return child.returncode
-
-
-def _signed(folder: Path) -> list[checkpoint.Checkpoint]:
-    path = folder / "signed"
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    return [checkpoint.parse(b"".join(lines[n : n + 3])) for n in range(0, len(lines) - 2, 3)]
-
-
-def _judge(folder: Path) -> int:
-    """Open the log as a restart would, and hold it to everything above. Returns its size."""
-    log = writer.Log(config(folder), Clock())
-    size = log.size
-    log.close()
-    reader = Reader(folder / "store")
-    try:
-        leaves = reader.leaves(0, size)
-        read = [leaf.Leaf.parse(one) for one in leaves]
-        assert [one.seq for one in read] == list(range(size))
-        assert [one.pair_seq for one in read if one.peer] == list(range(1, sum(bool(one.peer) for one in read) + 1))
-        assert all(before.time_ns <= after.time_ns for before, after in itertools.pairwise(read))
-        assert {seq for seq, _ in reader.payloads(0, size)} == {one.seq for one in read if one.sealed}
-        charged = {row[0] for row in reader._db.execute("SELECT list FROM quota")}
-        assert charged == {one.public["purpose"] for one in read if one.kind == "check.denied"}
-        acked = [line.split() for line in (folder / "acked").read_text().splitlines()]
-        for seq, pair_seq, text in acked:
-            one = read[int(seq)]
-            assert (one.public["purpose"], one.pair_seq) == (text, int(pair_seq))
-        hashes = [merkle.leaf_hash(one) for one in leaves]
-        for head in _signed(folder):
-            assert head.size <= size and merkle.root_of(hashes[: head.size]) == head.root
-        assert reader.tree().root() == merkle.root_of(hashes)
-        return size
-    finally:
-        reader.close()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    writer.create(config(tmp_path))
-    (tmp_path / "acked").touch()
-    return tmp_path
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_named_place_three_times_over(folder: Path, point: str) -> None:
     size = 0
     for number in (2, 7, 30):
-        child = _child(folder, point, str(number))
-        assert _end(child) == -signal.SIGKILL
-        grown = _judge(folder)
+        child = start_child(folder, point, str(number))
+        assert ended(child) == -signal.SIGKILL
+        grown = judge(folder)
         assert grown >= size
         size = grown
-    assert _signed(folder) or point in ("begun", "written", "committed")
-
-
-def _kill_at_random(folder: Path, cycles: int, seed: int) -> None:
-    chance = random.Random(seed)
-    acked = 0
-    for _ in range(cycles):
-        child = _child(folder)
-        _wait(folder / "acked", acked + chance.randrange(1, 400), child)
-        time.sleep(chance.random() * 0.02)
-        child.kill()
-        assert _end(child) == -signal.SIGKILL
-        _judge(folder)
-        acked = (folder / "acked").read_bytes().count(b"\n")
-    assert acked > cycles and len(_signed(folder)) > 0
+    assert signed(folder) or point in ("begun", "written", "committed")
 
 
 def test_killed_at_random_during_load(folder: Path) -> None:
-    _kill_at_random(folder, 8, 20261125)
+    """With the twenty-one above forty cycles."""
+    kill_at_random(folder, 19, 20261125)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_killed_at_random_during_load_for_long(folder: Path) -> None:
-    _kill_at_random(folder, 200, 7)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_random_a_thousand_times(folder: Path, seed: int) -> None:
+    kill_at_random(folder, 50, seed)
 
 
 async def _sign(text: bytes) -> bytes:
@@ -178,7 +91,7 @@ def test_a_full_disk_gives_no_answer_and_harms_nothing(folder: Path) -> None:
     assert acked > 10
     # What was refused left nothing. The log's size says less: the writer's own fillers may still find room.
     with closing(Reader(folder / "store")) as reader:
-        entered = [leaf.Leaf.parse(one) for one in reader.leaves(0, _judge(folder))]
+        entered = [leaf.Leaf.parse(one) for one in reader.leaves(0, judge(folder))]
     told = [one.public["purpose"] for one in entered if one.kind == "check.denied"]
     assert told == [*(f"x-{n}" for n in range(acked)), "later"]
 
@@ -219,28 +132,16 @@ def test_an_error_from_commit_ends_the_process_whatever_the_disk_holds(folder: P
     # Nothing ran ahead in memory.
     assert log.size == before
     log.close()
-    assert _judge(folder) == before + applied
-
-
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler: the failing disk cannot be made")
-    library = tmp_path_factory.mktemp("shim") / "fsync_shim.so"
-    subprocess.run(
-        [compiler, "-O2", "-shared", "-fPIC", "-o", library, ROOT / "bench" / "fsync_shim.c", "-ldl"], check=True
-    )
-    yield library
+    assert judge(folder) == before + applied
 
 
 def test_a_disk_that_begins_to_fail_ends_the_process_and_a_restart_knows_what_is_there(
     folder: Path, shim: Path
 ) -> None:
     for number in (25, 40, 61):
-        child = _child(folder, env={"LD_PRELOAD": str(shim), "FSYNC_SHIM_FAIL_AT": str(number)})
-        assert _end(child) == writer.EXIT_COMMIT
-        _judge(folder)
+        child = start_child(folder, env={"LD_PRELOAD": str(shim), "FSYNC_SHIM_FAIL_AT": str(number)})
+        assert ended(child) == writer.EXIT_COMMIT
+        judge(folder)
     assert (folder / "acked").read_bytes().count(b"\n") > 10
 
 
