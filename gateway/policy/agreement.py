@@ -133,20 +133,65 @@ class Mandate:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong. `path` leads to it from the document's root, by names of fields and places in lists."""
+
+    path: tuple[str | int, ...]
+    why: str
+
+    @property
+    def field(self) -> str:
+        """The path in words, without places in lists: `purposes.SEC.WATCH.roles`; empty for the document itself."""
+        return ".".join(part for part in self.path if isinstance(part, str))
+
+
 def parse(document: object) -> Agreement:
     """Judge an agreement. Raises InputRefused naming the field; every field is mandatory and no other is taken."""
-    fields = _Fields(document, "agreement", Agreement.__slots__, AGREEMENT_SCHEMA)
+    found: list[Fault] = []
+    judged = _agreement(document, found)
+    if judged is None or found:
+        raise _refused("agreement", found[0])
+    return judged
+
+
+def faults(document: object) -> tuple[Fault, ...]:
+    """Everything that is wrong with an agreement, in the order in which it is judged; () if `parse` takes it."""
+    found: list[Fault] = []
+    _agreement(document, found)
+    return tuple(found)
+
+
+def parse_mandate(document: object) -> Mandate:
+    """Judge a mandate. Raises InputRefused naming the field."""
+    found: list[Fault] = []
+    judged = _mandate(document, found)
+    if judged is None or found:
+        raise _refused("mandate", found[0])
+    return judged
+
+
+def _refused(name: str, fault: Fault) -> InputRefused:
+    field = f"{name}.{fault.field}" if fault.field else name
+    return InputRefused(fault.why, field=field, code="AGREEMENT")
+
+
+def _agreement(document: object, found: list[Fault]) -> Agreement | None:
+    """The agreement, None where it has no shape at all; worth something only where nothing was found."""
+    fields = _Fields.of(document, (), Agreement.__slots__, AGREEMENT_SCHEMA, found)
+    if fields is None:
+        return None
     parties = fields.words("parties")
-    if len(parties) != 2:
-        raise fields.refused("parties", "name the two states")
+    if parties and len(parties) != 2:
+        fields.wrong("name the two states", "parties")
     for state in parties:
         _state(fields, state)
-    purposes = fields.mapping("purposes")
-    terms = {purpose: _terms(purpose, body) for purpose, body in sorted(purposes.items())}
+    given = fields.mapping("purposes")
+    terms = {purpose: _terms(fields, purpose, body) for purpose, body in sorted(given.items())}
     groups = {catalogue.group_of(Purpose(purpose)) for purpose in terms}
     slots = fields.counts("slots_per_day")
-    if set(slots) != groups:
-        raise fields.refused("slots_per_day", "give a number for each purpose group of the agreement, and no other")
+    if slots and set(slots) != groups:
+        fields.wrong("give a number for each purpose group of the agreement, and no other", "slots_per_day")
     agencies = fields.word_lists("agencies")
     controllers, supervisor, redress = (fields.texts(name) for name in ("controllers", "supervisor", "redress"))
     by_state: dict[str, Mapping[str, Any]] = {
@@ -156,14 +201,14 @@ def parse(document: object) -> Agreement:
         "redress": redress,
     }
     for name, values in by_state.items():
-        if set(values) != set(parties):
-            raise fields.refused(name, "say it for both states, and for no other")
+        if values and parties and set(values) != set(parties):
+            fields.wrong("say it for both states, and for no other", name)
     start, end = fields.period()
     return Agreement(
         id=fields.text("id"),
         version=fields.count("version"),
         status=fields.one_of("status", STATUSES),
-        parties=(parties[0], parties[1]),
+        parties=(parties[0], parties[-1]) if parties else ("", ""),
         valid_from_ns=start,
         valid_until_ns=end,
         purposes=terms,
@@ -178,11 +223,12 @@ def parse(document: object) -> Agreement:
     )
 
 
-def parse_mandate(document: object) -> Mandate:
-    """Judge a mandate. Raises InputRefused naming the field."""
-    fields = _Fields(document, "mandate", Mandate.__slots__, MANDATE_SCHEMA)
+def _mandate(document: object, found: list[Fault]) -> Mandate | None:
+    fields = _Fields.of(document, (), Mandate.__slots__, MANDATE_SCHEMA, found)
+    if fields is None:
+        return None
     list_id = fields.one_of("list", [*(word.value for word in ListId), STATISTICS])
-    kinds = () if list_id == STATISTICS else catalogue.kinds_of_list(ListId(list_id))
+    kinds = catalogue.kinds_of_list(ListId(list_id)) if list_id not in ("", STATISTICS) else ()
     start, end = fields.period()
     return Mandate(
         id=fields.text("id"),
@@ -292,11 +338,15 @@ def starter_statistics(
     )
 
 
-def _terms(purpose: str, body: object) -> Terms:
+def _terms(whole: _Fields, purpose: str, body: object) -> Terms:
     """One purpose's terms: never more than the catalogue has."""
+    empty = Terms((), (), (), (), ())
     if purpose not in catalogue.CATALOGUE:
-        raise InputRefused("not a purpose of the catalogue", field="agreement.purposes", code="AGREEMENT")
-    fields = _Fields(body, f"agreement.purposes.{purpose}", Terms.__slots__, None)
+        whole.wrong("not a purpose of the catalogue", "purposes", purpose)
+        return empty
+    fields = _Fields.of(body, ("purposes", purpose), Terms.__slots__, None, whole.found)
+    if fields is None:
+        return empty
     code = Purpose(purpose)
     return Terms(
         legal_bases=_bases(fields),
@@ -311,7 +361,8 @@ def _bases(fields: _Fields) -> tuple[str, ...]:
     bases = fields.words("legal_bases")
     for basis in bases:
         if catalogue.is_model(basis):
-            raise fields.refused("legal_bases", f"{basis!r} is a model and binds neither state")
+            place = fields.body["legal_bases"].index(basis)
+            fields.wrong(f"{basis!r} is a model and binds neither state", "legal_bases", place)
     return bases
 
 
@@ -319,75 +370,98 @@ def _state(fields: _Fields, state: str) -> None:
     try:
         peer_id(state)
     except ValueError as fault:
-        raise fields.refused("parties", str(fault)) from None
+        fields.wrong(str(fault), "parties", fields.body["parties"].index(state))
 
 
 class _Fields:
-    """A document with exactly the fields it should have, read one by one."""
+    """A document with exactly the fields it should have, read one by one.
 
-    def __init__(self, document: object, name: str, fields: Iterable[str], schema: str | None) -> None:
-        self.name = name
-        wanted = set(fields) | ({"schema"} if schema else set())
+    What is wrong is written down in `found` and read as empty, so that one reading finds everything. A field that is
+    missing is wrong once.
+    """
+
+    def __init__(self, body: Mapping[str, Any], path: tuple[str | int, ...], found: list[Fault]) -> None:
+        self.body = body
+        self.path = path
+        self.found = found
+
+    @classmethod
+    def of(
+        cls, document: object, path: tuple[str | int, ...], fields: Iterable[str], schema: str | None, found: list[Fault]
+    ) -> _Fields | None:
+        """The document's fields, None where it is no object."""
         if not isinstance(document, dict):
-            raise InputRefused("must be an object", field=name, code="AGREEMENT")
-        self.body: Mapping[str, Any] = document
-        for field in sorted(wanted - document.keys()):
-            raise self.refused(field, "is missing")
-        for field in sorted(str(key) for key in document.keys() - wanted):
-            raise self.refused(field, "is not a field")
-        if schema and document["schema"] != schema:
-            raise self.refused("schema", f"write {schema!r}")
+            found.append(Fault(path, "must be an object"))
+            return None
+        wanted = set(fields) | ({"schema"} if schema else set())
+        made = cls({str(key): value for key, value in document.items()}, path, found)
+        for field in sorted(wanted - made.body.keys()):
+            made.wrong("is missing", field)
+        for field in sorted(made.body.keys() - wanted):
+            made.wrong("is not a field", field)
+        if schema and made.body.get("schema", schema) != schema:
+            made.wrong(f"write {schema!r}", "schema")
+        return made
 
-    def refused(self, field: str, why: str) -> InputRefused:
-        return InputRefused(why, field=f"{self.name}.{field}", code="AGREEMENT")
+    def wrong(self, why: str, *path: str | int) -> None:
+        """Write down what is wrong at a place below this document."""
+        self.found.append(Fault((*self.path, *path), why))
 
     def text(self, field: str) -> str:
-        return self._text(field, self.body[field])
+        return self._text(self.body[field], field) if field in self.body else ""
 
     def count(self, field: str) -> int:
-        return self._count(field, self.body[field])
+        return self._count(self.body[field], field) if field in self.body else 0
 
     def words(self, field: str, vocabulary: Sequence[str] | None = None) -> tuple[str, ...]:
-        words = self._words(field, self.body[field])
+        if field not in self.body:
+            return ()
+        words = self._words(self.body[field], field)
         for word in words:
             if vocabulary is not None and word not in vocabulary:
-                raise self.refused(field, f"{word!r} is not one of {', '.join(sorted(vocabulary)) or 'none'}")
+                known = ", ".join(sorted(vocabulary)) or "none"
+                self.wrong(f"{word!r} is not one of {known}", field, self.body[field].index(word))
         return words
 
     def some_of(self, field: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
         """Words of the vocabulary, one at least; none where it has none."""
-        if not vocabulary and self.body[field] == []:
+        if not vocabulary and self.body.get(field) == []:
             return ()
         return self.words(field, vocabulary)
 
     def one_of(self, field: str, words: Sequence[str]) -> str:
+        if field not in self.body:
+            return ""
         value = self.body[field]
-        if value not in words:
-            raise self.refused(field, f"write one of {', '.join(words)}")
-        return str(value)
+        if isinstance(value, str) and value in words:
+            return value
+        self.wrong(f"write one of {', '.join(words)}", field)
+        return ""
 
     def mapping(self, field: str) -> Mapping[str, Any]:
-        value = self.body[field]
-        if not isinstance(value, dict) or not value or not all(isinstance(key, str) for key in value):
-            raise self.refused(field, "must be an object that is not empty")
-        return value
+        value = self.body.get(field)
+        if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+            return value
+        if field in self.body:
+            self.wrong("must be an object that is not empty", field)
+        return {}
 
     def texts(self, field: str) -> dict[str, str]:
-        return {key: self._text(f"{field}.{key}", value) for key, value in self.mapping(field).items()}
+        return {key: self._text(value, field, key) for key, value in self.mapping(field).items()}
 
     def counts(self, field: str) -> dict[str, int]:
-        return {key: self._count(f"{field}.{key}", value) for key, value in self.mapping(field).items()}
+        return {key: self._count(value, field, key) for key, value in self.mapping(field).items()}
 
     def word_lists(self, field: str) -> dict[str, tuple[str, ...]]:
-        return {key: self._words(f"{field}.{key}", value) for key, value in self.mapping(field).items()}
+        return {key: self._words(value, field, key) for key, value in self.mapping(field).items()}
 
     def period(self) -> tuple[int, int]:
         start, end = self.count("valid_from_ns"), self.count("valid_until_ns")
-        if start >= end:
-            raise self.refused("valid_until_ns", "ends before it begins")
+        if start and end and start >= end:
+            self.wrong("ends before it begins", "valid_until_ns")
         return start, end
 
-    def _text(self, field: str, value: object) -> str:
+    def _text(self, value: object, *path: str | int) -> str:
         if (
             isinstance(value, str)
             and 1 <= len(value) <= TEXT_CHARS_MAX
@@ -395,17 +469,21 @@ class _Fields:
             and value == value.strip()
         ):
             return value
-        raise self.refused(field, f"must be a text of 1 to {TEXT_CHARS_MAX} printable characters")
+        self.wrong(f"must be a text of 1 to {TEXT_CHARS_MAX} printable characters", *path)
+        return ""
 
-    def _count(self, field: str, value: object) -> int:
+    def _count(self, value: object, *path: str | int) -> int:
         if type(value) is int and 1 <= value <= NS_MAX:
             return value
-        raise self.refused(field, "must be a whole number from 1")
+        self.wrong("must be a whole number from 1", *path)
+        return 0
 
-    def _words(self, field: str, value: object) -> tuple[str, ...]:
+    def _words(self, value: object, *path: str | int) -> tuple[str, ...]:
         if not isinstance(value, list) or not value:
-            raise self.refused(field, "must be a list that is not empty")
-        words = sorted(self._text(field, word) for word in value)
+            self.wrong("must be a list that is not empty", *path)
+            return ()
+        texts = [self._text(word, *path, place) for place, word in enumerate(value)]
+        words = sorted(text for text in texts if text)
         if len(set(words)) != len(words):
-            raise self.refused(field, "the same word stands twice")
+            self.wrong("the same word stands twice", *path)
         return tuple(words)
