@@ -59,6 +59,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "release": ("gateway.cli.release", "private statistics: plan, request, get, list, budget, export"),
     "map": ("gateway.cli.map", "which column of a file of events is what: suggest, check"),
     "policy": ("gateway.cli.policy", "the rules, in words and in files"),
+    "agreement": ("gateway.cli.agreement", "what two states sign: draft, check"),
     "peer": ("gateway.cli.peer", "other states: invite, accept, test, list, copies, suspend"),
     "audit": ("gateway.cli.audit", "the access log: export, verify offline, show"),
     "officer": ("gateway.cli.officer", "persons, their keys and roles; log in"),

@@ -12,7 +12,7 @@ LIFE_DAYS = 180
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`list`, `ask`, `agreement`, `build`, `verify`, `activate`, `opa-config`."""
+    """`list`, `ask`, `build`, `verify`, `activate`, `opa-config`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     verbs.add_parser("list", help="the purposes there are", description="The purposes of the catalogue.")
@@ -27,15 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ask.add_argument("--role", required=True, metavar="ROLE")
     ask.add_argument("--no-case", action="store_true", help="as if no case reference was given")
     node.add_config(ask)
-
-    draft = verbs.add_parser(
-        "agreement", help="draft an agreement of two states", description="Draft an agreement to be read and signed."
-    )
-    draft.add_argument("states", nargs=2, metavar="AAA", help="the two states")
-    draft.add_argument("--agency", action="append", default=[], metavar="AAA:CODE", help="an agency of a state")
-    draft.add_argument("--days", type=int, default=365, metavar="N")
-    draft.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE")
-    node.add_config(draft)
 
     build = verbs.add_parser(
         "build", help="build and sign a bundle", description="Build this state's bundle and sign it."

@@ -190,7 +190,8 @@ def _agreement(document: object, found: list[Fault]) -> Agreement | None:
     terms = {purpose: _terms(fields, purpose, body) for purpose, body in sorted(given.items())}
     groups = {catalogue.group_of(Purpose(purpose)) for purpose in terms}
     slots = fields.counts("slots_per_day")
-    if slots and set(slots) != groups:
+    # An unknown purpose is a fault of its own; what group it was to be in cannot be known.
+    if slots and terms.keys() <= catalogue.CATALOGUE.keys() and set(slots) != groups:
         fields.wrong("give a number for each purpose group of the agreement, and no other", "slots_per_day")
     agencies = fields.word_lists("agencies")
     controllers, supervisor, redress = (fields.texts(name) for name in ("controllers", "supervisor", "redress"))
@@ -387,7 +388,12 @@ class _Fields:
 
     @classmethod
     def of(
-        cls, document: object, path: tuple[str | int, ...], fields: Iterable[str], schema: str | None, found: list[Fault]
+        cls,
+        document: object,
+        path: tuple[str | int, ...],
+        fields: Iterable[str],
+        schema: str | None,
+        found: list[Fault],
     ) -> _Fields | None:
         """The document's fields, None where it is no object."""
         if not isinstance(document, dict):

@@ -242,7 +242,7 @@ class Nodes:
             self._settle(node)
         self.federate(1)
         for left, right in self._pairs():
-            must("policy", "agreement", left, right, "--agency", f"{left}:{self[left].agency}", "--agency",
+            must("agreement", "new", left, right, "--agency", f"{left}:{self[left].agency}", "--agency",
                  f"{right}:{self[right].agency}", "--config", str(self[left].folder), "-o",
                  str(self.root / f"{left}-{right}.json"))  # fmt: skip
         for node in self.nodes.values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from gateway import config
 from gateway.app import bundles, engines
 from gateway.cli import node
+from gateway.cli.acts.agreement import judged
 from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
@@ -23,7 +23,6 @@ from gateway.keyring import files
 from gateway.opa import bundle, operated, sources
 from gateway.opa.bundle import Bundle
 from gateway.opa.engine import Explanation
-from gateway.policy import agreement as agreements
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny
 from gateway.policy.question import Question, Stage
@@ -38,7 +37,6 @@ def run(args: argparse.Namespace) -> int:
     verbs = {
         "list": _list,
         "ask": _ask,
-        "agreement": _agreement,
         "build": _build,
         "verify": _verify,
         "activate": _activate,
@@ -152,31 +150,11 @@ async def _explained(
         return [(question.list_id, await engine.explain(question)) for question in asked]
 
 
-def _agreement(args: argparse.Namespace) -> int:
-    now = (node.clock_of(node.load(args)) if args.config is not None else SystemClock()).now_ns()
-    agencies: dict[str, list[str]] = {}
-    for item in args.agency:
-        state, _, code = item.partition(":")
-        agencies.setdefault(state, []).append(code)
-    made = agreements.starter(
-        args.states[0], args.states[1], agencies=agencies, valid_from_ns=now - DAY_NS,
-        valid_until_ns=now + args.days * DAY_NS,
-    )  # fmt: skip
-    files.replace(args.out, (json.dumps(made.document(), indent=2) + "\n").encode("utf-8"), mode=0o644)
-    emit(args, {"file": str(args.out), "id": made.id}, [f"{args.out}: {made.id}, a draft; read it before you sign it"])
-    return OK
-
-
 def _build(args: argparse.Namespace) -> int:
     settings = node.load(args)
     now = node.clock_of(settings).now_ns()
     sequence = args.sequence if args.sequence is not None else _next_sequence(args)
-    signed = []
-    for path in args.agreement:
-        try:
-            signed.append(json.loads(bytes_of(path)))
-        except ValueError:
-            raise InputRefused(f"{path}: is not JSON") from None
+    signed = [judged(path) for path in args.agreement]
     raw = bundle.build(
         sources.starter_national(
             settings.state,

@@ -182,8 +182,8 @@ def test_every_refusal_ends_with_its_code_and_one_sentence(
 
 def test_a_command_that_decides_nothing_loads_no_policy_engine(tmp_path: Path) -> None:
     command = [
-        "policy",
         "agreement",
+        "new",
         "PAN",
         "HND",
         "--agency",
