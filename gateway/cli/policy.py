@@ -12,10 +12,27 @@ LIFE_DAYS = 180
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`list`, `ask`, `build`, `verify`, `activate`, `opa-config`."""
+    """`list`, `matrix`, `ask`, `build`, `verify`, `activate`, `opa-config`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    verbs.add_parser("list", help="the purposes there are", description="The purposes of the catalogue.")
+    listed = verbs.add_parser(
+        "list",
+        help="the purposes there are",
+        description="The purposes of the catalogue; with --purpose or --activity in words: who may ask what, on which\n"
+        "bases, by what a person is found, and what protects whom.",
+    )
+    listed.add_argument("--purpose", metavar="CODE", help="this one, in words")
+    listed.add_argument("--activity", metavar="NAME", help='those that serve it, in words, such as "Readmission"')
+    listed.add_argument("--activities", action="store_true", help="the activities there are, with their purposes")
+
+    matrix = verbs.add_parser(
+        "matrix",
+        help="purposes, operations, roles, guards and agreements as a page",
+        description="Write a page (HTML, for screen and paper) of the whole catalogue: what each purpose permits, who\n"
+        "asks, the guards that no rule opens; with a node, the agreements and mandates in force there.",
+    )
+    matrix.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE")
+    node.add_config(matrix)
 
     ask = verbs.add_parser(
         "ask", help="may this question be put?", description="Put a question to the rules in force; asks nobody else."

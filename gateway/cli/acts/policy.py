@@ -15,6 +15,7 @@ from gateway.cli.acts.agreement import judged
 from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
+from gateway.cli.report import matrix
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.errors import ConfigRefused, InputRefused, Malformed, PolicyDenied
@@ -23,8 +24,9 @@ from gateway.keyring import files
 from gateway.opa import bundle, operated, sources
 from gateway.opa.bundle import Bundle
 from gateway.opa.engine import Explanation
-from gateway.policy import catalogue
+from gateway.policy import catalogue, wording
 from gateway.policy.decision import Deny
+from gateway.policy.purposes import PurposeRow
 from gateway.policy.question import Question, Stage
 from gateway.store.reader import Reader
 from gateway.terms import BATCH_CLASSES, AgencyId, ListId, PeerId, Purpose, Role, peer_id
@@ -36,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Dispatch on the verb."""
     verbs = {
         "list": _list,
+        "matrix": _matrix,
         "ask": _ask,
         "build": _build,
         "verify": _verify,
@@ -46,16 +49,98 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    rows = [
+    if args.activities:
+        return _activities(args)
+    if args.activity is not None:
+        rows = wording.serving(args.activity)
+        if not rows:
+            meant = " or ".join(f'"{name}"' for name in wording.near(args.activity))
+            hint = f"did you mean {meant}?" if meant else "`limen policy list --activities` names them all"
+            raise Refused(f"--activity: none of the catalogue's; {hint}")
+        return _told(args, rows)
+    if args.purpose is not None:
+        row = catalogue.CATALOGUE.get(args.purpose)
+        if row is None:
+            raise Refused("--purpose: none of the catalogue's; `limen policy list` names them all")
+        return _told(args, (row,))
+    table_rows = [
         {
-            "purpose": str(code),
-            "offered": "yes" if code in catalogue.OFFERED else "no",
-            "group": str(catalogue.group_of(Purpose(code))),
+            "purpose": row.code,
+            "offered": "yes" if wording.is_offered(row) else "no",
+            "group": row.group,
             "title": row.title,
         }
-        for code, row in sorted(catalogue.CATALOGUE.items())
+        for _, row in sorted(catalogue.CATALOGUE.items())
     ]
-    emit(args, rows, table(rows, ("purpose", "offered", "group", "title")))
+    emit(args, table_rows, table(table_rows, ("purpose", "offered", "group", "title")))
+    return OK
+
+
+def _activities(args: argparse.Namespace) -> int:
+    found = {name: [row.code for row in wording.serving(name)] for name in wording.activities()}
+    emit(args, found, [f"{name}: {', '.join(codes)}" for name, codes in found.items()])
+    return OK
+
+
+def _told(args: argparse.Namespace, rows: Sequence[PurposeRow]) -> int:
+    """Purposes in words."""
+    documents = []
+    lines: list[str] = []
+    for row in rows:
+        roles, later_roles = wording.askers(row)
+        made, later_keys = wording.keys(row)
+        binding, models = wording.bases(row)
+        documents.append(
+            {
+                "purpose": row.code,
+                "title": row.title,
+                "offered": wording.is_offered(row),
+                "group": row.group,
+                "activities": list(row.activities),
+                "priorities": list(row.priorities),
+                "operations": {name: row.operations.get(name, "deny") for name in wording.OPERATIONS},
+                "roles": list(roles),
+                "roles_not_built": list(later_roles),
+                "key_types": list(made),
+                "match_keys_not_built": list(later_keys),
+                "bases": list(binding),
+                "models": list(models),
+                "safeguards": list(row.safeguards),
+            }
+        )
+        lines += [f"{row.code}: {row.title}"]
+        if not wording.is_offered(row):
+            lines.append("  not offered by this release: every question under it is denied, `purpose_not_offered`")
+        for name, question in wording.OPERATIONS.items():
+            lines.append(f"  {name:<10} {wording.decided(row, name):<25} {question}")
+        lines.append(
+            f"  who asks   {', '.join([*roles, *(f'{name} (not built)' for name in later_roles)]) or 'nobody'}"
+        )
+        lines.append(
+            f"  found by   {', '.join([*made, *(f'{name} (not built)' for name in later_keys)]) or 'numbers only'}"
+        )
+        lines.append(f"  bases      what the two states' agreement names; of the instruments: {'; '.join(binding)}")
+        lines += [f"             a model, never a basis: {text}" for text in models]
+        lines += [f"  protects   {text}" for text in row.safeguards]
+        lines.append("")
+    emit(args, documents, lines[:-1])
+    return OK
+
+
+def _matrix(args: argparse.Namespace) -> int:
+    held: list[Bundle] = []
+    state = ""
+    now = SystemClock().now_ns()
+    if node.is_named(args):
+        settings = node.load(args)
+        state, now = str(settings.state), node.clock_of(settings).now_ns()
+        reader = Reader(settings.paths.store)
+        try:
+            held = [bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")]
+        finally:
+            reader.close()
+    files.replace(args.out, matrix.render(state, held, now).encode("utf-8"), mode=0o644)
+    emit(args, {"file": str(args.out), "purposes": len(catalogue.CATALOGUE)}, [f"{args.out}: written"])
     return OK
 
 
