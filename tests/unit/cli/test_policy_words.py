@@ -25,7 +25,8 @@ def told(capsys: pytest.CaptureFixture[str], *command: str, code: int = 0) -> st
 def test_an_activity_says_who_may_ask_what_and_what_protects(capsys: pytest.CaptureFixture[str]) -> None:
     out = told(capsys, "list", "--activity", "readmission")
     for words in (
-        "READ.IDENT: ", "verify     two persons  ", "hit        no", "aggregate  yes (not built)", "who asks   return.unit",
+        "READ.IDENT: ", "verify     two persons  ", "hit        no", "aggregate  yes (not built)",
+        "who asks   return.unit",
         "found by   doc/1, name_year/1",
         "a model, never a basis: Eurodac", "protects   refused while an asylum claim or appeal is open",
     ):  # fmt: skip
