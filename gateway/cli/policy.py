@@ -12,7 +12,7 @@ LIFE_DAYS = 180
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`list`, `matrix`, `ask`, `build`, `verify`, `activate`, `opa-config`."""
+    """Declare the verbs."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     listed = verbs.add_parser(
@@ -44,6 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ask.add_argument("--role", required=True, metavar="ROLE")
     ask.add_argument("--no-case", action="store_true", help="as if no case reference was given")
     node.add_config(ask)
+
+    test = verbs.add_parser(
+        "test",
+        help="run the tests that stand beside rules",
+        description="Run the rules named `test_*` below a folder as `opa test` does, without OPA, and say which lines\n"
+        "of the rules no test reached. Data is read from each `data.json`, under the path of its folder.",
+    )
+    test.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="default: the rules that ship")
+    test.add_argument("--threshold", type=float, metavar="N", help="fail where less than N % of the lines are reached")
 
     build = verbs.add_parser(
         "build", help="build and sign a bundle", description="Build this state's bundle and sign it."

@@ -182,3 +182,21 @@ def _nodes(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _refused(name: str, why: str) -> VerificationFailed:
     return VerificationFailed("bundle content", f"{name}: {why}")
+
+
+def tests_of(name: str, text: str) -> tuple[str, tuple[str, ...]]:
+    """A module's package with dots, and its tests in order: rules without arguments whose name begins with `test_`.
+
+    Raises:
+        VerificationFailed: the module does not parse.
+    """
+    tree = _parsed(name, text)
+    package = _path(tree["package"]["refr"]) or ()
+    names: dict[str, None] = {}
+    for rule in tree["rules"]:
+        if "Spec" in rule:
+            ((kind, head),) = rule["Spec"]["head"].items()
+            path = _path(head["refr"])
+            if kind != "Func" and path is not None and len(path) == 1 and path[0].startswith("test_"):
+                names[path[0]] = None
+    return ".".join(package), tuple(names)

@@ -41,6 +41,15 @@ class Rego:
         value: object = self._engine.eval_rule(path)
         return value
 
+    def cover(self) -> None:
+        """Count from now on which lines are reached."""
+        self._engine.set_enable_coverage(True)
+
+    def covered(self) -> list[tuple[str, list[int], list[int]]]:
+        """Each module's name with the lines that were reached and those that were not."""
+        report = json.loads(self._engine.get_coverage_report_as_json())
+        return [(file["path"], file["covered"], file["not_covered"]) for file in report["files"]]
+
     def trees(self) -> list[dict[str, Any]]:
         """The syntax tree of each module."""
         return [dict(entry["ast"]) for entry in json.loads(self._engine.get_ast_as_json())]

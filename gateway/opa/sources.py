@@ -6,7 +6,7 @@ In a checkout they lie in `policies/` at the top; a wheel carries the same folde
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final
@@ -30,6 +30,16 @@ def root() -> Traversable:
         if (place / "reasons.json").is_file():
             return place
     raise ConfigRefused("the rules are missing from this installation; install the gateway again")
+
+
+def tree(place: Traversable, names: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """Every file of rules (`*.rego`) and of data (`data.json`) below a folder, with its path from there, sorted."""
+    for item in sorted(place.iterdir(), key=lambda entry: entry.name):
+        path = (*names, item.name)
+        if item.is_dir():
+            yield from tree(item, path)
+        elif item.name.endswith(".rego") or item.name == "data.json":
+            yield path, item.read_bytes()
 
 
 def baseline() -> dict[str, bytes]:

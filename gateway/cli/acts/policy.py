@@ -13,7 +13,7 @@ from gateway.app import bundles, engines
 from gateway.cli import node
 from gateway.cli.acts.agreement import judged
 from gateway.cli.inputs import bytes_of
-from gateway.cli.main import OK, Refused
+from gateway.cli.main import ERROR, OK, Refused
 from gateway.cli.output import emit, table
 from gateway.cli.report import matrix
 from gateway.clock import SystemClock
@@ -21,13 +21,14 @@ from gateway.config import Config
 from gateway.errors import ConfigRefused, InputRefused, Malformed, PolicyDenied
 from gateway.federation import certificates
 from gateway.keyring import files
-from gateway.opa import bundle, operated, sources
+from gateway.opa import bundle, operated, rule_tests, sources
 from gateway.opa.bundle import Bundle
 from gateway.opa.engine import Explanation
 from gateway.policy import catalogue, wording
 from gateway.policy.decision import Deny
 from gateway.policy.purposes import PurposeRow
 from gateway.policy.question import Question, Stage
+from gateway.primitives import strict_json
 from gateway.store.reader import Reader
 from gateway.terms import BATCH_CLASSES, AgencyId, ListId, PeerId, Purpose, Role, peer_id
 
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
         "list": _list,
         "matrix": _matrix,
         "ask": _ask,
+        "test": _test,
         "build": _build,
         "verify": _verify,
         "activate": _activate,
@@ -233,6 +235,61 @@ async def _explained(
     baseline, national = rules
     async with engines.ready(settings, baseline, national, now_ns=now) as engine:
         return [(question.list_id, await engine.explain(question)) for question in asked]
+
+
+def _test(args: argparse.Namespace) -> int:
+    folder = args.folder
+    if folder is not None and not folder.is_dir():
+        raise InputRefused(f"{folder}: is no folder", code="FILE")
+    modules: dict[str, str] = {}
+    data: dict[str, Any] = {}
+    for path, content in sources.tree(folder if folder is not None else sources.root()):
+        name = "/".join(path)
+        try:
+            text = content.decode("utf-8")
+            if name.endswith(".rego"):
+                modules[name] = text
+                continue
+            value = strict_json.loads(text)
+        except ValueError:
+            raise InputRefused(f"{name}: is not {'text in UTF-8' if name.endswith('.rego') else 'JSON'}") from None
+        for part in reversed(path[:-1]):
+            value = {part: value}
+        _merge(data, value, name)
+    outcome = rule_tests.run(modules, data)
+    if not outcome.tests:
+        raise InputRefused(f"{folder}: no rule there is named test_*", code="POLICY")
+    enough = args.threshold is None or outcome.per_cent >= args.threshold
+    missed = [(file.file, line) for file in outcome.coverage for line in file.missed]
+    emit(
+        args,
+        {
+            "passed": len(outcome.tests) - len(outcome.failed),
+            "failed": [{"package": t.package, "name": t.name, "fault": t.fault} for t in outcome.failed],
+            "coverage": round(outcome.per_cent, 2),
+            "not_reached": [{"file": file, "line": line} for file, line in missed],
+        },
+        [
+            *(f"failed: {t.package}.{t.name}{f' ({t.fault})' if t.fault else ''}" for t in outcome.failed),
+            *(f"{file}:{line}: no test reaches this line" for file, line in missed),
+            f"{len(outcome.tests) - len(outcome.failed)} passed, {len(outcome.failed)} failed; "
+            f"{outcome.per_cent:.1f} % of the rules' lines reached",
+        ],
+    )
+    return OK if enough and not outcome.failed else ERROR
+
+
+def _merge(data: dict[str, Any], value: object, name: str) -> None:
+    """Put a file's document beside the others, as OPA does. Raises InputRefused where two say the same."""
+    if not isinstance(value, dict):
+        raise InputRefused(f"{name}: must be an object", code="POLICY")
+    for key, inner in value.items():
+        if isinstance(data.get(key), dict) and isinstance(inner, dict):
+            _merge(data[key], inner, name)
+        elif key in data:
+            raise InputRefused(f"{name}: {key} stands in another file too", code="POLICY")
+        else:
+            data[key] = inner
 
 
 def _build(args: argparse.Namespace) -> int:
