@@ -23,7 +23,7 @@ PROCESSES = {
     "jobs": "gateway.app.jobs",
     "statistics": "gateway.app.statistics",
 }
-"""Name -> module with `async def run(settings, ready)`."""
+"""Name -> module with `async def run(settings, ready)`, which may return an exit code."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,8 +48,8 @@ def main(argv: list[str] | None = None) -> int:
             ready.write_text(f"{os.getpid()}\n", "ascii")
 
         with asyncio.Runner(loop_factory=_loop_factory(args.process)) as runner:
-            runner.run(module.run(settings, say_ready))
-        return 0
+            code: int | None = runner.run(module.run(settings, say_ready))
+        return code or 0
     except GatewayError as error:
         print(f"limen {args.process}: {error}", file=sys.stderr)
         return 1

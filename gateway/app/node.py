@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 
 from gateway import ports
@@ -24,6 +25,7 @@ from gateway.app.refusals import Refusals
 from gateway.app.releases import ReleaseDesk
 from gateway.app.restored import ReplyKeys
 from gateway.app.statistics import can_count
+from gateway.app.supervisor import EXIT_ENDED
 from gateway.app.watch import Watched
 from gateway.audit import note
 from gateway.audit.entry import Entry, Phase
@@ -74,11 +76,14 @@ WATCH_S = 1.0
 """How often the files that people replace are looked at: policy bundles, list of members, register, certificates."""
 
 
-async def run(settings: Config, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM, then let calls in progress finish."""
+async def run(settings: Config, ready: Callable[[], None]) -> int:
+    """Serve until SIGTERM, then let calls in progress finish.
+
+    Returns the exit code: 0, or `EXIT_ENDED` where a witness has seen more of a restored log than there is of it.
+    """
     await _wait_for(settings, "keys", "writer")
     node = await Node.open(settings)
-    stop = asyncio.Event()
+    stop = node.ending
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await node.start()
@@ -87,6 +92,10 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
         await stop.wait()
     finally:
         await node.stop()
+    if node.ended:
+        print(f"limen {settings.state}: {node.ended}", file=sys.stderr, flush=True)
+        return EXIT_ENDED
+    return 0
 
 
 async def _wait_for(settings: Config, *processes: str) -> None:
@@ -158,6 +167,10 @@ class Node:
         self._leaves: dict[str, tuple[object, KeyPair]] = {}
         self._timers: list[asyncio.Task[None]] = []
         self._ready = False
+        self.ending = asyncio.Event()
+        """Set when the process is to stop."""
+        self.ended = ""
+        """Why the log has ended, where it has."""
         self._restored = is_restored(settings.paths.lock)
         self._is_first = settings.serve.number == 1
         """Of several gateway processes one asks for tables and cosignatures; what it gets is the node's."""
@@ -454,9 +467,9 @@ class Node:
     async def _confirm(self) -> None:
         """Of a restored log: ask every witness what it has seen of it, and go on when one has seen no more.
 
-        One that has seen more ends the log for good, whatever the others say.
+        One that has seen more ends the log for good, whatever the others say, and with it this node.
         """
-        if not self._restored:
+        if not self._restored or self.ended:
             return
         if is_restored(self.settings.paths.lock):
             world = self._collecting()
@@ -467,7 +480,9 @@ class Node:
                 except VerificationFailed as fault:
                     if fault.step == witness.RESTORED:
                         await self.uow.end(str(fault))
-                        raise
+                        self.ended = fault.why
+                        self.ending.set()
+                        return
                     self.telemetry.complain(f"restored from a backup, {peer} gave no answer to be trusted: {fault}")
                 except PeerUnreachable as silence:
                     self.telemetry.complain(f"restored from a backup, waiting for a witness: {silence}")

@@ -26,6 +26,9 @@ RESTARTS_IN_A_MINUTE_MAX: Final = 20
 EXIT_DISK: Final = 70
 """How the writer ends when COMMIT fails (`store.writer.EXIT_COMMIT`): the disk is full, or failing."""
 
+EXIT_ENDED: Final = 71
+"""How the gateway ends when its restored log must not go on (`Node`): it said why, and no start would change that."""
+
 DISK_PAUSE_S: Final = 2.0
 """Such a writer is tried again at this pace for as long as it takes: the node is whole again once there is space."""
 
@@ -177,10 +180,12 @@ class Supervisor:
                 job.process = self._spawn(job.name)
 
     def _keep(self, child: _Child) -> bool:
-        """Start a process that has stopped again, after a pause. False when it keeps stopping."""
+        """Start a process that has stopped again, after a pause. False when it keeps stopping, or the log has ended."""
         code = child.process.poll()
         if code is None or self._stopping:
             return True
+        if code == EXIT_ENDED:
+            return False
         now = time.monotonic()
         if child.again_at is not None:
             if now >= child.again_at:

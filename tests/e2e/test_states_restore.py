@@ -190,8 +190,14 @@ def test_a_copy_that_is_too_old_ends_the_log_instead_of_forking_it(lost: Lost) -
     lost.restore(states.root / "running.backup")
     states.nodes.start("PAN")
     mark = lost.pan / "lock" / RESTORED
-    states.until(lambda: mark.read_text().startswith("ended: "), "the log has ended")
-    assert f"HND has seen {seen} entries" in mark.read_text()
+    process = states.nodes["PAN"].process
+    assert process is not None
+    # At its first start, with one sentence: nobody has to start it again to be told.
+    assert process.wait(60) == 1
+    assert mark.read_text().startswith("ended: ") and f"HND has seen {seen} entries" in mark.read_text()
+    told = states.nodes["PAN"].log_file.read_text("utf-8", errors="replace")
+    assert told.count(f"limen PAN: HND has seen {seen} entries of this log") == 1, told
+    assert told.count("going on would fork it") == 1, told
     ran = lost.ask()
     assert ran.code == 5 and ran.json["unreachable"] == ["PAN"]
     assert lost.checkpoint_size() < seen
