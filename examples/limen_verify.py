@@ -88,6 +88,9 @@ document.read event | agency format valid | - | officer
 payloads.erased event | count until_ns | - | -
 alert.raised event | alert_id rule times | - | officers count seq
 call.refused event | reason count | method | -
+protection.changed event | list basis | - | entry_id act tag source decision officers persons
+protection.denied event | list basis | - | entry_id act tag decision officers reasons
+protection.read event | list | - | entry_id officers
 case.act event | case_id side purpose act state version fields statement signature signer baseline national | - |
     officer code words to
 case.denied event | case_id side purpose act reasons | - | officer

@@ -27,6 +27,11 @@ class ListBook:
         found = (self.reader.entry(list_id, entry_id) for entry_id in entry_ids)
         return (entries.decode(body) for body in found if body is not None)
 
+    def withdrawn_entries(self, list_id: ListId, entry_ids: Iterable[str]) -> Iterator[ListEntry]:
+        """Entries of these ids as they were when they were taken off."""
+        found = (self.reader.withdrawn(list_id, entry_id) for entry_id in entry_ids)
+        return (entries.decode(body) for body in found if body is not None)
+
     def sharing(self, list_id: ListId, hashes: Sequence[bytes]) -> Iterator[ListEntry]:
         """Those that have one of these keys; others may be among them."""
         return (entries.decode(body) for body in self.reader.sharing(list_id, hashes))

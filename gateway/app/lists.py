@@ -252,7 +252,8 @@ def withdrawal_of(
 
 
 @contextmanager
-def _open(settings: Config) -> Iterator[ListBook]:
+def opened_book(settings: Config) -> Iterator[ListBook]:
+    """Our own list as it stands, for reading."""
     reader = Reader(settings.paths.store)
     try:
         yield ListBook(reader)
@@ -262,14 +263,14 @@ def _open(settings: Config) -> Iterator[ListBook]:
 
 def compare(load: Load, settings: Config) -> Difference:
     """What a load would change. Reads, and changes nothing on the node."""
-    with _open(settings) as book:
-        return listing.difference(load, listing.held(load, book))
+    with opened_book(settings) as book:
+        return listing.difference(load, listing.held(load, book), withdrawn=listing.gone(load, book))
 
 
 @asynccontextmanager
 async def opened(settings: Config) -> AsyncIterator[ListingWorld]:
     """The surroundings of the flow: the rules in force, the writer, the keys, and whom to tell at once."""
-    with _open(settings) as book:
+    with opened_book(settings) as book:
         clock = parts.clock_of(settings)
         now = clock.now_ns()
         view = federation.in_force(settings, book.reader, now)

@@ -55,6 +55,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "case": ("gateway.cli.case", "the follow-up of a hit: inbox, confirm, request, approve, refuse"),
     "alert": ("gateway.cli.alert", "what a supervisor should look at: list, show, assign, close"),
     "watchlist": ("gateway.cli.watchlist", "this state's own lists: sign, load, add, withdraw, count"),
+    "protection": ("gateway.cli.protection", "who must be shielded: sign, set, clear, show with the history"),
     "events": ("gateway.cli.events", "this state's events for statistics: sign, load, list"),
     "release": ("gateway.cli.release", "private statistics: plan, request, get, list, budget, export"),
     "map": ("gateway.cli.map", "which column of a file of events is what: suggest, check"),

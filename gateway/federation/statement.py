@@ -27,6 +27,9 @@ LOGIN: Final = "limen/login/1"
 QUESTION: Final = "limen/question/1"
 DATASET: Final = "limen/dataset/1"
 
+PROTECTION_ACTS: Final[Mapping[str, str]] = {act: f"limen/protection/{act}/1" for act in ("set", "clear", "show")}
+"""What a person signs about a record's protection tags, by the act's word."""
+
 CASE_ACTS: Final[Mapping[str, str]] = {
     act: f"limen/case/{act}/1"
     for act in ("confirm", "dismiss", "request", "prepare", "approve", "refuse", "outcome", "withdraw", "screen")
@@ -113,6 +116,31 @@ def dataset(
         "declaration": declaration,
         "map": columns,
         "file_hash": file_hash,
+        "decision": decision,
+        "legal_basis": legal_basis,
+    }
+
+
+def protection(
+    *,
+    state: PeerId,
+    list_id: ListId,
+    entry_id: str,
+    lines: int,
+    tag: str = "",
+    source: str = "",
+    decision: str = "",
+    legal_basis: str = "",
+) -> dict[str, Any]:
+    """The facts of an act upon a record's protection tags (T10). `lines` is how many the history has before the act:
+    it only grows, so that a signature serves once. What an act does not rest on is empty."""
+    return {
+        "state": state,
+        "list": list_id.value,
+        "entry_id": entry_id,
+        "lines": lines,
+        "tag": tag,
+        "source": source,
         "decision": decision,
         "legal_basis": legal_basis,
     }

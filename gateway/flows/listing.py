@@ -41,6 +41,9 @@ class ListBook(Protocol):
     def named_entries(self, list_id: ListId, entry_ids: Iterable[str]) -> Iterable[ListEntry]:
         """Those of them that have one of these ids."""
 
+    def withdrawn_entries(self, list_id: ListId, entry_ids: Iterable[str]) -> Iterable[ListEntry]:
+        """Entries of these ids as they were when they were taken off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signer:
@@ -88,15 +91,18 @@ class Difference:
     """Peers see all of it at their next check; else with the next tables."""
 
 
-def difference(load: Load, held: Iterable[ListEntry], now_ns: int = 0) -> Difference:
+def difference(
+    load: Load, held: Iterable[ListEntry], now_ns: int = 0, withdrawn: Iterable[ListEntry] = ()
+) -> Difference:
     """Compare a file with the list. `snapshot` withdraws what the file does not name; `delta` leaves it; `withdraw`
     takes off what is named and still there.
 
-    An entry that replaces another goes on with the history of its protection tags: a file can set a tag and never clear
-    one (T10). `now_ns` is the time of a tag that is new.
+    An entry that replaces another, or comes again after it was taken off (`withdrawn`), goes on with the history of its
+    protection tags: a file can set a tag and never clear one (T10). `now_ns` is the time of a tag that is new.
     """
     before = {entry.entry_id: entry for entry in held}
-    entries = tuple(entry.after(before.get(entry.entry_id), now_ns) for entry in load.entries)
+    histories = {entry.entry_id: entry for entry in withdrawn} | before
+    entries = tuple(entry.after(histories.get(entry.entry_id), now_ns) for entry in load.entries)
     added = tuple(entry for entry in entries if entry.entry_id not in before)
     changed = tuple(
         entry for entry in entries if entry.entry_id in before and before[entry.entry_id].encode() != entry.encode()
@@ -118,6 +124,11 @@ def held(load: Load, book: ListBook) -> Iterable[ListEntry]:
     if load.mode == SNAPSHOT:
         return book.list_entries(load.list_id)
     return book.named_entries(load.list_id, [*(entry.entry_id for entry in load.entries), *load.withdraws])
+
+
+def gone(load: Load, book: ListBook) -> Iterable[ListEntry]:
+    """Entries of the file that were on the list before: their tags' history is not forgotten."""
+    return book.withdrawn_entries(load.list_id, [entry.entry_id for entry in load.entries])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +169,7 @@ async def load(load: Load, world: ListingWorld) -> Difference:
 
 async def _load(load: Load, world: ListingWorld) -> Difference:
     now = world.clock.now_ns()
-    change = difference(load, held(load, world.book), now)
+    change = difference(load, held(load, world.book), now, gone(load, world.book))
     if len(change.withdrawn) < len(set(load.withdraws)):
         raise NotFoundOrNotPermitted("no live entry of this id; nothing was changed")
     persons = {signer.officer for signer in load.signers}
@@ -194,21 +205,12 @@ async def _load(load: Load, world: ListingWorld) -> Difference:
     if total == 0:
         return change
     entries = [_loaded(load, change)]
-    changes: list[ports.Change] = [expect(decision)]
+    # A tag that somebody sets between our reading and this commit is not overwritten (T10).
+    changes: list[ports.Change] = [expect(decision), *(expect_entry(load.list_id, row) for row in change.replaced)]
     for act, rows in (("enter", change.added), ("alter", change.changed)):
         for row in rows:
             entries.append(_act(load, act, row))
-            changes.append(
-                ports.Change(
-                    "entry.put",
-                    {
-                        "list": load.list_id.value,
-                        "entry_id": row.entry_id,
-                        "body": row.encode(),
-                        "keys": announce.index_of(row),
-                    },
-                )
-            )
+            changes.append(put_entry(row))
     for row in change.withdrawn:
         entries.append(_act(load, "withdraw", row))
         changes.append(
@@ -222,12 +224,27 @@ async def _load(load: Load, world: ListingWorld) -> Difference:
     return replace(change, immediate=told.immediate)
 
 
+def put_entry(row: ListEntry) -> ports.Change:
+    """The entry as it stands from now on."""
+    told = {"entry_id": row.entry_id, "body": row.encode(), "keys": announce.index_of(row)}
+    return ports.Change("entry.put", {"list": row.list_id.value, **told})
+
+
+def expect_entry(list_id: ListId, row: ListEntry) -> ports.Change:
+    """The live entry is still exactly this one."""
+    return ports.Change("entry.expect", {"list": list_id.value, "entry_id": row.entry_id, "body": row.encode()})
+
+
 def issuers_of(load: Load, change: Difference) -> tuple[str, ...]:
     """The states that issued the documents a load of the list DOCUMENTS names or withdraws; the rules allow our own
     only, under the code that peers know it by."""
-    if load.list_id is not ListId.DOCUMENTS:
+    return issuers_of_entry(load.list_id, (*load.entries, *change.withdrawn))
+
+
+def issuers_of_entry(list_id: ListId, rows: Iterable[ListEntry]) -> tuple[str, ...]:
+    """The same of some entries."""
+    if list_id is not ListId.DOCUMENTS:
         return ()
-    rows = (*load.entries, *change.withdrawn)
     return tuple(sorted({codes.iso(document.issuer) for entry in rows for document in entry.documents}))
 
 

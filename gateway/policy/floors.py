@@ -7,7 +7,7 @@ aloud, by the request; a guarded leg runs as a cover leg and looks like a miss f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
@@ -41,6 +41,10 @@ CLAIM_CLOSED: Final = frozenset({AsylumState.NONE, AsylumState.FINALLY_REFUSED})
 
 _CHILD_PURPOSES: Final = frozenset({"MISS.CHILD", "DOC.STATUS"})
 """Under which a child may be asked about: a missing child, and a document, which says nothing of its holder."""
+
+
+MARKERS: Final = frozenset({Role.PROTECTION_OFFICER, Role.LIST_OFFICER, Role.SUPERVISOR})
+"""In which roles persons set and clear protection tags."""
 
 
 class Leg(StrEnum):
@@ -127,6 +131,21 @@ def legs(
         for owner in owners
     }
     return {owner: Leg.GUARDED if reason else Leg.REAL for owner, reason in reasons.items()}
+
+
+def marking(*, is_set: bool, signed: Sequence[tuple[str, Role]]) -> tuple[str, ...]:
+    """Why a record's protection tag may not be set, or cleared, by those who signed (person and role); () where it may
+    (T10). Setting takes one person. Clearing takes two, one of them as protection officer; that the other is a list
+    officer is what every change of a list needs."""
+    persons = {person for person, _ in signed}
+    reasons = set()
+    if len(persons) < (1 if is_set else SIGNERS_MIN):
+        reasons.add("signers")
+    if any(role not in MARKERS for _, role in signed):
+        reasons.add("role")
+    if not is_set and not any(role is Role.PROTECTION_OFFICER for _, role in signed):
+        reasons.add("protection_role")
+    return tuple(sorted(reasons))
 
 
 def hold(question: Question, permit: Permit) -> Permit | Deny:

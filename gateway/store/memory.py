@@ -48,6 +48,7 @@ class _Tables:
     paid: dict[tuple[str, bytes], int] = field(default_factory=dict)
     used: dict[tuple[str, bytes], dict[int, tuple[int, bytes | None]]] = field(default_factory=dict)
     listed: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    withdrawn: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str, str], StoredManifest] = field(default_factory=dict)
     copies: dict[tuple[str, str, str], StoredManifest] = field(default_factory=dict)
     epochs: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -216,11 +217,14 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
 
     def _entry_put(self, a: Args) -> None:
         self._tables.listed[(a["list"], a["entry_id"])] = a["body"]
+        self._tables.withdrawn.pop((a["list"], a["entry_id"]), None)
         self._index(a["list"], a["entry_id"], a.get("keys"))
 
     def _entry_withdraw(self, a: Args) -> None:
-        if self._tables.listed.pop((a["list"], a["entry_id"]), None) is None:
+        body = self._tables.listed.pop((a["list"], a["entry_id"]), None)
+        if body is None:
             raise NotFoundOrNotPermitted("no live entry of this id")
+        self._tables.withdrawn[(a["list"], a["entry_id"])] = body
         self._index(a["list"], a["entry_id"], None)
 
     def _case_put(self, a: Args) -> None:
@@ -336,6 +340,9 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
 
     def entry(self, list_id: ListId, entry_id: str) -> bytes | None:
         return self._tables.listed.get((list_id.value, entry_id))
+
+    def withdrawn(self, list_id: ListId, entry_id: str) -> bytes | None:
+        return self._tables.withdrawn.get((list_id.value, entry_id))
 
     def case(self, case_id: bytes) -> bytes | None:
         held = self._tables.cases.get(case_id)

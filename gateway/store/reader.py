@@ -137,6 +137,14 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         ).fetchone()
         return None if row is None else bytes(row[0])
 
+    def withdrawn(self, list_id: ListId, entry_id: str) -> bytes | None:
+        """An entry that was taken off, as it was then; None where there is none or it is live."""
+        row = self._one(
+            "SELECT body FROM list_entry WHERE list = ? AND entry_id = ? AND withdrawn_ns IS NOT NULL",
+            (list_id.value, entry_id),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
     def manifests(self) -> list[StoredManifest]:
         """The newest manifest of every table made for a peer."""
         return self._manifests("manifest", "peer")

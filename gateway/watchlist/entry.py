@@ -164,6 +164,21 @@ class ListEntry:
         lines = tuple(replace(new[tag], at_ns=max(at_ns, latest)) for tag in sorted(new))
         return replace(self, history=(*before, *lines))
 
+    def marked(self, change: TagChange) -> ListEntry | None:
+        """This entry with one more line of its tags' history; None where the tag is set already and not to be cleared.
+
+        Raises:
+            InputRefused: a tag is cleared that no line has set, or the history is full.
+        """
+        is_set = {line.tag: line.is_set for line in self.history}.get(change.tag, False)
+        if change.is_set and is_set:
+            return None
+        if not change.is_set and not is_set:
+            # What a refugee's document says is no line of the history: nobody clears it.
+            raise InputRefused("this tag is not set in the record's history", field="protection", code="NOT_SET")
+        latest = max((line.at_ns for line in self.history), default=0)
+        return replace(self, history=(*self.history, replace(change, at_ns=max(change.at_ns, latest))))
+
     def is_valid(self, on: date) -> bool:
         """False after its last day: an expired entry never answers."""
         return on <= self.valid_until

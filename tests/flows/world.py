@@ -282,6 +282,10 @@ class Book:
         found = (self.store.entry(list_id, entry_id) for entry_id in entry_ids)
         return [entries.decode(body) for body in found if body is not None]
 
+    def withdrawn_entries(self, list_id: ListId, entry_ids: Iterable[str]) -> Iterable[ListEntry]:
+        found = (self.store.withdrawn(list_id, entry_id) for entry_id in entry_ids)
+        return [entries.decode(body) for body in found if body is not None]
+
     def table_epoch(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> EpochId | None:
         held = self.store.manifest(peer, list_id, group)
         return None if held is None else held.epoch
