@@ -45,6 +45,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ask.add_argument("--no-case", action="store_true", help="as if no case reference was given")
     node.add_config(ask)
 
+    decide = verbs.add_parser(
+        "decide",
+        help="what the rules say to questions in a file",
+        description="Put questions to the rules in force: one, or a list of them, in the form that the rules read\n"
+        "(`limen policy ask --json` shows one). No other state is asked, nothing is done, nothing is logged.",
+    )
+    decide.add_argument("file", metavar="FILE", help="JSON; - for standard input")
+    node.add_config(decide)
+
+    diff = verbs.add_parser(
+        "diff",
+        help="what another bundle would decide otherwise",
+        description="Put every golden question of both bundles, and those of --questions, to the rules in force and\n"
+        "to those with the other bundle in its place; say each decision that changes.",
+    )
+    diff.add_argument("file", type=Path, metavar="FILE", help="the other bundle")
+    diff.add_argument("--layer", choices=("baseline", "national"), default="national")
+    diff.add_argument("--questions", metavar="FILE", help="more questions, as `limen policy decide` takes them")
+    node.add_config(diff)
+
     test = verbs.add_parser(
         "test",
         help="run the tests that stand beside rules",

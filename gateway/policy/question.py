@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from gateway.terms.ids import AgencyId, PeerId, Purpose
+from gateway.errors import InputRefused
+from gateway.terms.ids import AgencyId, PeerId, Purpose, peer_id
 from gateway.terms.words import KeyType, ListId, Role
 
 SCHEMA: Final = "limen.question/1"
@@ -101,3 +103,93 @@ def document(question: Question) -> dict[str, Any]:
         "issuers": list(question.issuers),
         "time_ns": question.time_ns,
     }
+
+
+TEXT_CHARS_MAX: Final = 200
+"""Longest text of a question that is read from a file."""
+
+NUMBER_MAX: Final = 2**63 - 1
+"""Largest number of one: what both engines compare exactly."""
+
+
+def parse(found: object) -> Question:
+    """The question that `document` writes, read from a file. Raises InputRefused by field, never with its content."""
+    if not isinstance(found, Mapping):
+        raise InputRefused("a question must be an object", code="QUESTION")
+    wanted = document(_EMPTY).keys()
+    for name in sorted(wanted - found.keys()):
+        raise _refused(name, "is missing")
+    if found.keys() - wanted:
+        # Unnamed: a name that is not ours may be anything, a person's too.
+        raise InputRefused("a field that a question does not have", code="QUESTION")
+    if found["schema"] != SCHEMA:
+        raise _refused("schema", f"write {SCHEMA!r}")
+    if type(found["has_case"]) is not bool:
+        raise _refused("has_case", "write true or false")
+    listed = _text(found, "list")
+    return Question(
+        stage=Stage(_word(found, "stage", Stage)),
+        purpose=Purpose(_text(found, "purpose")),
+        operation=_text(found, "operation"),
+        legal_basis=_text(found, "legal_basis"),
+        list_id=ListId(_word(found, "list", ListId)) if listed else None,
+        key_types=tuple(KeyType(word) for word in _words(found, "key_types", KeyType)),
+        class_size=_number(found, "class_size"),
+        asker=_state(found, "asker"),
+        owner=_state(found, "owner"),
+        agency=AgencyId(_text(found, "agency")),
+        role=Role(_word(found, "role", Role)),
+        has_case=found["has_case"],
+        signers=_number(found, "signers"),
+        time_ns=_number(found, "time_ns"),
+        issuers=tuple(_words(found, "issuers", None)),
+    )
+
+
+_EMPTY: Final = Question(
+    Stage.ASK, Purpose(""), "", "", None, (), 0, PeerId(""), PeerId(""), AgencyId(""), Role.OPERATOR, False, 0, 0
+)
+
+
+def _refused(name: str, why: str) -> InputRefused:
+    return InputRefused(why, field=name, code="QUESTION")
+
+
+def _text(found: Mapping[str, Any], name: str) -> str:
+    value = found[name]
+    if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX or not value.isprintable():
+        raise _refused(name, f"must be a text of at most {TEXT_CHARS_MAX} printable characters")
+    return value
+
+
+def _number(found: Mapping[str, Any], name: str) -> int:
+    value = found[name]
+    if type(value) is not int or not 0 <= value <= NUMBER_MAX:
+        raise _refused(name, "must be a whole number from 0")
+    return value
+
+
+def _word(found: Mapping[str, Any], name: str, vocabulary: Iterable[StrEnum]) -> str:
+    known = sorted(word.value for word in vocabulary)
+    if found[name] not in known:
+        raise _refused(name, f"write one of {', '.join(known)}")
+    return str(found[name])
+
+
+def _words(found: Mapping[str, Any], name: str, vocabulary: Iterable[StrEnum] | None) -> list[str]:
+    value = found[name]
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise _refused(name, "must be a list of texts")
+    known = None if vocabulary is None else {word.value for word in vocabulary}
+    if known is not None and not set(value) <= known:
+        raise _refused(name, f"each is one of {', '.join(sorted(known))}")
+    if known is None and not all(len(word) <= TEXT_CHARS_MAX and word.isprintable() for word in value):
+        raise _refused(name, f"each is a text of at most {TEXT_CHARS_MAX} printable characters")
+    return value
+
+
+def _state(found: Mapping[str, Any], name: str) -> PeerId:
+    try:
+        return peer_id(_text(found, name))
+    except ValueError as fault:
+        raise _refused(name, str(fault)) from None

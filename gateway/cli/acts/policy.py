@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway import config
 from gateway.app import bundles, engines
 from gateway.cli import node
 from gateway.cli.acts.agreement import judged
-from gateway.cli.inputs import bytes_of
+from gateway.cli.inputs import bytes_of, data_of
 from gateway.cli.main import ERROR, OK, Refused
 from gateway.cli.output import emit, table
 from gateway.cli.report import matrix
@@ -27,12 +28,16 @@ from gateway.opa.engine import Explanation
 from gateway.policy import catalogue, wording
 from gateway.policy.decision import Deny
 from gateway.policy.purposes import PurposeRow
-from gateway.policy.question import Question, Stage
+from gateway.policy.question import Question, Stage, document, parse
+from gateway.policy.reasons import REASONS
 from gateway.primitives import strict_json
 from gateway.store.reader import Reader
-from gateway.terms import BATCH_CLASSES, AgencyId, ListId, PeerId, Purpose, Role, peer_id
+from gateway.terms import BATCH_CLASSES, AgencyId, PeerId, Purpose, Role, peer_id
 
 DAY_NS = 86_400 * 10**9
+
+QUESTIONS_BYTES_MAX = 16 << 20
+"""A question has some five hundred bytes."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         "list": _list,
         "matrix": _matrix,
         "ask": _ask,
+        "decide": _decide,
+        "diff": _diff,
         "test": _test,
         "build": _build,
         "verify": _verify,
@@ -136,11 +143,7 @@ def _matrix(args: argparse.Namespace) -> int:
     if node.is_named(args):
         settings = node.load(args)
         state, now = str(settings.state), node.clock_of(settings).now_ns()
-        reader = Reader(settings.paths.store)
-        try:
-            held = [bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")]
-        finally:
-            reader.close()
+        held = _in_force(settings, now)
     files.replace(args.out, matrix.render(state, held, now).encode("utf-8"), mode=0o644)
     emit(args, {"file": str(args.out), "purposes": len(catalogue.CATALOGUE)}, [f"{args.out}: written"])
     return OK
@@ -149,11 +152,7 @@ def _matrix(args: argparse.Namespace) -> int:
 def _ask(args: argparse.Namespace) -> int:
     settings = node.load(args)
     now = node.clock_of(settings).now_ns()
-    reader = Reader(settings.paths.store)
-    try:
-        rules = [bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")]
-    finally:
-        reader.close()
+    rules = _in_force(settings, now)
     purpose = Purpose(args.purpose)
     try:
         role = Role(args.role)
@@ -163,43 +162,154 @@ def _ask(args: argparse.Namespace) -> int:
     asked = _questions(args, settings, purpose, role, owner, now)
     results: list[dict[str, Any]] = []
     denied: set[str] = set()
-    for list_id, explained in asyncio.run(_explained(settings, rules, asked, now)):
-        decision = explained.decision
-        if isinstance(decision, Deny):
-            denied.update(decision.reasons)
-            results.append(
-                {
-                    "list": list_id.value if list_id is not None else "",
-                    "allowed": False,
-                    "reasons": list(decision.reasons),
-                    "baseline": list(explained.baseline),
-                    "national": list(explained.national),
-                    "floors": list(explained.floors),
-                }
-            )
-        else:
-            results.append(
-                {
-                    "list": list_id.value if list_id is not None else "",
-                    "allowed": True,
-                    "agreement": decision.agreement,
-                    "key_types": list(decision.key_types),
-                    "kinds": list(decision.kinds),
-                    "slots_per_day": decision.slots_per_day,
-                }
-            )
+    for question, explained in asyncio.run(_explained(settings, rules, asked, now)):
+        results.append({"list": document(question)["list"], **_decided(explained), "question": document(question)})
+        if isinstance(explained.decision, Deny):
+            denied.update(explained.decision.reasons)
     lines = []
     for row in results:
-        if row["allowed"]:
-            lines.append(f"{row['list']}: yes, under {row['agreement']}, by {', '.join(row['key_types'])}")
-        else:
-            lines.append(f"{row['list']}: no")
-            for layer in ("baseline", "national", "floors"):
-                lines += [f"  {layer}: {code}" for code in row[layer]]
+        lines += _said(row["list"], row)
     emit(args, results, lines)
     if denied:
         raise PolicyDenied(tuple(sorted(denied)))
     return OK
+
+
+def _decided(explained: Explanation) -> dict[str, Any]:
+    """A decision for programs: what a yes is bounded by, or where a no comes from."""
+    decision = explained.decision
+    if isinstance(decision, Deny):
+        return {
+            "allowed": False,
+            "reasons": list(decision.reasons),
+            "baseline": list(explained.baseline),
+            "national": list(explained.national),
+            "floors": list(explained.floors),
+        }
+    return {
+        "allowed": True,
+        "agreement": decision.agreement,
+        "key_types": list(decision.key_types),
+        "kinds": list(decision.kinds),
+        "slots_per_day": decision.slots_per_day,
+        "retention": decision.retention,
+        "obligations": list(decision.obligations),
+    }
+
+
+def _said(name: str, row: Mapping[str, Any]) -> list[str]:
+    """The same for people."""
+    if row["allowed"]:
+        by = f", by {', '.join(row['key_types'])}" if row["key_types"] else ""
+        return [f"{name}: yes, under {row['agreement']}{by}"]
+    found = [
+        f"  {layer}: {code}: {REASONS[code]}" for layer in ("baseline", "national", "floors") for code in row[layer]
+    ]
+    # What no layer says by itself comes of putting the two together.
+    return [f"{name}: no", *(found or [f"  together: {code}: {REASONS[code]}" for code in row["reasons"]])]
+
+
+def _decide(args: argparse.Namespace) -> int:
+    settings = node.load(args)
+    now = node.clock_of(settings).now_ns()
+    asked = _read_questions(args.file)
+    rules = _in_force(settings, now)
+    rows = [
+        {"question": place, **_decided(explained)}
+        for place, (_, explained) in enumerate(asyncio.run(_explained(settings, rules, asked, now)), 1)
+    ]
+    lines = []
+    for row, question in zip(rows, asked, strict=True):
+        lines += _said(f"{row['question']}: {_named(question)}", row)
+    emit(args, rows, lines)
+    denied = {code for row in rows if not row["allowed"] for code in row["reasons"]}
+    if denied:
+        raise PolicyDenied(tuple(sorted(denied)))
+    return OK
+
+
+def _named(question: Question) -> str:
+    return f"{question.stage} {question.purpose} {question.operation}, {question.asker} to {question.owner}"
+
+
+def _read_questions(name: str) -> list[Question]:
+    """The questions in a file. Raises InputRefused naming the file, the question's place and the field."""
+    data = data_of(name, QUESTIONS_BYTES_MAX)
+    if len(data) > QUESTIONS_BYTES_MAX:
+        raise InputRefused(f"{name}: is larger than {QUESTIONS_BYTES_MAX >> 20} MB", code="FILE")
+    try:
+        found = strict_json.loads(data.decode("utf-8"))
+    except ValueError:
+        raise InputRefused(f"{name}: is not JSON", code="FILE") from None
+    asked = []
+    for place, item in enumerate(found if isinstance(found, list) else [found], 1):
+        try:
+            asked.append(parse(item))
+        except InputRefused as refusal:
+            where = f"{name}: question {place}: {refusal.field + ': ' if refusal.field else ''}{refusal.why}"
+            raise InputRefused(where, code=refusal.code) from None
+    if not asked:
+        raise InputRefused(f"{name}: holds no question", code="FILE")
+    return asked
+
+
+def _in_force(settings: Config, now: int) -> list[Bundle]:
+    """The node's two bundles, baseline first."""
+    reader = Reader(settings.paths.store)
+    try:
+        return [bundles.open_bundle(settings, layer, reader, now) for layer in ("baseline", "national")]
+    finally:
+        reader.close()
+
+
+def _diff(args: argparse.Namespace) -> int:
+    settings = node.load(args)
+    now = node.clock_of(settings).now_ns()
+    before = _in_force(settings, now)
+    other = _open(args)
+    after = [other if held.layer == other.layer else held for held in before]
+    asked: dict[Question, str] = {}
+    for held in (*before, other):
+        for case in held.golden:
+            asked.setdefault(_at(parse(case["question"]), now), str(case["name"]))
+    for place, question in enumerate(_read_questions(args.questions) if args.questions else (), 1):
+        asked.setdefault(question, f"question {place}: {_named(question)}")
+    was = asyncio.run(_explained(settings, before, list(asked), now))
+    becomes = asyncio.run(_explained(settings, after, list(asked), now))
+    rows: list[dict[str, Any]] = [
+        {"name": asked[question], "before": _decided(old), "after": _decided(new)}
+        for (question, old), (_, new) in zip(was, becomes, strict=True)
+        if _decided(old) != _decided(new)
+    ]
+    opened = sum(row["after"]["allowed"] and not row["before"]["allowed"] for row in rows)
+    closed = sum(row["before"]["allowed"] and not row["after"]["allowed"] for row in rows)
+    lines = []
+    for row in rows:
+        lines.append(f"{row['name']}")
+        lines += [f"  {when}: {_short(row[when])}" for when in ("before", "after")]
+    lines.append(
+        f"{len(asked)} questions: {opened} permitted that were denied, {closed} denied that were permitted, "
+        f"{len(rows) - opened - closed} with other bounds or reasons"
+    )
+    emit(
+        args,
+        {"questions": len(asked), "opened": opened, "closed": closed, "other": len(rows) - opened - closed,
+         "changes": rows},
+        lines,
+    )  # fmt: skip
+    return OK
+
+
+def _at(question: Question, now: int) -> Question:
+    """The question as if it were put now: a bundle's own cases are asked at times of their own."""
+    return replace(question, time_ns=now)
+
+
+def _short(row: Mapping[str, Any]) -> str:
+    if not row["allowed"]:
+        return f"no ({', '.join(row['reasons'])})"
+    words = [row["agreement"], *row["key_types"], *row["kinds"], f"{row['slots_per_day']} a day", row["retention"]]
+    return f"yes ({', '.join(words)})"
 
 
 def _questions(
@@ -230,11 +340,11 @@ def _questions(
 
 async def _explained(
     settings: Config, rules: Sequence[Bundle], asked: Sequence[Question], now: int
-) -> list[tuple[ListId | None, Explanation]]:
+) -> list[tuple[Question, Explanation]]:
     """What the engine that the settings name says, and no other: a node decides by that one too."""
     baseline, national = rules
     async with engines.ready(settings, baseline, national, now_ns=now) as engine:
-        return [(question.list_id, await engine.explain(question)) for question in asked]
+        return [(question, await engine.explain(question)) for question in asked]
 
 
 def _test(args: argparse.Namespace) -> int:
