@@ -20,6 +20,8 @@ The steps, numbered as the report numbers them; all are taken, so that a fault i
  9. history      the log extends every head that was signed, seen or held by a witness before
 10. commitments  needs a reader's private key: always skipped here
 11. persons      every act of a case carries its person's own signature, and every disclosure those of two
+12. disclosures  before every disclosure stand its hit, its permit and the acts of both persons
+13. charges      before every release stands its one charge
 
 Exit code: 0 verified, 6 a fault was found, 8 not an export or not a card, 2 wrong arguments, 1 the disk failed.
 """
@@ -43,7 +45,7 @@ VERSION = "0.1.0"
 
 STEPS = (
     "signature", "quorum", "root", "sequence", "time", "pairs", "payloads", "receipts", "history", "commitments",
-    "persons",
+    "persons", "disclosures", "charges",
 )  # fmt: skip
 
 # Every kind of entry: name and phase | public fields | optional ones | sealed ones, guard included. A `-` is none; what
@@ -96,7 +98,8 @@ case.act event | case_id side purpose act state version fields statement signatu
 case.denied event | case_id side purpose act reasons | - | officer
 case.read event | case_id what | - | officer
 case.sent event | case_id side purpose message state fields recipient record_version persons baseline national | - | -
-case.taken event | case_id side purpose message state request_hash | persons record_version fields | entry_id code
+case.taken event | case_id side purpose message state request_hash | persons record_version fields answered | entry_id
+    code
 case.dropped event | case_id message request_hash | - | cause
 release.dataset event | dataset snapshot declaration by_person file_hash basis signers baseline national | - |
     officers decision rows
@@ -607,6 +610,11 @@ LEAF_KEYS = frozenset(
 PLAIN = frozenset((str, int, bool, bytes))
 ABOUT = ("purpose", "basis", "list", "class", "request_hash", "leg", "batch", "query_digest", "snapshot")
 """Fields in which an outcome is its intent's."""
+GROUNDS = frozenset(
+    ["check.answer", "policy.activated", "case.act", "case.taken", "case.sent",
+     "release.charged", "release.made", "release.sent"]
+)  # fmt: skip
+"""Kinds on which a disclosure or a release rests, and those two."""
 
 
 def leaf(data: bytes) -> dict[str, Any]:
@@ -680,6 +688,15 @@ class Audit:
         self.enrolled: set[bytes] = set()
         self.retired: set[bytes] = set()
         self.with_payloads = True
+        self.answers: set[tuple[str, Any]] = set()  # (peer, request hash) of what was answered
+        self.names_answers = False
+        self.cases: dict[tuple[str, Any], tuple[Any, bool]] = {}  # opened: purpose, is the answer named
+        self.entered: dict[tuple[str, Any], set[Any]] = {}  # statements of the acts in a case
+        self.rules: dict[Any, Any] = {}  # the digest in force of each layer
+        self.costs: dict[tuple[Any, Any], tuple[Any, Any]] = {}  # (query, snapshot): data set and cost charged
+        self.made: set[tuple[Any, Any]] = set()
+        self.given: dict[tuple[Any, Any, str], Any] = {}
+        self.grounded = self.older = self.deliveries = 0
         self.outcomes = self.payloads = self.erased = self.receipts = self.signatures = self.disclosures = 0
 
     def fault(self, step: str, why: str, position: int | None = None, exact: bool = True) -> None:
@@ -693,7 +710,7 @@ class Audit:
         """Take every step. Raises Refused where the folder is not an export at all."""
         self.checkpoint()  # 1, 2
         self.known()  # 9: which heads
-        self.walk()  # 3 to 7, 11
+        self.walk()  # 3 to 7, 11 to 13
         self.compare()  # 3, 9: the recomputed roots against them
         self.messages()  # 8
 
@@ -860,7 +877,7 @@ class Audit:
                     said = f"tile {level}/{start // WIDTH} is not the one its leaves make"
                     self.fault("root", said, start << 8 * level, exact=False)
 
-    # 4, 5, 6, 7, 11
+    # 4, 5, 6, 7, 11, 12, 13
 
     def entry(self, seq: int, data: bytes, payload: bytes | None) -> None:
         """One leaf, against everything before it."""
@@ -885,6 +902,8 @@ class Audit:
         if value["kind"] in PAIRED:
             self.pair(seq, value["kind"], value["phase"], peer, public)
         self.persons(seq, value["kind"], peer, public)
+        if value["kind"] in GROUNDS:
+            self.ground(seq, value["kind"], value["phase"], peer, public)
         manifest = public.get("manifest_hash")
         if type(manifest) is bytes:
             self.manifests.add((peer, manifest))
@@ -975,7 +994,7 @@ class Audit:
                 over = (",".join(said["fields"]), said["recipient"], said["record_version"])
                 if over != (public["fields"], public["recipient"], public["record_version"]):
                     raise Bad("a signature is on other fields, another recipient or another version of the record")
-        if public["message"] == "decision" and public["state"] in ("GRANTED", "PARTLY_GRANTED"):
+        if is_disclosure(public):
             both = {"limen/case/prepare/1", "limen/case/approve/1"}
             if signers.keys() != both or len(set(signers.values())) != 2:
                 raise Bad("a disclosure without the signatures of two distinct persons")
@@ -996,6 +1015,83 @@ class Audit:
             raise Bad("a statement names another key than the one that signed it")
         self.signatures += 1
         return said
+
+    # 12, 13
+
+    def ground(self, seq: int, kind: str, phase: str, peer: str, public: dict[str, Any]) -> None:
+        """What a disclosure or a release needs before it, kept as it comes and asked for when it is due."""
+        try:
+            if kind.startswith("release."):
+                self.release(kind, phase, peer, public)
+            elif kind == "policy.activated":
+                self.rules[public["layer"]] = public["digest"]
+            elif kind == "check.answer":
+                if phase == "outcome":
+                    self.answers.add((peer, public["request_hash"]))
+            elif kind == "case.act":
+                self.entered.setdefault((peer, public["case_id"]), set()).add(public["statement"])
+            elif kind == "case.taken" and (public["message"], public["side"]) == ("open", "owner"):
+                self.open(peer, public)
+            elif kind == "case.sent" and is_disclosure(public):
+                self.disclosure(peer, public)
+        except Bad as why:
+            self.fault("charges" if kind.startswith("release.") else "disclosures", str(why), seq)
+
+    def open(self, peer: str, public: dict[str, Any]) -> None:
+        """A peer's hit opens a case, once; it names the batch that we answered."""
+        place = (peer, public["case_id"])
+        if place in self.cases:
+            return
+        names = "answered" in public
+        self.cases[place] = (public["purpose"], names)
+        if names:
+            self.names_answers = True
+            if (peer, public["answered"]) not in self.answers:
+                raise Bad("a case was opened over a hit in a batch that was not answered before")
+        elif self.names_answers:
+            raise Bad("a case was opened over a hit in no answer that it names")
+
+    def disclosure(self, peer: str, public: dict[str, Any]) -> None:
+        """Before it stand its hit, its permit and the acts of both persons."""
+        place = (peer, public["case_id"])
+        self.grounded += 1
+        if place not in self.cases:
+            raise Bad("a disclosure in a case that no hit has opened")
+        purpose, names = self.cases[place]
+        self.older += not names
+        if purpose != public["purpose"]:
+            raise Bad("a disclosure for another purpose than its hit's")
+        for layer in ("baseline", "national"):
+            if layer not in self.rules or self.rules[layer] != public[layer]:
+                raise Bad(f"a disclosure without a permit: the {layer} rules it names are not those in force here")
+        entered = self.entered.get(place, set())
+        try:
+            signed = [one[2] in entered for one in cbor(some_bytes(public["persons"]))]
+        except (Refused, TypeError, LookupError):
+            raise Bad("the persons of a disclosure cannot be read") from None
+        if not signed or not all(signed):
+            raise Bad("a disclosure with a signature that was not entered as an act before")
+
+    def release(self, kind: str, phase: str, peer: str, public: dict[str, Any]) -> None:
+        """A release is charged once, then made, then given, to each recipient in the same bytes."""
+        place = (public["query_digest"], public["snapshot"])
+        if kind == "release.charged":
+            if place in self.costs:
+                raise Bad("a release is charged a second time")
+            self.costs[place] = (public["dataset"], public["cost_micro_rho"])
+        elif place not in self.costs:
+            raise Bad("a release without its charge before it")
+        elif kind == "release.made":
+            if self.costs[place] != (public["dataset"], public["cost_micro_rho"]):
+                raise Bad("a release of another data set or cost than was charged")
+            if phase == "outcome":
+                self.made.add(place)
+        else:
+            self.deliveries += 1
+            if place not in self.made:
+                raise Bad("a release is given that was not made before")
+            if self.given.setdefault((*place, peer), public["release_hash"]) != public["release_hash"]:
+                raise Bad("a release is given in other bytes than before")
 
     # 3 and 9, second half
 
@@ -1046,7 +1142,7 @@ class Audit:
         step, fault = failed[0], self.faults[failed[0]]
         if step in ("signature", "quorum", "root") and not fault.exact:
             # These judge the log as a whole; the first entry that contradicts itself is nearer to the place.
-            placed = ("root", "sequence", "time", "pairs", "history", "persons")
+            placed = ("root", "sequence", "time", "pairs", "history", "persons", "disclosures", "charges")
             places = [self.faults[one].position for one in placed if one in self.faults]
             fault = fault._replace(position=min((place for place in places if place is not None), default=None))
         return step, fault
@@ -1068,6 +1164,8 @@ class Audit:
             "history": f"extends {sum(head.size < size for head, _ in self.heads)} earlier heads",
             "commitments": "skipped: this program takes no reader's key",
             "persons": f"{self.signatures} signatures hold, {self.disclosures} disclosures are of two",
+            "disclosures": f"{self.grounded} rest on a hit, a permit and two acts before them",
+            "charges": f"{len(self.costs)} charges, {self.deliveries} deliveries of what was charged and made",
         }
 
     def proved(self) -> list[str]:
@@ -1086,6 +1184,13 @@ class Audit:
             said.append(f"{self.payloads} sealed payloads are the ones that were logged.")
         if self.disclosures:
             said.append(f"Each of {self.disclosures} disclosures was signed by two persons enrolled before.")
+        if self.grounded:
+            said.append(
+                f"Before each of {self.grounded} disclosures stand the opening of its case over a hit, rules in force "
+                "that it names, and the acts of both persons."
+            )
+        if self.costs:
+            said.append(f"Each of {len(self.costs)} releases was charged once, before it was made or given.")
         return said
 
     def not_proved(self) -> list[str]:
@@ -1101,6 +1206,10 @@ class Audit:
             said.append("That the operator shows everybody the same log: no witness has cosigned.")
         if self.signatures and not self.card.persons:
             said.append("That those enrolled are persons of the agency's register: the card names none.")
+        if self.grounded:
+            said.append("That a disclosure's hit was a true one: what was found stands in no log in clear.")
+        if self.older:
+            said.append(f"Over which answers {self.older} disclosures' hits were: their openings are of an older form.")
         if self.receipts:
             said.append("That the receipts' own signatures hold: the card has no keys of messages.")
         if self.erased:
@@ -1127,6 +1236,11 @@ class Audit:
             "proved": self.proved(),
             "not_proved": self.not_proved(),
         }
+
+
+def is_disclosure(public: dict[str, Any]) -> bool:
+    """True for a `case.sent` that gives the other side fields of a record."""
+    return public["message"] == "decision" and public["state"] in ("GRANTED", "PARTLY_GRANTED")
 
 
 def thumb(public_key: Any) -> bytes:

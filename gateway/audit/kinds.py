@@ -420,7 +420,7 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "A message of a case came from the other side and moved the case here.",
         public=("case_id", "side", "purpose", "message", "state", "request_hash"),
-        optional=("persons", "record_version", "fields"),
+        optional=("persons", "record_version", "fields", "answered"),
         secret=("entry_id", "code"),
         retention="3y",
     ),

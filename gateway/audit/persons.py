@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gateway.audit.grounds import is_disclosure
 from gateway.audit.leaf import Leaf
 from gateway.errors import Malformed, VerificationFailed
 from gateway.primitives import cbor, ed25519
@@ -21,8 +22,6 @@ DOMAIN: Final = b"limen/personal/1\x00"
 
 PREPARE: Final = "limen/case/prepare/1"
 APPROVE: Final = "limen/case/approve/1"
-
-_RELEASED: Final = frozenset({"GRANTED", "PARTLY_GRANTED"})
 
 
 @dataclass(slots=True)
@@ -80,7 +79,7 @@ class Persons:
                 said["record_version"],
             ) != (public["fields"], public["recipient"], public["record_version"]):
                 return "a signature is on other fields, another recipient or another version of the record"
-        if public["message"] == "decision" and public["state"] in _RELEASED:
+        if is_disclosure(leaf):
             if keys.keys() != {PREPARE, APPROVE} or len(set(keys.values())) != 2:
                 return "a disclosure without the signatures of two distinct persons"
             self.disclosures += 1

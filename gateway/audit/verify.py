@@ -13,6 +13,8 @@ The steps, in this order; each looks at everything, so that a fault is not only 
  9. history      the log extends every head that was signed, seen or held by a witness before
 10. commitments  with a reader's private key: every sealed field is the one committed to
 11. persons      every act of a case carries its person's own signature, and every disclosure those of two
+12. disclosures  before every disclosure stand its hit, its permit and the acts of both persons
+13. charges      before every release stands its one charge
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from __future__ import annotations
 import base64
 import bisect
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.audit import checkpoint, export, merkle, note, tiles
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.entry import Phase
+from gateway.audit.grounds import Charges, Disclosures
 from gateway.audit.kinds import KINDS, PAIRED
 from gateway.audit.leaf import Leaf, open_fields
 from gateway.audit.persons import Persons
@@ -36,13 +39,13 @@ from gateway.errors import GatewayError, Malformed, VerificationFailed
 
 STEPS: Final = (
     "signature", "quorum", "root", "sequence", "time", "pairs", "payloads", "receipts", "history", "commitments",
-    "persons",
+    "persons", "disclosures", "charges",
 )  # fmt: skip
 """Names of the steps, in order."""
 
 
 _WHOLE: Final = ("signature", "quorum", "root")
-_PLACED: Final = ("root", "sequence", "time", "pairs", "history", "persons")
+_PLACED: Final = ("root", "sequence", "time", "pairs", "history", "persons", "disclosures", "charges")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def inspect(
     Raises:
         Malformed: there is no checkpoint that can be read: not an export of a log.
     """
-    audit = _Audit(folder, card, persons=Persons(card.persons))
+    audit = _Audit(card, folder=folder, persons=Persons(card.persons))
     audit.checkpoint()
     audit.known(witnessed)
     audit.walk(Opener(reader_key) if reader_key is not None else None)
@@ -144,30 +147,14 @@ def inspect(
 
 
 @dataclass(slots=True)
-class _Audit:
-    """One verification as it goes. `faults` keeps the first fault of each step."""
+class Head:
+    """Whose checkpoint it is and who saw it: the first two steps, of a whole copy and of evidence alike. `faults` keeps
+    the first fault of each step."""
 
-    folder: export.Folder
     card: Card
     faults: dict[str, Step] = field(default_factory=dict)
     head: Checkpoint = field(default_factory=lambda: Checkpoint("?", 0, merkle.EMPTY_ROOT))
     cosigned: list[tuple[str, int]] = field(default_factory=list)
-    heads: list[tuple[Checkpoint, str]] = field(default_factory=list)
-    """Heads that this log must extend, by size, each with where it is known from."""
-    roots: dict[int, bytes] = field(default_factory=dict)
-    """Recomputed roots at those heads' sizes."""
-    edge: tiles.Edge = field(default_factory=tiles.Edge)
-    pair_seqs: dict[str, int] = field(default_factory=dict)
-    intents: dict[int, Leaf] = field(default_factory=dict)
-    last_ns: int = 0
-    last_seq_time: int = 0
-    manifests: set[tuple[str, bytes]] = field(default_factory=set)
-    missing: list[tuple[int, int]] = field(default_factory=list)
-    """Entries without their payload: number, end of term."""
-    persons: Persons = field(default_factory=Persons)
-    with_payloads: bool = True
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(
-        ("entries", "outcomes", "payloads", "erased", "opened", "receipts"), 0))  # fmt: skip
 
     def fault(self, step: str, why: str, position: int | None = None, *, exact: bool = True) -> None:
         """Keep one fault of each step: an exact place before a rough one, and of two the one further to the front."""
@@ -176,16 +163,8 @@ class _Audit:
         if held is None or _rank(new) < _rank(held):
             self.faults[step] = new
 
-    # 1, 2
-
-    def checkpoint(self) -> None:
-        form = (self.folder.read("format") or b"").decode("utf-8", "replace").split("\n")
-        if form[0] != export.FORMAT or form[1:] not in (["payloads", ""], ["no payloads", ""]):
-            raise Malformed("format", f"not a folder of the form {export.FORMAT}")
-        self.with_payloads = form[1] == "payloads"
-        noted = self.folder.read("checkpoint")
-        if noted is None:
-            raise Malformed("checkpoint", "there is none")
+    def judge(self, noted: bytes) -> None:
+        """Who signed the checkpoint and who cosigned it. Raises Malformed: it cannot be read."""
         parsed = note.parse(noted)
         self.head = checkpoint.parse(parsed.text)
         log = self.card.log(self.head.origin)
@@ -220,6 +199,52 @@ class _Audit:
                 names.append(name)
                 self.cosigned.append((name, good[0].time_s))
         return names
+
+    def steps(self, names: Sequence[str], details: Mapping[str, str]) -> tuple[Step, ...]:
+        """How each step went; `details` say it where the step holds."""
+        details = {
+            "signature": f"signed by {self.head.origin}",
+            "quorum": f"cosigned by {', '.join(name for name, _ in self.cosigned) or 'nobody, as the card allows'}",
+            **details,
+        }
+        return tuple(self.faults.get(name) or Step(name, True, details[name]) for name in names)
+
+
+@dataclass(slots=True)
+class _Audit(Head):
+    """One verification of a whole copy as it goes."""
+
+    folder: export.Folder = field(default_factory=export.MemoryFolder)
+    heads: list[tuple[Checkpoint, str]] = field(default_factory=list)
+    """Heads that this log must extend, by size, each with where it is known from."""
+    roots: dict[int, bytes] = field(default_factory=dict)
+    """Recomputed roots at those heads' sizes."""
+    edge: tiles.Edge = field(default_factory=tiles.Edge)
+    pair_seqs: dict[str, int] = field(default_factory=dict)
+    intents: dict[int, Leaf] = field(default_factory=dict)
+    last_ns: int = 0
+    last_seq_time: int = 0
+    manifests: set[tuple[str, bytes]] = field(default_factory=set)
+    missing: list[tuple[int, int]] = field(default_factory=list)
+    """Entries without their payload: number, end of term."""
+    persons: Persons = field(default_factory=Persons)
+    disclosures: Disclosures = field(default_factory=Disclosures)
+    charges: Charges = field(default_factory=Charges)
+    with_payloads: bool = True
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(
+        ("entries", "outcomes", "payloads", "erased", "opened", "receipts"), 0))  # fmt: skip
+
+    # 1, 2
+
+    def checkpoint(self) -> None:
+        form = (self.folder.read("format") or b"").decode("utf-8", "replace").split("\n")
+        if form[0] != export.FORMAT or form[1:] not in (["payloads", ""], ["no payloads", ""]):
+            raise Malformed("format", f"not a folder of the form {export.FORMAT}")
+        self.with_payloads = form[1] == "payloads"
+        noted = self.folder.read("checkpoint")
+        if noted is None:
+            raise Malformed("checkpoint", "there is none")
+        self.judge(noted)
 
     # 9, first half
 
@@ -375,9 +400,13 @@ class _Audit:
             self.fault("time", "the time goes back", seq)
         self.last_ns = max(self.last_ns, leaf.time_ns)
         self._pair(leaf, seq)
-        unsigned = self.persons.fault(leaf)
-        if unsigned:
-            self.fault("persons", unsigned, seq)
+        for step, said in (
+            ("persons", self.persons.fault(leaf)),
+            ("disclosures", self.disclosures.fault(leaf)),
+            ("charges", self.charges.fault(leaf)),
+        ):
+            if said:
+                self.fault(step, said, seq)
         manifest = leaf.public.get("manifest_hash")
         if isinstance(manifest, bytes):
             self.manifests.add((leaf.peer, manifest))
@@ -482,8 +511,6 @@ class _Audit:
         if not with_key:
             opened = "skipped: no reader's key was given"
         details = {
-            "signature": f"signed by {self.head.origin}",
-            "quorum": f"cosigned by {', '.join(name for name, _ in self.cosigned) or 'nobody, as the card allows'}",
             "root": f"{counts['entries']} leaves make the signed root",
             "sequence": f"0 to {self.head.size - 1} without a gap" if self.head.size else "the log is empty",
             "time": "never goes back",
@@ -495,8 +522,11 @@ class _Audit:
             "history": f"extends {sum(head.size < self.head.size for head, _ in self.heads)} earlier heads",
             "commitments": opened,
             "persons": f"{self.persons.signatures} signatures hold, {self.persons.disclosures} disclosures are of two",
+            "disclosures": f"{self.disclosures.counted} rest on a hit, a permit and two acts before them",
+            "charges": f"{len(self.charges.charged)} charges, {self.charges.sent} deliveries of what was charged and "
+            "made",
         }
-        steps = tuple(self.faults.get(name) or Step(name, True, details[name]) for name in STEPS)
+        steps = self.steps(STEPS, details)
         ok = not self.faults
         return Report(
             self.head.origin, self.head.size, self.head.root, tuple(self.cosigned), steps,
@@ -516,6 +546,13 @@ class _Audit:
             said.append(f"{self.counts['payloads']} sealed payloads are the ones that were logged.")
         if self.persons.disclosures:
             said.append(f"Each of {self.persons.disclosures} disclosures was signed by two persons enrolled before.")
+        if self.disclosures.counted:
+            said.append(
+                f"Before each of {self.disclosures.counted} disclosures stand the opening of its case over a hit, "
+                "rules in force that it names, and the acts of both persons."
+            )
+        if self.charges.charged:
+            said.append(f"Each of {len(self.charges.charged)} releases was charged once, before it was made or given.")
         if with_key:
             said.append(f"The sealed fields of {self.counts['opened']} entries are the ones committed to at the time.")
         return tuple(said)
@@ -530,6 +567,13 @@ class _Audit:
             said.append("That the operator shows everybody the same log: no witness has cosigned.")
         if self.persons.signatures and not self.card.persons:
             said.append("That those enrolled are persons of the agency's register: the card names none.")
+        if self.disclosures.counted:
+            said.append("That a disclosure's hit was a true one: what was found stands in no log in clear.")
+        if self.disclosures.unnamed:
+            said.append(
+                f"Over which answers {self.disclosures.unnamed} disclosures' hits were: their openings are of an older "
+                "form."
+            )
         if not with_key:
             said.append("What the sealed fields say: no reader's key was given.")
         if self.counts["erased"]:

@@ -313,7 +313,16 @@ async def receive_open(peer: PeerId, asked: OpenCase, request_hash: bytes, world
         ticket = Ticket.decode(asked.ticket)
         case, permit = await _judged_open(peer, asked, ticket, world, now)
         committed = await world.uow.commit(
-            [_taken(case, "open", request_hash, case.fields, {"entry_id": case.entry_id})],
+            [
+                _taken(
+                    case,
+                    "open",
+                    request_hash,
+                    case.fields,
+                    {"entry_id": case.entry_id},
+                    answered=ticket.request_hash,
+                )
+            ],
             [
                 expect(permit, peer),
                 ports.Change(
@@ -596,7 +605,14 @@ def _approvers(case: Case, peer: PeerId, told: Decision, world: CaseWorld) -> tu
     return released
 
 
-def _taken(after: Case, message: str, request_hash: bytes, fields: Sequence[str], secret: Mapping[str, str]) -> Entry:
+def _taken(
+    after: Case,
+    message: str,
+    request_hash: bytes,
+    fields: Sequence[str],
+    secret: Mapping[str, str],
+    **more: bytes,
+) -> Entry:
     """The entry of a message that moved the case. Only what the other side's persons signed counts as theirs."""
     persons = [[one.act, one.statement, one.signature] for one in after.signatures if not one.key]
     return entry(
@@ -609,6 +625,7 @@ def _taken(after: Case, message: str, request_hash: bytes, fields: Sequence[str]
             "persons": cbor.encode(persons),
             "record_version": after.record_version,
             "fields": ",".join(fields),
+            **more,
         },
         secret=secret,
     )

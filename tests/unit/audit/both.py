@@ -11,12 +11,13 @@ from typing import Any
 
 from examples import limen_verify as one
 from gateway.audit import checkpoint, export, note, trust
-from gateway.audit.entry import Entry, Phase
+from gateway.audit.entry import Entry, Phase, Scalar
 from gateway.audit.persons import APPROVE, PREPARE
 from gateway.audit.verify import inspect
 from gateway.errors import Malformed
 from gateway.federation import statement
 from gateway.primitives import cbor, ed25519
+from gateway.store.memory import MemoryStore
 from gateway.terms import PeerId, Role
 from tests.unit.audit.log import CARD, Made
 
@@ -87,11 +88,53 @@ def _signed(seed: bytes, word: str, **more: Any) -> list[Any]:  # noqa: ANN401
     return [act, ed25519.public(seed), made.statement, made.signature]
 
 
-def _cases() -> list[Entry]:
+ANSWERED = b"q" * 64
+VERSIONS: dict[str, Scalar] = {"baseline": b"b" * 32, "national": b"n" * 32}
+
+
+def grounds() -> list[Entry]:
+    """Rules in force, and a peer's batch that was answered."""
+    public: dict[str, Scalar] = {
+        "purpose": "SEC.WATCH", "basis": "agreement", "agency": "INM", "list": "PERSONS", "class": 8, "batches": 1,
+        "agreement": "PAN-HND", **VERSIONS, "role": "border.secondary", "batch": 0, "peer_seq": 1,
+        "request_hash": ANSWERED, "seed_commitment": bytes(32), "epoch": "e",
+    }  # fmt: skip
+    rules = [
+        Entry("policy.activated", Phase.EVENT, public={"layer": layer, "digest": digest, "sequence": 1})
+        for layer, digest in VERSIONS.items()
+    ]
+    return [*rules, Entry("check.answer", Phase.INTENT, "HND", public=public)]
+
+
+def answer(intent: Entry, seq: int) -> Entry:
+    """The outcome of the batch whose intent has this number."""
+    more: dict[str, Scalar] = {"intent_seq": seq, "reply_hash": bytes(64), "table_version": 1}
+    return Entry("check.answer", Phase.OUTCOME, "HND", public={**intent.public, **more})
+
+
+def releases() -> list[Entry]:
+    """A statistic that is charged, made (the number of its intent is still to be told) and given twice."""
+    about: dict[str, Scalar] = {"query_digest": b"d" * 32, "snapshot": b"s" * 32}
+    made: dict[str, Scalar] = {**about, "dataset": "crossings", "cost_micro_rho": 520_000}
+    charge: dict[str, Scalar] = {**made, "unit": "event", "period": "2026-10", "salt_commitment": bytes(32)}
+    given: dict[str, Scalar] = {
+        **about, "purpose": "RISK.IBC", "basis": "agreement", "agency": "INM", "role": "analyst.national",
+        "release_hash": b"h" * 32, "request_hash": bytes(64), "agreement": "PAN-HND", **VERSIONS,
+    }  # fmt: skip
+    more: dict[str, Scalar] = {"release_hash": b"g" * 32, "shown_ns": 1}
+    return [
+        Entry("release.charged", Phase.EVENT, "HND", public=charge),
+        Entry("release.made", Phase.INTENT, public=made),
+        Entry("release.made", Phase.OUTCOME, public={**made, **more, "intent_seq": -1}),
+        *[Entry("release.sent", Phase.EVENT, "HND", public=given, secret={"officer": ""})] * 2,
+    ]
+
+
+def cases() -> list[Entry]:
     """Two persons enrolled, and a case in which they disclose two fields."""
     about: dict[str, Any] = {"case_id": CASE, "side": "owner", "purpose": "SEC.WATCH"}
     over: dict[str, Any] = {"fields": ("names", "sex"), "recipient": RECIPIENT, "record_version": 7}
-    versions = {"baseline": bytes(32), "national": bytes(32)}
+    versions = VERSIONS
     entries = [
         Entry(
             "officer.enrolled", Phase.EVENT,
@@ -103,7 +146,8 @@ def _cases() -> list[Entry]:
     entries.append(
         Entry(
             "case.taken", Phase.EVENT, "HND",
-            public={**about, "message": "open", "state": "UNDER_REVIEW", "request_hash": bytes(64)},
+            public={**about, "message": "open", "state": "UNDER_REVIEW", "request_hash": bytes(64),
+                    "answered": ANSWERED},
             secret={"entry_id": "e-1", "code": ""},
         )
     )  # fmt: skip
@@ -133,6 +177,16 @@ def _cases() -> list[Entry]:
     return entries
 
 
+async def enter(store: MemoryStore, entries: list[Entry]) -> None:
+    """Log these one by one; an intent's outcome is told its number, and an answer follows its intent at once."""
+    for entry in entries:
+        if entry.public.get("intent_seq") == -1:
+            entry = replace(entry, public={**entry.public, "intent_seq": store.size() - 1})
+        (seq,) = (await store.commit([entry])).seqs
+        if (entry.kind, entry.phase) == ("check.answer", Phase.INTENT):
+            await store.commit([answer(entry, seq)])
+
+
 class MadeWithCases:
     """A log of some three hundred entries with checks, a case and its persons, made once."""
 
@@ -144,8 +198,7 @@ class MadeWithCases:
         made = Made(MadeWithCases.LEGS)
 
         async def more() -> None:
-            for entry in _cases():
-                await made.store.commit([entry])
+            await enter(made.store, [*grounds(), *cases(), *releases()])
             await made.store.commit([Entry("filler", Phase.EVENT)] * 5)
             await made.sign(["HND", "UTO"])
 
