@@ -50,7 +50,7 @@ from gateway.flows.login import Challenges
 from gateway.flows.subjects import Subjects
 from gateway.flows.witness import CollectingWorld, WitnessWorld
 from gateway.keyring.client import KeysClient
-from gateway.keyring.files import read_public
+from gateway.keyring.files import judge_mode, read_public
 from gateway.policy import catalogue
 from gateway.rpc.convert import peers as convert
 from gateway.rpc.convert.peers import Sender
@@ -261,13 +261,28 @@ class Node:
         return declared_of(self.settings)
 
     def leaf(self, name: str) -> KeyPair:
-        """A listener's key and certificate as their files stand."""
+        """A listener's key and certificate as their files stand.
+
+        A key that others may read is not taken: a node that runs says so and stays with the one before.
+
+        Raises:
+            ConfigRefused: so at start, when there is none before.
+        """
         folder = self.settings.paths.tls
         paths = (folder / f"{name}.key", folder / f"{name}.crt")
-        stamp = tuple(path.stat().st_mtime_ns for path in paths)
+        found = [path.stat() for path in paths]
+        stamp = (found[0].st_mode, *(one.st_mtime_ns for one in found))
         kept = self._leaves.get(name)
         if kept is None or kept[0] != stamp:
-            kept = (stamp, KeyPair(paths[0].read_bytes(), paths[1].read_bytes()))
+            try:
+                judge_mode(paths[0], found[0].st_mode)
+                pair = KeyPair(paths[0].read_bytes(), paths[1].read_bytes())
+            except ConfigRefused as open_to_others:
+                if kept is None:
+                    raise
+                self.telemetry.complain(str(open_to_others))
+                pair = kept[1]
+            kept = (stamp, pair)
             self._leaves[name] = kept
         return kept[1]
 

@@ -115,6 +115,12 @@ def x25519_public(secret: bytes) -> bytes:
     return bytes(bindings.crypto_scalarmult_base(secret))
 
 
+def judge_mode(path: Path, mode: int) -> None:
+    """Raises ConfigRefused where a key file's `mode` (`st_mode`) lets others than its owner read or write it."""
+    if mode & 0o077:
+        raise ConfigRefused(f"{path}: others may read this key; run `chmod 600 {path}`")
+
+
 def read_secret(path: Path, purpose: str) -> Locked:
     """The secret of a key file, in locked memory.
 
@@ -127,8 +133,7 @@ def read_secret(path: Path, purpose: str) -> Locked:
             data = file.read(4096)
     except OSError as cause:
         raise ConfigRefused(f"{path}: the {purpose} key cannot be read ({cause.strerror})") from None
-    if mode & 0o077:
-        raise ConfigRefused(f"{path}: others may read this key; run `chmod 600 {path}`")
+    judge_mode(path, mode)
     found = _FILE.match(data)
     if found is None:
         raise ConfigRefused(f"{path}: is not a key file of this release")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -135,3 +138,25 @@ def test_the_doctor_finds_both_peers_well(states: States) -> None:
     ran = limen("--json", "doctor", "--config", str(states.folder("PAN")))
     rows = {row["check"]: row for row in ran.json["checks"]}
     assert rows["peer HND"]["state"] == rows["peer UTO"]["state"] == "ok", rows
+
+
+def test_a_tls_key_that_others_may_read_is_not_taken(states: States) -> None:
+    key = states.folder("PAN") / "tls" / "gateway.key"
+    told = f"{key}: others may read this key; run `chmod 600 {key}`"
+    log = states.nodes["PAN"].log_file
+    try:
+        # A node that runs goes on with the one it has, and says so.
+        key.chmod(0o644)
+        assert peer_test(states).code == 0
+        assert states.ask("undeclared").code == 0
+        states.until(lambda: told.encode() in log.read_bytes(), "the notice")
+        states.nodes.stop("PAN")
+        started = subprocess.run(
+            [sys.executable, "-m", "gateway", "serve", "--config", str(states.folder("PAN"))],
+            env={**os.environ}, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert started.returncode == 1 and f"limen gateway: {told}" in started.stderr
+    finally:
+        key.chmod(0o600)
+        states.nodes.start("PAN")
+    states.whole()

@@ -294,8 +294,7 @@ def _keys(patient: Patient) -> Iterator[Finding]:
         for purpose in files.PURPOSES:
             files.read_secret(files.key_path(folder, purpose), purpose).free()
         for place in sorted([*folder.glob("seeds/*/*.key"), *patient.settings.paths.tls.glob("*.key")]):
-            if place.stat().st_mode & 0o077:
-                raise ConfigRefused(f"{place}: others may read this key; run `chmod 600 {place}`")
+            files.judge_mode(place, place.stat().st_mode)
     except ConfigRefused as cause:
         told, _, order = str(cause).partition("; run `")
         if order:
