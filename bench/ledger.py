@@ -294,7 +294,9 @@ class _Uow:
         self.reach(f"{step}.before")
         _apply(self.db, changes, lambda inside: self.reach(f"{step}.{inside}"))
         self.reach(f"{step}.after")
-        return ports.Committed((0,) * len(entries), (1,) * len(entries), (0,) * len(entries))
+        return ports.Committed(
+            (0,) * len(entries), (1,) * len(entries), (0,) * len(entries), (bytes(32),) * len(entries)
+        )
 
 
 STEPS: Final = {"charge": "release.charge", "put": "release.put", "give": "release.deliver"}

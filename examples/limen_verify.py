@@ -123,6 +123,7 @@ witnesses.silent event | silent quorum size reached_ns | - | -
 alert.acted event | alert_id rule act state version | - | officer to reason words
 alert.read event | alert_id what | - | officer
 officer.declared event | agency | - | officer hashes
+pair.heads event | root | - | -
 """
 # catalogue: end
 
@@ -607,6 +608,7 @@ PAIRED = frozenset(name for name, phase in KINDS if phase == "intent")
 LEAF_KEYS = frozenset(
     ["schema", "seq", "time_ns", "kind", "phase", "peer", "pair_seq", "public", "commitments", "sealed", "retention"]
 )
+FORMS = {"limen.leaf/1": LEAF_KEYS, "limen.leaf/2": LEAF_KEYS | {"pair_hash"}}
 PLAIN = frozenset((str, int, bool, bytes))
 ABOUT = ("purpose", "basis", "list", "class", "request_hash", "leg", "batch", "query_digest", "snapshot")
 """Fields in which an outcome is its intent's."""
@@ -620,7 +622,8 @@ GROUNDS = frozenset(
 def leaf(data: bytes) -> dict[str, Any]:
     """Read a leaf, strictly. Raises Refused."""
     value = cbor(data, LEAF_MAX)
-    if type(value) is not dict or value.keys() != LEAF_KEYS or value["schema"] != "limen.leaf/1":
+    schema = value.get("schema") if type(value) is dict else None
+    if type(schema) is not str or value.keys() != FORMS.get(schema):
         raise Refused("not a leaf of a known form")
     for name in ("seq", "time_ns", "pair_seq"):
         if type(value[name]) is not int or value[name] < 0:
@@ -646,6 +649,9 @@ def leaf(data: bytes) -> dict[str, Any]:
         raise Refused("not a payload's digest")
     if bool(value["peer"]) != bool(value["pair_seq"]):
         raise Refused("a pair number belongs to a peer")
+    before = value.setdefault("pair_hash", b"")
+    if schema == "limen.leaf/2" and (type(before) is not bytes or len(before) != (32 if value["peer"] else 0)):
+        raise Refused("pair_hash is not the hash of an entry")
     return value
 
 
@@ -681,7 +687,8 @@ class Audit:
         self.size = 0
         self.rows: dict[int, list[bytes]] = {}  # hashes of the tile levels above 0
         self.last_ns = 0
-        self.pair_seqs: dict[str, int] = {}
+        self.pairs: dict[str, tuple[int, bytes, int]] = {}  # of each pair's last entry: number, hash, place
+        self.chained = False  # whether a leaf of the form with pair_hash has come; all after it are
         self.intents: dict[int, tuple[str, str, list[Any]]] = {}
         self.missing: list[tuple[int, int]] = []  # (end of term, entry) of payloads that are not there
         self.manifests: set[tuple[str, bytes]] = set()
@@ -800,7 +807,7 @@ class Audit:
                 self.grow(hash_)
                 if self.size in marks:
                     self.roots[self.size] = self.root()
-                self.entry(seq, data, payloads.pop(seq, None))
+                self.entry(seq, data, hash_, payloads.pop(seq, None))
             for seq in payloads:
                 self.fault("payloads", "a payload for an entry that has none", seq)
             self.progress(start + len(leaves), self.head.size)
@@ -879,7 +886,7 @@ class Audit:
 
     # 4, 5, 6, 7, 11, 12, 13
 
-    def entry(self, seq: int, data: bytes, payload: bytes | None) -> None:
+    def entry(self, seq: int, data: bytes, hash_: bytes, payload: bytes | None) -> None:
         """One leaf, against everything before it."""
         try:
             value = leaf(data)
@@ -889,12 +896,18 @@ class Audit:
         if value["seq"] != seq:
             self.fault("sequence", f"the leaf says it is number {value['seq']}", seq)
         peer = value["peer"]
+        if value["schema"] == "limen.leaf/2":
+            self.chained = True
+        elif self.chained:
+            self.fault("sequence", "a leaf of the form before, after one of the newer form", seq)
         if peer:
-            due = self.pair_seqs.get(peer, 0) + 1
-            if value["pair_seq"] != due:
-                said = f"number {value['pair_seq']} with {peer} where {due} is due"
+            last, before, at = self.pairs.get(peer, (0, bytes(32), seq))
+            if value["pair_seq"] != last + 1:
+                said = f"number {value['pair_seq']} with {peer} where {last + 1} is due"
                 self.fault("sequence", said, seq)
-            self.pair_seqs[peer] = value["pair_seq"]
+            elif value["pair_hash"] not in (before, b""):
+                self.fault("sequence", f"the next entry with {peer} names another one before it", at)
+            self.pairs[peer] = (value["pair_seq"], hash_, seq)
         if value["time_ns"] < self.last_ns:
             self.fault("time", "the time goes back", seq)
         self.last_ns = max(self.last_ns, value["time_ns"])

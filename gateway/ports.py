@@ -64,11 +64,13 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Committed:
     """What the writer assigned, in the order of the entries: index in the log, number in the pair's sequence
-    (0 where the entry names no peer), and the time written into the leaf, UTC ns."""
+    (0 where the entry names no peer), the time written into the leaf, UTC ns, and the leaf's hash, 32 bytes, which is
+    the entry's name towards the other state."""
 
     seqs: tuple[int, ...]
     pair_seqs: tuple[int, ...]
     times_ns: tuple[int, ...]
+    hashes: tuple[bytes, ...]
 
 
 class UnitOfWork(Protocol):

@@ -587,6 +587,13 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         secret=("officer", "hashes"),
         retention="10y",
     ),
+    Kind(
+        85,
+        "pair.heads",
+        Phase.EVENT,
+        "Where each pair stands, as one hash; the last entry of every tree that is signed.",
+        public=("root",),
+    ),
 )
 
 KINDS: Final[Mapping[tuple[str, Phase], Kind]] = {(kind.name, kind.phase): kind for kind in CATALOGUE}

@@ -1,7 +1,10 @@
 """The leaf: what of an entry goes into the tree for ever.
 
-    leaf = canonical CBOR {"schema": "limen.leaf/1", "seq", "time_ns", "kind", "phase", "peer", "pair_seq",
+    leaf = canonical CBOR {"schema": "limen.leaf/2", "seq", "time_ns", "kind", "phase", "peer", "pair_seq", "pair_hash",
                            "public": {...}, "commitments": {name: 32 bytes}, "sealed": 32 bytes or none, "retention"}
+
+`pair_hash` is the leaf hash of the entry before with the same peer, so that the entries of one pair are a chain of
+their own. Leaves of the form before, "limen.leaf/1", have none; they are read, and written no more.
 
     salt(name)       = HMAC-SHA-256(record key, name)[:16]
     commitment(name) = SHA-256(salt | 2-byte length of name | name | canonical CBOR of the value)
@@ -27,7 +30,12 @@ from gateway.audit.seal import Sealer, mac, pads
 from gateway.errors import InputRefused, Malformed, VerificationFailed
 from gateway.primitives import cbor
 
-SCHEMA: Final = "limen.leaf/1"
+SCHEMA: Final = "limen.leaf/2"
+SCHEMA_BEFORE: Final = "limen.leaf/1"
+"""The form that a log may begin with: without `pair_hash`."""
+
+NO_ENTRY: Final = bytes(32)
+"""`pair_hash` of a pair's first entry."""
 
 LEAF_BYTES_MAX: Final = (1 << 16) - 1
 """Longest leaf: an entry bundle's length prefix has two bytes (C2SP tlog-tiles)."""
@@ -42,7 +50,8 @@ _NULL: Final = b"\xf6"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An entry ready for the writer: everything but number, time and pair number, which only the writer knows.
+    """An entry ready for the writer: everything but number, time and place in its pair, which only the writer
+    knows.
 
     `public` has plain values only; `commitments` is a canonical CBOR map; `sealed` is the payload, b"" for kinds that
     have none.
@@ -197,9 +206,11 @@ _KEYS: Final = (
     "sealed",
     "time_ns",
     "pair_seq",
+    "pair_hash",
     "retention",
     "commitments",
 )
+_KEYS_OF: Final = {SCHEMA: frozenset(_KEYS), SCHEMA_BEFORE: frozenset(_KEYS) - {"pair_hash"}}
 _HEAD: Final = bytes((0xA0 + len(_KEYS),))
 _K: Final = {key: cbor.encode(key) for key in _KEYS}
 _SCHEMA_FIELD: Final = _K["schema"] + cbor.encode(SCHEMA)
@@ -215,8 +226,10 @@ def _number(value: int) -> bytes:
     return cbor2.dumps(value)
 
 
-def encode(prepared: Prepared, seq: int, time_ns: int, pair_seq: int) -> bytes:
+def encode(prepared: Prepared, seq: int, time_ns: int, pair_seq: int, pair_hash: bytes) -> bytes:
     """The leaf's bytes. Put together from ready pieces in canonical order; the same as encoding the whole map.
+
+    `pair_hash` is 32 bytes, `NO_ENTRY` for a pair's first entry; b"" where `pair_seq` is 0.
 
     Raises:
         InputRefused: longer than `LEAF_BYTES_MAX`.
@@ -234,6 +247,7 @@ def encode(prepared: Prepared, seq: int, time_ns: int, pair_seq: int) -> bytes:
             _K["sealed"], b"\x58\x20" + hashlib.sha256(prepared.sealed).digest() if prepared.sealed else b"\x40",
             _K["time_ns"], _number(time_ns),
             _K["pair_seq"], _number(pair_seq),
+            _K["pair_hash"], b"\x58\x20" + pair_hash if pair_hash else b"\x40",
             _K["retention"], _text(prepared.retention),
             _K["commitments"], prepared.commitments,
         )
@@ -284,7 +298,10 @@ def judge_prepared(prepared: Prepared) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A leaf read back. `peer` is "" and `pair_seq` 0 where no other state is named; `sealed` b"" without payload."""
+    """A leaf read back. `peer` is "" and `pair_seq` 0 where no other state is named; `sealed` b"" without payload.
+
+    `is_chained` is False for the form without `pair_hash`, which is b"" there and where no other state is named.
+    """
 
     seq: int
     time_ns: int
@@ -296,12 +313,15 @@ class Leaf:
     commitments: Mapping[str, bytes]
     sealed: bytes
     retention: str
+    pair_hash: bytes = b""
+    is_chained: bool = True
 
     @classmethod
     def parse(cls, data: bytes) -> Leaf:
         """Read strictly: canonical, complete, of the catalogue's shape. Raises Malformed."""
         value = cbor.decode(data, field="leaf", limit=LEAF_BYTES_MAX)
-        if not isinstance(value, dict) or set(value) != set(_KEYS) or value["schema"] != SCHEMA:
+        schema = value.get("schema") if isinstance(value, dict) else None
+        if not isinstance(schema, str) or value.keys() != _KEYS_OF.get(schema):
             raise Malformed("leaf", "not a leaf of a known form")
         for name in ("seq", "time_ns", "pair_seq"):
             if type(value[name]) is not int or value[name] < 0:
@@ -335,9 +355,12 @@ class Leaf:
             raise Malformed("sealed", "not a payload's digest")
         if bool(value["peer"]) != bool(value["pair_seq"]):
             raise Malformed("pair_seq", "a pair number belongs to a peer")
+        pair_hash = value.get("pair_hash", b"")
+        if schema == SCHEMA and (type(pair_hash) is not bytes or len(pair_hash) != (32 if value["peer"] else 0)):
+            raise Malformed("pair_hash", "not the hash of an entry")
         return cls(
             value["seq"], value["time_ns"], value["kind"], Phase(value["phase"]), value["peer"], value["pair_seq"],
-            public, commitments, sealed, value["retention"],
+            public, commitments, sealed, value["retention"], pair_hash, schema == SCHEMA,
         )  # fmt: skip
 
     @property

@@ -31,7 +31,7 @@ from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.entry import Phase
 from gateway.audit.grounds import Charges, Disclosures
 from gateway.audit.kinds import KINDS, PAIRED
-from gateway.audit.leaf import Leaf, open_fields
+from gateway.audit.leaf import NO_ENTRY, Leaf, open_fields
 from gateway.audit.persons import Persons
 from gateway.audit.seal import Opener
 from gateway.audit.trust import Card
@@ -220,7 +220,10 @@ class _Audit(Head):
     roots: dict[int, bytes] = field(default_factory=dict)
     """Recomputed roots at those heads' sizes."""
     edge: tiles.Edge = field(default_factory=tiles.Edge)
-    pair_seqs: dict[str, int] = field(default_factory=dict)
+    pairs: dict[str, tuple[int, bytes, int]] = field(default_factory=dict)
+    """Of the last entry of each pair: its number in the pair, its leaf hash, its number in the log."""
+    is_chained: bool = False
+    """Whether a leaf of the form with `pair_hash` has come; all after it are."""
     intents: dict[int, Leaf] = field(default_factory=dict)
     last_ns: int = 0
     last_seq_time: int = 0
@@ -302,7 +305,7 @@ class _Audit(Head):
                 at = bisect.bisect_left(sizes, size)
                 if at < len(sizes) and sizes[at] == size:
                     self.roots[size] = self.edge.root()
-                self._entry(start + offset, data, payloads.pop(start + offset, None), opener)
+                self._entry(start + offset, data, hash_, payloads.pop(start + offset, None), opener)
             for seq in payloads:
                 self.fault("payloads", "a payload for an entry that has none", seq)
             if len(leaves) < width:
@@ -382,7 +385,7 @@ class _Audit(Head):
             return {}
         return kept
 
-    def _entry(self, seq: int, data: bytes, payload: bytes | None, opener: Opener | None) -> None:
+    def _entry(self, seq: int, data: bytes, hash_: bytes, payload: bytes | None, opener: Opener | None) -> None:
         self.counts["entries"] += 1
         try:
             leaf = Leaf.parse(data)
@@ -391,11 +394,17 @@ class _Audit(Head):
             return
         if leaf.seq != seq:
             self.fault("sequence", f"the leaf says it is number {leaf.seq}", seq)
+        if leaf.is_chained:
+            self.is_chained = True
+        elif self.is_chained:
+            self.fault("sequence", "a leaf of the form before, after one of the newer form", seq)
         if leaf.peer:
-            want = self.pair_seqs.get(leaf.peer, 0) + 1
-            if leaf.pair_seq != want:
-                self.fault("sequence", f"number {leaf.pair_seq} with {leaf.peer} where {want} is due", seq)
-            self.pair_seqs[leaf.peer] = leaf.pair_seq
+            last, before, at = self.pairs.get(leaf.peer, (0, NO_ENTRY, seq))
+            if leaf.pair_seq != last + 1:
+                self.fault("sequence", f"number {leaf.pair_seq} with {leaf.peer} where {last + 1} is due", seq)
+            elif leaf.is_chained and leaf.pair_hash != before:
+                self.fault("sequence", f"the next entry with {leaf.peer} names another one before it", at)
+            self.pairs[leaf.peer] = (leaf.pair_seq, hash_, seq)
         if leaf.time_ns < self.last_ns:
             self.fault("time", "the time goes back", seq)
         self.last_ns = max(self.last_ns, leaf.time_ns)

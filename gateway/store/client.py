@@ -147,7 +147,7 @@ def _done(units: _Units, results: Sequence[tuple[str | None, Any]]) -> None:
         if done.done():
             continue
         if reason is None:
-            done.set_result(Committed(tuple(value[0]), tuple(value[1]), tuple(value[2])))
+            done.set_result(Committed(*map(tuple, value)))
         else:
             done.set_exception(error_of(reason, value))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gateway.alerts.alert import Alert
-from gateway.audit import leaf, merkle, tiles, witness
+from gateway.audit import leaf, merkle, pairs, tiles, witness
 from gateway.audit.entry import Entry
 from gateway.audit.seal import Recipients, Sealer
 from gateway.errors import (
@@ -104,7 +104,8 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
         self._tables = _Tables()
         self._leaves: list[bytes] = []
         self._payloads: dict[int, bytes] = {}
-        self._pairs: dict[str, int] = {}
+        self._pairs: dict[str, pairs.Head] = {}
+        self.pair_key = bytes(32)
         self._last_ns = 0
         self._checkpoints: dict[int, tuple[bytes, bytes]] = {}
         self.entries: list[Entry] = []
@@ -125,19 +126,21 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
             self._tables = before
             raise
         now = self._last_ns = max(self._now_ns(), self._last_ns)
-        seqs, pairs = [], []
+        seqs, counts, hashes = [], [], []
         for entry, ready in zip(entries, prepared, strict=True):
             seq = len(self._leaves)
-            pair = 0
+            last = self._pairs.get(entry.peer, pairs.Head(0, leaf.NO_ENTRY)) if entry.peer else pairs.Head(-1, b"")
+            data = leaf.encode(ready, seq, now, last.count + 1, last.hash)
             if entry.peer:
-                pair = self._pairs[entry.peer] = self._pairs.get(entry.peer, 0) + 1
-            self._leaves.append(leaf.encode(ready, seq, now, pair))
+                self._pairs[entry.peer] = pairs.Head(last.count + 1, merkle.leaf_hash(data))
+            self._leaves.append(data)
+            hashes.append(merkle.leaf_hash(data))
             if ready.sealed:
                 self._payloads[seq] = ready.sealed
             self.entries.append(entry)
             seqs.append(seq)
-            pairs.append(pair)
-        return Committed(tuple(seqs), tuple(pairs), (now,) * len(seqs))
+            counts.append(last.count + 1)
+        return Committed(tuple(seqs), tuple(counts), (now,) * len(seqs), tuple(hashes))
 
     async def witness_put(
         self, origin: str, old_size: int, size: int, root: bytes, noted: bytes, proof: Sequence[bytes] | None = None
@@ -328,7 +331,7 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
         return [(PeerId(peer), EpochId(e), expires) for peer, (e, expires) in sorted(self._tables.epochs.items())]
 
     def pair_seq(self, peer: PeerId) -> int:
-        return self._pairs.get(peer, 0)
+        return self._pairs[peer].count if peer in self._pairs else 0
 
     def all(self, list_id: ListId) -> Iterator[bytes]:
         for (name, _), body in sorted(self._tables.listed.items()):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.audit import merkle, tiles, witness
+from gateway.errors import NotFoundOrNotPermitted
 from gateway.ports import StoredReply
 from gateway.store import db as database
 from gateway.store.alerts import AlertRows
@@ -111,6 +112,13 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         """The number of the newest entry naming this peer, 0 for none."""
         row = self._one("SELECT seq FROM pair WHERE peer = ?", (peer,)).fetchone()
         return int(row[0]) if row else 0
+
+    def pair_key(self) -> bytes:
+        """The key that opens places of `pair.heads`, 32 bytes. Raises NotFoundOrNotPermitted before the first start."""
+        row = self._one("SELECT value FROM meta WHERE name = 'pair_key'", ()).fetchone()
+        if row is None:
+            raise NotFoundOrNotPermitted("this log has not been opened by a writer that keeps pairs yet")
+        return bytes(row[0])
 
     # Lists and tables
 

@@ -4,8 +4,8 @@ Everything that waits is one transaction (group commit); inside it a savepoint a
 and no other. The next tree is computed on a copy and takes its place only after COMMIT. An error from COMMIT ends the
 process, because neither it nor we know what the disk holds; the next start reads that from the disk.
 
-Order of a checkpoint: leaves durable, fillers durable, lock record swapped, signed, stored, shown. Each step can be the
-last before a power cut, and the next start goes on from there.
+Order of a checkpoint: leaves durable, fillers and pair heads durable, lock record swapped, signed, stored, shown. Each
+step can be the last before a power cut, and the next start goes on from there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import sqlite3
 import time
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
 from gateway import ipc
-from gateway.audit import checkpoint, leaf, merkle, note, tiles
+from gateway.audit import checkpoint, leaf, merkle, note, pairs, tiles
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.kinds import RETENTION_NS
 from gateway.audit.leaf import Leaf, Prepared
@@ -44,6 +45,8 @@ from gateway.store import wal
 from gateway.store.changes import CHANGES
 from gateway.store.lock import ENDED, LockRecord
 from gateway.store.reader import read_hashes
+
+_NO_HEAD: Final = pairs.Head(0, leaf.NO_ENTRY)
 
 BATCH_MAX: Final = 1024
 """Most units in one transaction."""
@@ -180,7 +183,7 @@ class _Next:
     """The log as it will be after this transaction."""
 
     edge: tiles.Edge
-    pairs: dict[str, int]
+    pairs: dict[str, pairs.Head]
     last_ns: int
     wall_ns: int
     mono_ns: int
@@ -245,7 +248,8 @@ class Log:
         (last,) = db.execute("SELECT max(seq) FROM leaf").fetchone()
         size = 0 if last is None else last + 1
         self._edge = self._rebuilt_edge(size)
-        self._pairs: dict[str, int] = dict(db.execute("SELECT peer, seq FROM pair").fetchall())
+        self._pairs = self._rebuilt_pairs(size)
+        self._pair_key = self._held_pair_key()
         self._last_ns = 0
         if size:
             (tail,) = db.execute("SELECT bytes FROM leaf WHERE seq = ?", (size - 1,)).fetchone()
@@ -257,6 +261,30 @@ class Log:
                 raise VerificationFailed("tail", "the last leaf has another number", position=size - 1)
             self._last_ns = read.time_ns
         self._judge_lock(size)
+
+    def _rebuilt_pairs(self, size: int) -> dict[str, pairs.Head]:
+        """Where each pair stands. A store of the form before has no hashes: they are read from the leaves once."""
+        rows = self._db.execute("SELECT peer, seq, head FROM pair").fetchall()
+        heads = {peer: pairs.Head(count, head) for peer, count, head in rows}
+        lacking = {peer for peer, head in heads.items() if not head.hash}
+        for seq in range(size - 1, -1, -1):
+            if not lacking:
+                break
+            (data,) = self._db.execute("SELECT bytes FROM leaf WHERE seq = ?", (seq,)).fetchone()
+            peer = Leaf.parse(data).peer
+            if peer in lacking:
+                lacking.remove(peer)
+                heads[peer] = pairs.Head(heads[peer].count, merkle.leaf_hash(data))
+        return heads
+
+    def _held_pair_key(self) -> bytes:
+        """The key that hides other pairs in `pair.heads`; drawn once for a store."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'pair_key'").fetchone()
+        if row is not None:
+            return bytes(row[0])
+        key = secrets.token_bytes(32)
+        self._db.execute("INSERT INTO meta VALUES ('pair_key', ?)", (key,))
+        return key
 
     def _rebuilt_edge(self, size: int) -> tiles.Edge:
         levels: list[Sequence[bytes]] = []
@@ -411,33 +439,40 @@ class Log:
         if saved:
             self._db.execute("RELEASE unit")
 
-    def _place(self, next_: _Next, entries: Sequence[Prepared]) -> list[list[int]]:
-        """Give each entry its number, time and pair number, and hash it into the next tree."""
+    def _place(self, next_: _Next, entries: Sequence[Prepared]) -> list[list[Any]]:
+        """Give each entry its number, time and place in its pair, and hash it into the next tree."""
         edge, now = next_.edge, next_.last_ns
         seqs: list[int] = []
-        pairs: list[int] = []
+        counts: list[int] = []
+        hashes: list[bytes] = []
         placed: list[tuple[bytes, bytes, int]] = []
-        numbers: dict[str, int] = {}
+        heads: dict[str, pairs.Head] = {}
         # Anything can refuse only here, before the first entry of the unit is placed.
         for offset, entry in enumerate(entries):
             leaf.judge_prepared(entry)
-            pair = 0
             peer = entry.peer
             if peer:
-                pair = numbers[peer] = (numbers.get(peer) or next_.pairs.get(peer) or self._pairs.get(peer, 0)) + 1
-            data = leaf.encode(entry, edge.size + offset, now, pair)
+                last = heads.get(peer) or next_.pairs.get(peer) or self._pairs.get(peer) or _NO_HEAD
+                data = leaf.encode(entry, edge.size + offset, now, last.count + 1, last.hash)
+                hash_ = merkle.leaf_hash(data)
+                heads[peer] = pairs.Head(last.count + 1, hash_)
+                counts.append(last.count + 1)
+            else:
+                data = leaf.encode(entry, edge.size + offset, now, 0, b"")
+                hash_ = merkle.leaf_hash(data)
+                counts.append(0)
             placed.append((data, entry.sealed, now + RETENTION_NS[entry.retention]))
-            pairs.append(pair)
-        for data, sealed, due_ns in placed:
+            hashes.append(hash_)
+        for (data, sealed, due_ns), hash_ in zip(placed, hashes, strict=True):
             seq = edge.size
             seqs.append(seq)
             next_.leaves.append((seq, data))
             if sealed:
                 next_.payloads.append((seq, sealed, due_ns))
-            for level, number, hashes, root in edge.append(merkle.leaf_hash(data)):
-                next_.done.append((level, number, root, b"".join(hashes)))
-        next_.pairs.update(numbers)
-        return [seqs, pairs, [now] * len(seqs)]
+            for level, number, row, root in edge.append(hash_):
+                next_.done.append((level, number, root, b"".join(row)))
+        next_.pairs.update(heads)
+        return [seqs, counts, [now] * len(seqs), hashes]
 
     def _write(self, next_: _Next) -> None:
         db = self._db
@@ -450,7 +485,8 @@ class Log:
                 db.executemany(statement, rows)
                 rows.clear()
         if next_.pairs:
-            db.executemany("INSERT OR REPLACE INTO pair VALUES (?, ?)", next_.pairs.items())
+            heads = [(peer, head.count, head.hash) for peer, head in next_.pairs.items()]
+            db.executemany("INSERT OR REPLACE INTO pair VALUES (?, ?, ?)", heads)
 
     def _undo(self) -> None:
         # SQLite may have rolled back by itself (a full disk); then there is nothing left to undo.
@@ -468,17 +504,19 @@ class Log:
         return self._edge.size
 
     def agree(self) -> Checkpoint:
-        """Round the size up with fillers, and put the head into the lock record: from here on it is ours to sign."""
+        """Round the size up and put the head into the lock record: from here on it is ours to sign.
+
+        Fillers make the size a multiple of the block, and the last entry says where each pair stands.
+        """
         if self.head.size == self.size and self._unpublished():
             return self.head  # Agreed on before a crash or a missing key process, and never shown.
         block = self._config.round_to
-        missing = -self.size % block
-        if self.size + missing == self.head.size:
-            missing += block
-        # Twice where the commit had an entry of its own to add (a clock step).
-        while missing:
-            self.commit([Unit([_plain("filler", {})] * missing, ())])
-            missing = -self.size % block
+        # Only within the transaction is it known whether it has an entry of its own to add (a clock step).
+        self.begin()
+        missing = -self._next.edge.size % block or block
+        root = pairs.root(self._pairs, self._pair_key, self._next.edge.size + missing - 1)
+        self.apply([Unit([*[_plain("filler", {})] * (missing - 1), _plain(pairs.KIND, {"root": root})], ())])
+        self.finish()
         self._points.reach("filled")
         head = Checkpoint(self._config.origin, self.size, self._edge.root())
         self._lock.swap(self.head, head)

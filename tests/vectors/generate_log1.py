@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from nacl.bindings import crypto_scalarmult_base
 
-from gateway.audit import checkpoint, export, leaf, merkle, note, seal, tiles, trust, witness
+from gateway.audit import checkpoint, export, leaf, merkle, note, pairs, seal, tiles, trust, witness
 from gateway.audit.cosign import line
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import VerificationFailed
@@ -34,6 +35,7 @@ WITNESS = ed25519.Signer(_seed("witness"))
 LOG_KEY = note.Verifier(ORIGIN, note.LOG_KEY, LOG.public)
 WITNESS_KEY = note.Verifier("hnd.example/witness", note.WITNESS_KEY, WITNESS.public)
 PRIVATE = {role: _seed(role) for role in seal.ROLES}
+PAIR_KEY = _seed("pair key")
 RECIPIENTS = seal.Recipients(*(crypto_scalarmult_base(PRIVATE[role]) for role in seal.ROLES))
 ENTRIES = (
     Entry("node.started", Phase.EVENT, public={"release": "0.1.0"}),
@@ -54,8 +56,8 @@ ENTRIES = (
                 "request_hashes": _seed("request") + _seed("request 2")},
         secret={"hits": []}, sealed_bytes=512,
     ),
-    Entry("filler", Phase.EVENT),
     Entry("epoch.opened", Phase.EVENT, "UTO", public={"epoch": "20251009-00112233", "expires_ns": TIME_NS + 10**15}),
+    Entry(pairs.KIND, Phase.EVENT, public={"root": bytes(32)}),  # the root is put in where the tree is built
 )  # fmt: skip
 
 
@@ -65,12 +67,17 @@ class Log:
     def __init__(self) -> None:
         session = seal.Sealer(RECIPIENTS, _seed("session"))
         self.prepared = [leaf.prepare(entry, _seed(f"record {seq}"), session) for seq, entry in enumerate(ENTRIES)]
-        pairs = {"HND": 0, "UTO": 0, "": 0}
+        self.heads: dict[str, pairs.Head] = {}
         self.data: list[bytes] = []
         for seq, prepared in enumerate(self.prepared):
-            pairs[prepared.peer] += 1
-            pair = pairs[prepared.peer] if prepared.peer else 0
-            self.data.append(leaf.encode(prepared, seq, TIME_NS + seq * 10**6, pair))
+            if prepared.kind == pairs.KIND:
+                prepared = replace(prepared, public={"root": pairs.root(self.heads, PAIR_KEY, seq)})
+            peer = prepared.peer
+            last = self.heads.get(peer, pairs.Head(0, leaf.NO_ENTRY)) if peer else pairs.Head(-1, b"")
+            data = leaf.encode(prepared, seq, TIME_NS + seq * 10**6, last.count + 1, last.hash)
+            if peer:
+                self.heads[peer] = pairs.Head(last.count + 1, merkle.leaf_hash(data))
+            self.data.append(data)
         self.leaf_hashes = [merkle.leaf_hash(one) for one in self.data]
 
     def head(self, size: int) -> checkpoint.Checkpoint:
@@ -172,7 +179,9 @@ def _bad_leaves(log: Log) -> list[dict[str, str]]:
     return [
         {"why": why, "leaf": data.hex()}
         for why, data in (
-            ("another schema", changed(schema="limen.leaf/2")),
+            ("another schema", changed(schema="limen.leaf/3")),
+            ("the schema before with a field of this one", changed(schema="limen.leaf/1")),
+            ("a pair hash of another size", changed(pair_hash=bytes(31))),
             ("a field too many", changed(surname="X")),
             ("a field missing", cbor.encode(missing)),
             ("an unknown kind", changed(kind="check.gossip")),

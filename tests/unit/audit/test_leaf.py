@@ -27,7 +27,9 @@ def sealer(seed: int = 0) -> seal.Sealer:
 
 def made(entry: Entry, seq: int = 5, key: bytes = bytes(32), seed: int = 0) -> tuple[Leaf, bytes, leaf.Prepared]:
     prepared = leaf.prepare(entry, key, sealer(seed))
-    data = leaf.encode(prepared, seq, 1_700_000_000_000_000_000, 3 if entry.peer else 0)
+    data = leaf.encode(
+        prepared, seq, 1_700_000_000_000_000_000, 3 if entry.peer else 0, bytes(32) if entry.peer else b""
+    )
     return Leaf.parse(data), data, prepared
 
 
@@ -203,10 +205,12 @@ def test_a_spoiled_leaf_is_malformed_or_another_leaf(data: st.DataObject) -> Non
 @pytest.mark.parametrize(
     "fields",
     [
-        {"schema": "limen.leaf/2"}, {"seq": -1}, {"seq": True}, {"seq": "5"}, {"phase": "later"}, {"kind": "gossip"},
+        {"schema": "limen.leaf/1"}, {"schema": "limen.leaf/3"}, {"schema": 2},
+        {"seq": -1}, {"seq": True}, {"seq": "5"}, {"phase": "later"}, {"kind": "gossip"},
         {"kind": 5}, {"retention": "for ever"}, {"public": []}, {"public": {"reason": []}}, {"public": {}},
         {"public": {"reason": "a", "name": "MARTA"}}, {"commitments": {"name": bytes(32)}}, {"sealed": bytes(32)},
-        {"sealed": 5}, {"peer": "HND"}, {"pair_seq": 5}, {"extra": 1},
+        {"sealed": 5}, {"peer": "HND"}, {"pair_seq": 5}, {"extra": 1}, {"pair_hash": bytes(32)},
+        {"pair_hash": 5},
     ],
 )  # fmt: skip
 def test_a_leaf_of_another_shape_is_malformed(fields: dict[str, object]) -> None:

@@ -69,6 +69,19 @@ def changed(leaf: bytes, **fields: object) -> bytes:
     return cbor.encode(cbor.decode(leaf) | fields)
 
 
+def chained(leaves: list[bytes]) -> list[bytes]:
+    """The same leaves by an operator who takes care that each pair's chain holds."""
+    last: dict[str, bytes] = {}
+    made_anew = []
+    for data in leaves:
+        peer = cbor.decode(data)["peer"]
+        if peer:
+            data = changed(data, pair_hash=last.get(peer, bytes(32)))
+            last[peer] = merkle.leaf_hash(data)
+        made_anew.append(data)
+    return made_anew
+
+
 def test_an_honest_export_verifies_step_by_step() -> None:
     report = verify(exported(), CARD, reader_key=READERS["supervisor"])
     assert [step.step for step in report.steps] == list(STEPS)
@@ -255,9 +268,49 @@ def test_wrong_orders_and_false_times_are_found_even_if_signed() -> None:
     ):
         folder = copy()
         folder["history"] = b""
-        rebuilt([*leaves[:at], leaf, *leaves[at + 1 :]], folder, signed_by=["HND", "UTO"])
+        rebuilt(chained([*leaves[:at], leaf, *leaves[at + 1 :]]), folder, signed_by=["HND", "UTO"])
         fault = fails(folder)
         assert (fault.step, fault.position) == (step, at)
+
+
+def test_the_chain_of_a_pair_names_the_entry_that_is_another() -> None:
+    leaves = made().store.leaves(0, size())
+    outcome = next(n for n, leaf in enumerate(leaves) if n > 300 and Leaf.parse(leaf).phase.value == "outcome")
+    folder = copy()
+    folder["history"] = b""
+    other = changed(leaves[outcome], time_ns=Leaf.parse(leaves[outcome]).time_ns - 1)
+    rebuilt([*leaves[:outcome], other, *leaves[outcome + 1 :]], folder, signed_by=["HND", "UTO"])
+    fault = fails(folder)
+    assert (fault.step, fault.position) == ("sequence", outcome)
+
+
+def before_the_chain(leaves: list[bytes]) -> list[bytes]:
+    """The same entries in the form before."""
+    fields = [cbor.decode(leaf) for leaf in leaves]
+    return [
+        cbor.encode({name: one[name] for name in one if name != "pair_hash"} | {"schema": "limen.leaf/1"})
+        for one in fields
+    ]
+
+
+def test_a_log_of_the_form_before_verifies_and_so_does_one_that_goes_on_in_the_new_form() -> None:
+    leaves = made().store.leaves(0, size())
+    old = before_the_chain(leaves)
+    for first in (len(leaves), 200):
+        folder = copy()
+        folder["history"] = b""
+        last: dict[str, bytes] = {}
+        mixed = old[:first] + leaves[first:]
+        for n, data in enumerate(mixed):
+            peer = cbor.decode(data)["peer"]
+            if peer:
+                mixed[n] = data if n < first else changed(data, pair_hash=last.get(peer, bytes(32)))
+                last[peer] = merkle.leaf_hash(mixed[n])
+        rebuilt(mixed, folder, signed_by=["HND", "UTO"])
+        assert verify(folder, CARD).ok
+        if first < len(leaves):
+            rebuilt([*mixed[:300], *old[300:301], *mixed[301:]], folder, signed_by=["HND", "UTO"])
+            assert "form before" in fails(folder).why
 
 
 def test_a_release_s_outcome_is_about_the_query_and_the_events_of_its_intent() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway.audit import checkpoint, leaf, note, seal
+from gateway.audit import checkpoint, leaf, merkle, note, pairs, seal
 from gateway.audit.cosign import line
 from gateway.audit.entry import Phase
 from gateway.audit.leaf import Leaf
@@ -135,9 +135,33 @@ def test_checkpoints_come_in_blocks_and_grow_even_when_nothing_happens(log: Log,
     for busy in (3, 0, 0, 16, 17, 1):
         put(log, Unit([prepared(n) for n in range(busy)], ()))
         sizes.append(publish(log).size)
-    assert sizes == [16, 32, 48, 64, 96, 112]
+    assert sizes == [16, 32, 48, 80, 112, 128]
     kinds = [Leaf.parse(one).kind for one in reader.leaves(0, 200)]
-    assert kinds.count("check.ask") == 37 and kinds.count("filler") == 112 - 37
+    assert kinds.count("check.ask") == 37 and kinds.count("filler") == 128 - 37 - len(sizes)
+    assert [kinds[size - 1] for size in sizes] == ["pair.heads"] * len(sizes)
+
+
+def test_the_last_entry_of_a_checkpoint_says_where_each_pair_stands(log: Log, reader: Reader) -> None:
+    put(log, Unit([prepared(n) for n in range(5)], ()))
+    size = publish(log).size
+    leaves = [Leaf.parse(one) for one in reader.leaves(0, size)]
+    heads = {one.peer: pairs.Head(one.pair_seq, merkle.leaf_hash(data))
+             for one, data in zip(leaves, reader.leaves(0, size), strict=True) if one.peer}  # fmt: skip
+    assert len(heads) == 2
+    for peer, head in heads.items():
+        opening = pairs.open_(heads, reader.pair_key(), size - 1, peer)
+        assert pairs.root_of(peer, head, opening) == leaves[-1].public["root"]
+
+
+def test_a_store_of_the_form_before_finds_its_pairs_last_entries(config: WriterConfig, clock: Clock) -> None:
+    log = Log(config, clock, pytest.fail)
+    put(log, Unit([prepared(n) for n in range(5)], ()))
+    held = log._pairs
+    log._db.execute("UPDATE pair SET head = x''")
+    log.close()
+    again = Log(config, clock, pytest.fail)
+    assert again._pairs == held and all(len(head.hash) == 32 for head in held.values())
+    again.close()
 
 
 def test_a_step_of_the_clock_does_not_spoil_the_block(log: Log, clock: Clock) -> None:
