@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_booth(budget)
 
     export = verbs.add_parser("export", help="a release as a file", description="Write a release as a file.")
-    export.add_argument("--format", choices=("csv", "html"), required=True)
+    export.add_argument("--format", choices=("csv", "html", "sdmx-csv"), required=True)
     export.add_argument("-o", dest="out", type=Path, metavar="FILE", help="where to (default: standard output)")
     _add_reference(export)
 

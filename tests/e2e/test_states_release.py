@@ -161,6 +161,11 @@ def test_files_for_readers_are_made_from_the_document(nodes: Nodes, truth: dict[
     done(nodes.release("PAN", "analyst-1", "export", reference, "--format", "csv", "-o", str(out)))
     rows = list(csv.DictReader(io.StringIO(out.read_text())))
     assert [int(row["noisy"]) for row in rows] == [cell["noisy"] for cell in document["cells"]]
+    sdmx = tmp_path / "release.sdmx.csv"
+    done(nodes.release("PAN", "analyst-1", "export", reference, "--format", "sdmx-csv", "-o", str(sdmx)))
+    head, *cells = list(csv.DictReader(io.StringIO(sdmx.read_text())))
+    assert [int(row["OBS_VALUE"]) for row in cells] == [cell["noisy"] for cell in document["cells"]]
+    assert (head["RELEASE_ID"], head["PRIVACY_UNIT"][:12]) == (document["id"], "person-month")
     page = tmp_path / "release.html"
     done(nodes.release("PAN", "analyst-1", "export", reference, "--format", "html", "-o", str(page)))
     assert page.read_text().count('class="c-whisker"') == len(rows)

@@ -7,13 +7,13 @@ import asyncio
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from gateway.cli.acts import booth
 from gateway.cli.main import ERROR, OK, Refused
 from gateway.cli.output import emit, note, table, utc
-from gateway.cli.report import chart
+from gateway.cli.report import chart, sdmx
 from gateway.cli.report import release as report
 from gateway.errors import CapabilityMissing, PeerUnreachable
 from gateway.keyring import files
@@ -28,6 +28,13 @@ from gateway.terms.release import ReleasePlan, ReleaseStanding, ReleaseState
 
 INCOMPLETE: Final = PeerUnreachable.row.exit_code
 PAUSE_S_MAX: Final = 5.0
+
+FORMATS: Final[Mapping[str, Callable[[Release], str]]] = {
+    "csv": report.to_csv,
+    "html": report.to_html,
+    "sdmx-csv": sdmx.to_sdmx_csv,
+}
+"""What `--format` writes."""
 
 _REFERENCE = re.compile(r"ref_([0-9a-f]{64})\Z")
 _DECIMAL = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,6}))?\Z")
@@ -225,7 +232,7 @@ async def _export(args: argparse.Namespace, place: booth.Booth, token: str) -> i
     if standing.state is not ReleaseState.READY:
         return _unmade(args, standing)
     held = release.decode(standing.document)
-    text = report.to_csv(held) if args.format == "csv" else report.to_html(held)
+    text = FORMATS[args.format](held)
     if args.out is None:
         if args.json:
             emit(args, {"format": args.format, "content": text}, ())
