@@ -72,6 +72,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_signatures(withdraw)
     node.add_config(withdraw)
 
+    evaluate = verbs.add_parser(
+        "evaluate",
+        help="what the match keys find and miss, on files whose truth is known",
+        description="Meet every traveller with every entry by the keys of a purpose, at home and in clear, and say\n"
+        "recall, precision and false hits with their intervals. For files that may be read: a list, travellers (CSV\n"
+        "of `id` and the fields of `limen check`) and which of them are the same person (CSV of traveller, entry).",
+    )
+    evaluate.add_argument("list", type=Path, metavar="LIST", help="a file as `limen watchlist load` takes it")
+    evaluate.add_argument("travellers", type=Path, metavar="TRAVELLERS")
+    evaluate.add_argument("--truth", type=Path, required=True, metavar="FILE")
+    evaluate.add_argument("--owner", required=True, metavar="AAA", help="whose list it is")
+    evaluate.add_argument("--purpose", default="SEC.WATCH", metavar="CODE", help="whose keys are measured (SEC.WATCH)")
+    evaluate.add_argument("--format", choices=FORMATS, default="csv")
+
     show = verbs.add_parser("list", help="count what is on the lists", description="Count what is on the lists.")
     node.add_config(show)
 
@@ -97,6 +111,10 @@ def _add_signatures(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it. What it needs is imported only now: help answers at once."""
+    if args.verb == "evaluate":
+        from gateway.cli.acts import evaluate
+
+        return evaluate.run(args)
     from gateway.cli.acts import watchlist
 
     return watchlist.run(args)
