@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""limen-verify: an exported access log, verified on a laptop with this one file and Python 3.9 or newer.
+"""limen-verify: an access log, or entries of one, verified on a laptop with this one file and Python 3.9 or newer.
 
     python3 limen_verify.py EXPORT --trust CARD [--witnessed NOTE] [--json]
+    python3 limen_verify.py BUNDLE-OR-PROOF --trust CARD [--json]
 
-Take three things and nothing else: this file, the folder that `limen audit export` wrote, and a trust card that you
-have from elsewhere than the folder. No network, no package, no configuration; nothing is written. It is made from
-docs/protocol/log.md ("Verifying a copy") and shares no code with the gateway, so that one mistake is not made twice.
+Take three things and nothing else: this file, the folder that `limen audit export` wrote (or the file with a bundle or
+a proof that somebody handed you), and a trust card that you have from elsewhere. No network, no package, no
+configuration; nothing is written. It is made from docs/protocol/log.md ("Verifying a copy") and shares no code with the
+gateway, so that one mistake is not made twice.
 
 The steps, numbered as the report numbers them; all are taken, so that a fault is not only found but located:
 
@@ -23,7 +25,11 @@ The steps, numbered as the report numbers them; all are taken, so that a fault i
 12. disclosures  before every disclosure stand its hit, its permit and the acts of both persons
 13. charges      before every release stands its one charge
 
-Exit code: 0 verified, 6 a fault was found, 8 not an export or not a card, 2 wrong arguments, 1 the disk failed.
+Of a bundle or a proof, which hold some entries and no more: signature, quorum, history (a head on the card of the same
+size), inclusion (each entry stands in the tree), sequence, and commitments (the fields that are opened).
+
+Exit code: 0 verified, 6 a fault was found, 8 not an export, a bundle, a proof or a card, 2 wrong arguments, 1 the disk
+failed.
 """
 
 from __future__ import annotations
@@ -47,6 +53,7 @@ STEPS = (
     "signature", "quorum", "root", "sequence", "time", "pairs", "payloads", "receipts", "history", "commitments",
     "persons", "disclosures", "charges",
 )  # fmt: skip
+EVIDENCE_STEPS = ("signature", "quorum", "history", "inclusion", "sequence", "commitments")
 
 # Every kind of entry: name and phase | public fields | optional ones | sealed ones, guard included. A `-` is none; what
 # is set in goes on with the line before.
@@ -141,6 +148,10 @@ FILE_MAX = 1 << 30
 """Longest file read, bytes. Whoever made the folder may mean ill; nothing in it is larger."""
 DEPTH_MAX = 16
 CBOR_MAX = 1 << 20
+BUNDLE_MAX = 16 << 20
+PROOF_MAX = 256 << 10
+PATH_MAX = 63
+PROOF_FORM = "c2sp.org/tlog-proof@v1"
 WIDTH = 256
 
 
@@ -674,6 +685,8 @@ class Fault(NamedTuple):
 class Audit:
     """One verification. Steps are taken by `run`; `faults` holds the best-placed fault of each step."""
 
+    steps: tuple[str, ...] = STEPS
+
     def __init__(
         self, export: Export, card: Card, witnessed: list[bytes], progress: Callable[[int, int], None]
     ) -> None:
@@ -732,6 +745,10 @@ class Audit:
         data = self.export.read("checkpoint")
         if data is None:
             raise Refused("there is no checkpoint")
+        self.judge(data)
+
+    def judge(self, data: bytes) -> None:
+        """The signatures on the checkpoint. Raises Refused where it cannot be read."""
         noted = note(data)
         self.head = noted.head
         if self.head.origin not in self.card.logs:
@@ -1149,7 +1166,7 @@ class Audit:
 
     def verdict(self) -> tuple[str, Fault] | None:
         """The first step that fails, with the nearest place; None where every step holds."""
-        failed = [step for step in STEPS if step in self.faults]
+        failed = [step for step in self.steps if step in self.faults]
         if not failed:
             return None
         step, fault = failed[0], self.faults[failed[0]]
@@ -1233,7 +1250,7 @@ class Audit:
         """The report as `limen audit verify --json` prints it."""
         details = self.details()
         steps = []
-        for name in STEPS:
+        for name in self.steps:
             fault = self.faults.get(name)
             row: dict[str, Any] = {"step": name, "ok": fault is None, "detail": fault.why if fault else details[name]}
             if fault is not None and fault.position is not None:
@@ -1249,6 +1266,198 @@ class Audit:
             "proved": self.proved(),
             "not_proved": self.not_proved(),
         }
+
+
+class Piece(NamedTuple):
+    """One entry of a bundle: its number, its bytes, the way to the root, and its opened fields by name."""
+
+    number: int
+    leaf: bytes
+    path: list[bytes]
+    opened: dict[str, tuple[bytes, bytes]]
+
+
+def proof(data: bytes) -> tuple[bytes, list[Piece]]:
+    """A C2SP tlog-proof whose extra data are the entry: its checkpoint and its one piece. Raises Refused."""
+    if len(data) > PROOF_MAX:
+        raise Refused("a proof is too long")
+    head, blank, noted = data.partition(b"\n\n")
+    try:
+        rows = head.decode("ascii").split("\n")
+    except UnicodeDecodeError:
+        raise Refused("a proof is not ASCII before its checkpoint") from None
+    if rows[0] != PROOF_FORM or not blank:
+        raise Refused("a proof without a checkpoint")
+    if len(rows) < 3 or not rows[1].startswith("extra "):
+        raise Refused("a proof without the extra line that holds the entry")
+    if not re.match(r"index (0|[1-9][0-9]{0,18})\Z", rows[2], re.ASCII):
+        raise Refused("a proof without its index line")
+    path = [unbase64(row) for row in rows[3:]]
+    entry = unbase64(rows[1][6:])
+    _sizes(entry, path)
+    return noted, [Piece(int(rows[2][6:]), entry, path, {})]
+
+
+def bundle(data: bytes) -> tuple[bytes, str, list[Piece]]:
+    """A bundle's checkpoint, its own card, and its pieces in the order of their numbers. Raises Refused."""
+    value = cbor(data, BUNDLE_MAX)
+    if type(value) is not list or len(value) != 4 or value[0] != "limen.bundle/1":
+        raise Refused("not of the form limen.bundle/1")
+    if [type(part) for part in value[1:]] != [bytes, str, list]:
+        raise Refused("a bundle is a checkpoint, a card and entries")
+    pieces: list[Piece] = []
+    for row in value[3]:
+        if type(row) is not list or [type(part) for part in row] != [int, bytes, list, dict]:
+            raise Refused("an entry of a bundle is its number, its leaf, its path and its opened fields")
+        index, entry, path, opened = row
+        if not (pieces[-1].number if pieces else -1) < index < 1 << 63:
+            raise Refused("the entries of a bundle are not in the order of their numbers")
+        _sizes(entry, path)
+        for name, pair in opened.items():
+            if type(name) is not str or type(pair) is not list or [type(part) for part in pair] != [bytes, bytes]:
+                raise Refused("an opened field is a salt and a value")
+            if len(pair[0]) != 16:
+                raise Refused("a salt has 16 bytes")
+        pieces.append(Piece(index, entry, path, {name: (pair[0], pair[1]) for name, pair in opened.items()}))
+    return value[1], value[2], pieces
+
+
+def _sizes(entry: bytes, path: list[Any]) -> None:
+    if len(entry) > LEAF_MAX or len(path) > PATH_MAX or any(type(one) is not bytes or len(one) != 32 for one in path):
+        raise Refused("an entry is too long, or its path is not of hashes")
+
+
+def leads(index: int, size: int, hash_: bytes, path: list[bytes]) -> bytes | None:
+    """The root to which a leaf's path leads in a tree of this size (RFC 9162 section 2.1.3.2); None where it cannot."""
+    if index >= size:
+        return None
+    at, last = index, size - 1
+    for sibling in path:
+        if last == 0:
+            return None
+        if at & 1 or at == last:
+            hash_ = hashlib.sha256(b"\x01" + sibling + hash_).digest()
+            while at and not at & 1:
+                at >>= 1
+                last >>= 1
+        else:
+            hash_ = hashlib.sha256(b"\x01" + hash_ + sibling).digest()
+        at >>= 1
+        last >>= 1
+    return hash_ if last == 0 else None
+
+
+class Evidence(Audit):
+    """Some entries with their proofs: a bundle, or a single one."""
+
+    steps = EVIDENCE_STEPS
+
+    def __init__(self, data: bytes, card: Card) -> None:
+        """Raises Refused: neither a bundle nor a proof."""
+        super().__init__(Export(""), card, [], lambda _, __: None)
+        self.own_card = ""
+        self.form = "bundle"
+        if data.startswith(PROOF_FORM.encode() + b"\n"):
+            self.form = "proof"
+            self.noted, self.pieces = proof(data)
+        else:
+            self.noted, self.own_card, self.pieces = bundle(data)
+        self.shown: list[dict[str, Any]] = []
+        self.opened = 0
+
+    def run(self) -> None:
+        """Take every step. Raises Refused where the checkpoint cannot be read."""
+        self.judge(self.noted)
+        head = self.head
+        for seen in self.card.seen:
+            if (seen.origin, seen.size) == (head.origin, head.size) and seen.root != head.root:
+                self.fault("history", "the trust card has seen another log of this size", head.size)
+        for piece in self.pieces:
+            if leads(piece.number, head.size, hashlib.sha256(b"\x00" + piece.leaf).digest(), piece.path) != head.root:
+                self.fault("inclusion", "its path does not lead to the signed root", piece.number)
+            try:
+                value = leaf(piece.leaf)
+            except Refused as why:
+                self.fault("sequence", f"the leaf cannot be read: {why}", piece.number)
+                continue
+            if value["seq"] != piece.number:
+                self.fault("sequence", f"the leaf says it is number {value['seq']}", piece.number)
+            self.show(piece, value)
+
+    def show(self, piece: Piece, value: dict[str, Any]) -> None:
+        """An entry for the report, with those opened fields that are as committed to."""
+        fields = {}
+        for name, (salt, encoded) in piece.opened.items():
+            named = name.encode()
+            try:
+                plain_value = cbor(encoded, BUNDLE_MAX)
+            except Refused:
+                self.fault("commitments", "an opened field cannot be read", piece.number)
+                continue
+            made = hashlib.sha256(salt + len(named).to_bytes(2, "big") + named + encoded).digest()
+            if value["commitments"].get(name) != made:
+                self.fault("commitments", "an opened field is not the one committed to", piece.number)
+                continue
+            fields[name] = plain_value
+            self.opened += 1
+        told = {name: value[name] for name in ("seq", "time_ns", "kind", "phase", "peer", "public")}
+        self.shown.append(plain({**told, "opened": fields}))
+
+    def details(self) -> dict[str, str]:
+        """What each step found where it holds."""
+        count = len(self.pieces)
+        return {
+            **super().details(),
+            "history": "no head of this size is on the card, or it is this one",
+            "inclusion": f"{count} entries stand in the tree of {self.head.size}",
+            "sequence": f"{count} entries are of a known form and say their own numbers",
+            "commitments": f"{self.opened} opened fields are as committed to",
+        }
+
+    def proved(self) -> list[str]:
+        """What holds now; nothing where any step fails."""
+        if self.faults:
+            return []
+        said = [
+            f"Each of these {len(self.pieces)} entries stands, as it is here, at its number in the log that "
+            f"{self.head.origin} has signed with {self.head.size} entries."
+        ]
+        if self.cosigned:
+            names = ", ".join(name for name, _ in self.cosigned)
+            said.append(f"{names} saw the same log, so its operator has not shown another one to them.")
+        if self.opened:
+            said.append(f"{self.opened} opened fields are the ones committed to at the time.")
+        return said
+
+    def not_proved(self) -> list[str]:
+        """What nobody can tell from this file."""
+        said = [
+            "That there is nothing else: whoever chose these entries may have left others out.",
+            "That the rest of the log holds: no gap, no answer without its decision; only an export shows it.",
+            "That what an entry says is true.",
+        ]
+        if not self.cosigned:
+            said.append("That the operator shows everybody the same log: no witness has cosigned.")
+        if any(seen.origin == self.head.origin and seen.size != self.head.size for seen in self.card.seen):
+            said.append("That this log extends what the card has seen before: only an export shows it.")
+        if self.own_card:
+            said.append("That the bundle's own trust card is right: only the one you gave was used.")
+        return said
+
+    def document(self) -> dict[str, Any]:
+        """The report as `limen audit verify --json` prints it."""
+        return {"form": self.form, **super().document(), "entries": self.shown}
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: bytes in hex."""
+    if type(value) is bytes:
+        return value.hex()
+    if type(value) is list:
+        return [plain(one) for one in value]
+    if type(value) is dict:
+        return {str(plain(name)): plain(one) for name, one in value.items()}
+    return value
 
 
 def is_disclosure(public: dict[str, Any]) -> bool:
@@ -1297,19 +1506,47 @@ def lines(document: dict[str, Any]) -> Iterator[str]:
     """The report for people."""
     yield f"{document['origin']}: {document['size']} entries, root {document['root']}"
     for one in document["cosignatures"]:
-        try:
-            when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(one["time"]))
-        except (ValueError, OverflowError, OSError):
-            when = f"second {one['time']}"
-        yield "  cosigned by {} at {}".format(one["name"], when)
+        yield "  cosigned by {} at {}".format(one["name"], moment(one["time"] * 10**9))
     for number, step in enumerate(document["steps"], 1):
         where = f" [entry {step['position']}]" if "position" in step else ""
         mark = "ok   " if step["ok"] else "FAULT"
         yield f"{number:3d}. {mark} {step['step']:<12} {step['detail']}{where}"
+    for entry in document.get("entries", ()):
+        about = {**entry["public"], **{f"[{name}]": one for name, one in entry["opened"].items()}}
+        said = ", ".join(f"{name}={one}" for name, one in about.items())
+        what = " ".join((entry["kind"], entry["phase"], entry["peer"])).strip()
+        yield f"entry {entry['seq']} {moment(entry['time_ns'])} {what}: {said}"
     yield "Proved:"
     yield from ("  " + sentence for sentence in document["proved"] or ["Nothing, for a step does not hold."])
     yield "Not proved:"
     yield from ("  " + sentence for sentence in document["not_proved"])
+
+
+def moment(time_ns: int) -> str:
+    """A time for people; whatever is in a file, it is some text."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time_ns // 10**9))
+    except (ValueError, OverflowError, OSError):
+        return f"nanosecond {time_ns}"
+
+
+def words(text: bytes) -> str:
+    """A card's fingerprint for the telephone: eight words of two syllables, 11 bits each, from PBKDF2-HMAC-SHA-512."""
+    digest = hashlib.pbkdf2_hmac("sha512", text, b"limen/words/1\ntrust card", 100_000)
+    number = int.from_bytes(digest, "big") >> 512 - 88
+    said = []
+    for place in range(77, -1, -11):
+        first, second = divmod(number >> place & 2047, 32)
+        onsets = ("b", "br", "d", "dr", "f", "fl", "g", "gl", "k", "l", "n", "p", "pl", "r", "s", "t")
+        middles = "bdflmnrs"
+        said.append(onsets[first // 4] + "aiou"[first % 4] + middles[second // 4] + "aiou"[second % 4])
+    return " ".join(said)
+
+
+def bare(card: bytes) -> bytes:
+    """A card's lines without remarks and with single spaces: what its words are made from."""
+    rows = ([word for word in line.split(" ") if word] for line in card.decode("utf-8").replace("\t", " ").split("\n"))
+    return b"".join(" ".join(row).encode() + b"\n" for row in rows if row and not row[0].startswith("#"))
 
 
 def shown(text: str) -> str:
@@ -1340,8 +1577,10 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(prog="limen-verify", description="Verify an exported access log offline.")
-    parser.add_argument("path", metavar="EXPORT", help="the folder that `limen audit export` wrote")
+    parser = argparse.ArgumentParser(
+        prog="limen-verify", description="Verify an access log, or entries of one, offline."
+    )
+    parser.add_argument("path", metavar="EXPORT", help="a folder of `limen audit export`, a bundle or a proof")
     parser.add_argument(
         "--trust", required=True, metavar="CARD", help="the trust card: public keys, had from elsewhere"
     )
@@ -1352,17 +1591,22 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     bar = Bar(sys.stderr.isatty() and not args.quiet and not args.json)
     try:
+        carded = read(args.trust, CARD_MAX)
         try:
-            card = Card(read(args.trust, CARD_MAX))
+            card = Card(carded)
         except Refused as why:
             return fail(f"trust card: {why}", 8)
-        if not os.path.isdir(args.path):
-            return fail(f"{args.path} is not a folder; give the one that `limen audit export` wrote", 8)
-        audit = Audit(Export(args.path), card, [read(path, NOTE_MAX) for path in args.witnessed], bar)
+        whole = os.path.isdir(args.path)
+        if not whole and args.witnessed:
+            return fail("--witnessed goes with an export: a bundle or a proof has one checkpoint, no history", 2)
+        held = b"" if whole else read(args.path, BUNDLE_MAX)
+        witnessed = [read(path, NOTE_MAX) for path in args.witnessed]
         try:
+            audit = Audit(Export(args.path), card, witnessed, bar) if whole else Evidence(held, card)
             audit.run()
         except Refused as why:
-            return fail(f"{args.path}: is not an export of a log ({why})", 8)
+            form = "an export of a log" if whole else "a bundle or a proof"
+            return fail(f"{args.path}: is not {form} ({why})", 8)
         finally:
             bar.clear()
     except KeyboardInterrupt:
@@ -1375,6 +1619,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.json:
         print(json.dumps(document, indent=2))
     else:
+        print(f"trust card: {words(bare(carded))} (compare with whoever gave it to you, by telephone)")
         for line in lines(document):
             print(shown(line))
     verdict = audit.verdict()

@@ -376,12 +376,22 @@ def open_fields(leaf: Leaf, part: bytes) -> dict[str, Any]:
         Malformed: not a part of a payload.
         VerificationFailed: a value is not the one committed to. Position is the leaf's number.
     """
+    return {name: value for name, (_, value) in _opened(leaf, part).items()}
+
+
+def opened_pairs(leaf: Leaf, part: bytes) -> dict[str, tuple[bytes, bytes]]:
+    """The salts of one opened part with the canonical CBOR of their values: what shows a field to somebody who has the
+    leaf alone (`audit.bundle`). Raises as `open_fields`."""
+    return {name: (salt, cbor.encode(value)) for name, (salt, value) in _opened(leaf, part).items()}
+
+
+def _opened(leaf: Leaf, part: bytes) -> dict[str, tuple[bytes, Any]]:
     if not part:
         return {}
     value = cbor.decode(part, field="payload", limit=16 << 20)
     if not isinstance(value, dict):
         raise Malformed("payload", "not a map")
-    fields: dict[str, Any] = {}
+    fields: dict[str, tuple[bytes, Any]] = {}
     for name, pair in value.items():
         if not (
             isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], bytes) and len(pair[0]) == _SALT_BYTES
@@ -389,5 +399,5 @@ def open_fields(leaf: Leaf, part: bytes) -> dict[str, Any]:
             raise Malformed("payload", "not a salt and a value")
         if leaf.commitments.get(name) != commitment(pair[0], name, pair[1]):
             raise VerificationFailed("commitments", f"{name} is not what was committed to", position=leaf.seq)
-        fields[name] = pair[1]
+        fields[name] = (pair[0], pair[1])
     return fields

@@ -102,6 +102,12 @@ class Card:
         return "\n".join(lines) + "\n"
 
 
+def bare(text: str) -> bytes:
+    """What a card's fingerprint in words is made from: its lines without remarks, with single spaces."""
+    rows = ([word for word in line.split(" ") if word] for line in text.replace("\t", " ").split("\n"))
+    return "".join(" ".join(row) + "\n" for row in rows if row and not row[0].startswith("#")).encode()
+
+
 def card(log: Verifier, witnesses: dict[str, Verifier], k: int) -> Card:
     """A card of one log, its witnesses and `k` of them as the quorum; 0 for none."""
     if k == 0:

@@ -9,7 +9,7 @@ from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`head`, `export`, `card`, `verify`, `show`."""
+    """`head`, `export`, `card`, `verify`, `show`, `bundle`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -34,8 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card.add_argument("--register-key", metavar="HEX", help="the public key that the register is signed with")
     card.add_argument("-o", dest="out", type=Path, metavar="FILE", help="where to (default: standard output)")
 
-    check = verbs.add_parser("verify", help="verify an export offline", description="Verify an export offline.")
-    check.add_argument("path", type=Path, metavar="DIR", help="what `limen audit export` wrote")
+    check = verbs.add_parser(
+        "verify",
+        help="verify an export, a bundle or a proof offline",
+        description="Verify an export, or entries of one, offline.",
+    )
+    check.add_argument("path", type=Path, metavar="PATH", help="a folder of `limen audit export`, a bundle or a proof")
     check.add_argument("--trust", type=Path, required=True, metavar="CARD", help="the card of public keys")
     check.add_argument("--witnessed", type=Path, action="append", default=[], metavar="NOTE", help="a witness's copy")
     check.add_argument("--reader-key", type=Path, metavar="FILE", help="supervisor's or auditor's key: opens payloads")
@@ -44,7 +48,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("path", type=Path, metavar="DIR", help="what `limen audit export` wrote")
     show.add_argument("--reader-key", type=Path, metavar="FILE", help="opens what is sealed to this reader")
     show.add_argument("--kind", metavar="KIND", help="only entries of this kind")
+    show.add_argument("--seq", type=int, metavar="N", help="only the entry of this number")
     show.add_argument("--peer", metavar="AAA", help="only entries about this peer")
+    show.add_argument("--proof", type=Path, metavar="FILE", help="write that one entry as a C2SP tlog-proof")
+
+    bundling = verbs.add_parser(
+        "bundle",
+        help="some entries with their proofs, as one file",
+        description="Verify an export and write some of its entries with their proofs.",
+    )
+    bundling.add_argument("path", type=Path, metavar="DIR", help="what `limen audit export` wrote")
+    bundling.add_argument("--trust", type=Path, required=True, metavar="CARD", help="the card of public keys")
+    bundling.add_argument(
+        "--entry", type=int, nargs="+", required=True, metavar="N", help="the entries, by their numbers"
+    )
+    bundling.add_argument(
+        "--open", nargs="+", default=[], metavar="FIELD", help="sealed fields that stand in the file in clear"
+    )
+    bundling.add_argument("--reader-key", type=Path, metavar="FILE", help="opens them: supervisor's or auditor's key")
+    bundling.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE", help="the file to write")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app import parts
-from gateway.audit import checkpoint, export, note, seal, tiles, trust, verify
+from gateway.audit import bundle, checkpoint, export, note, seal, tiles, trust, verify
 from gateway.audit.entry import Entry, Phase
 from gateway.audit.kinds import CATALOGUE
-from gateway.audit.leaf import Leaf, open_fields
+from gateway.audit.leaf import Leaf, open_fields, opened_pairs
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table, utc
 from gateway.cli.output import note as note_line
 from gateway.errors import ConfigRefused, InputRefused, Malformed, NotFoundOrNotPermitted
-from gateway.federation import document, officers
+from gateway.federation import document, fingerprint, officers
 from gateway.keyring import files
 from gateway.primitives import ed25519
 from gateway.store.client import WriterClient
@@ -32,7 +32,9 @@ from gateway.store.reader import Reader
 
 def run(args: argparse.Namespace) -> int:
     """Dispatch on the verb."""
-    verbs = {"head": _head, "export": _export, "card": _card, "verify": _verify, "show": _show}
+    verbs = {
+        "head": _head, "export": _export, "card": _card, "verify": _verify, "show": _show, "bundle": _bundle,
+    }  # fmt: skip
     return verbs[args.verb](args)
 
 
@@ -140,35 +142,131 @@ def _card(args: argparse.Namespace) -> int:
         made = trust.Card(made.logs, made.quorum, (point,))
     if args.register is not None:
         made = replace(made, persons=_persons(args))
+    text, words = _page(made, args.state)
     if args.out is None:
-        print(made.encode(), end="")
+        print(text, end="")
         return OK
-    files.replace(args.out, made.encode().encode("utf-8"), mode=0o644)
-    emit(args, {"file": str(args.out)}, [f"{args.out}: {args.state}'s log, {quorum} of {len(witnesses)} witnesses"])
+    files.replace(args.out, text.encode("utf-8"), mode=0o644)
+    emit(
+        args,
+        {"file": str(args.out), "words": words},
+        [f"{args.out}: {args.state}'s log, {quorum} of {len(witnesses)} witnesses", f"its words: {words}"],
+    )
     return OK
 
 
+def _words(text: str) -> str:
+    """A card's fingerprint for the telephone: the same whatever its remarks say."""
+    return " ".join(fingerprint.words("trust card", trust.bare(text)))
+
+
+def _page(made: trust.Card, state: str) -> tuple[str, str]:
+    """(the card as the page that an auditor takes along, its words): every key and the whole with eight words."""
+    words = _words(made.encode())
+    keys = [("the log", made.logs[0]), *(made.quorum.witnesses.items())]
+    remarks = [
+        f"Trust card for the log of {state}. Do not believe it because it came with the log: have these words read to",
+        "you by somebody who got the card another way. `limen audit verify` and limen-verify print them too.",
+        "",
+        f"the whole card: {words}",
+        *(f"key of {name}: {' '.join(fingerprint.words('key', key.vkey.encode()))}" for name, key in keys),
+        "",
+        "log, witness: public keys. group, quorum: how many witnesses are enough. seen: a head known before.",
+        "person: whose signature counts (the SHA-256 of a public key in the agency's register).",
+    ]
+    return "".join(f"# {line}".rstrip() + "\n" for line in remarks) + made.encode(), words
+
+
 def _verify(args: argparse.Namespace) -> int:
-    card = trust.Card.parse(_text(args.trust))
+    text = _text(args.trust)
+    card = trust.Card.parse(text)
+    if args.path.is_file():
+        return _evidence(args, card)
     witnessed = [_read(path) for path in args.witnessed]
     reader_key = _reader_key(args.reader_key)
     try:
         report = verify.inspect(DirectoryFolder(args.path), card, witnessed=witnessed, reader_key=reader_key)
     except Malformed as cause:
         raise InputRefused(f"{args.path}: is not an export of a log ({cause})") from None
-    lines = [f"{report.origin}: {report.size} entries, root {base64.b64encode(report.root).decode()}"]
+    _tell(args, report, report.as_json(), [])
+    return OK
+
+
+def _evidence(args: argparse.Namespace, card: trust.Card) -> int:
+    """A bundle or a proof: one file with some entries and the ways to the root."""
+    if args.witnessed or args.reader_key:
+        raise Refused("--witnessed and --reader-key go with an export; a bundle or a proof is judged as it is")
+    if args.path.stat().st_size > bundle.BUNDLE_BYTES_MAX:
+        raise InputRefused(f"{args.path}: is neither a bundle nor a proof (too long)")
+    try:
+        found = bundle.inspect(_read(args.path), card)
+    except Malformed as cause:
+        raise InputRefused(f"{args.path}: is neither a bundle nor a proof ({cause})") from None
+    told = found.as_json()
+    lines = []
+    for entry in told["entries"]:
+        about = {**entry["public"], **{f"[{name}]": value for name, value in entry["opened"].items()}}
+        what = " ".join(filter(None, (entry["kind"], entry["phase"], entry["peer"])))
+        said = ", ".join(f"{name}={value}" for name, value in about.items())
+        lines.append(f"entry {entry['seq']} {utc(entry['time_ns'])} {what}: {said}")
+    _tell(args, found.report, told, lines)
+    return OK
+
+
+def _tell(args: argparse.Namespace, report: verify.Report, told: dict[str, Any], entries: list[str]) -> None:
+    """The report for people or scripts. Raises its fault, where it has one."""
+    lines = [] if args.json else [f"trust card: {_words(_text(args.trust))}"]
+    lines.append(f"{report.origin}: {report.size} entries, root {base64.b64encode(report.root).decode()}")
     for name, time_s in report.cosignatures:
         lines.append(f"  cosigned by {name} at {datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M:%S} UTC")
     for step in report.steps:
         where = "" if step.position is None else f" [entry {step.position}]"
         lines.append(f"  {'ok   ' if step.ok else 'FAULT'} {step.step:<12} {step.detail}{where}")
+    lines += entries
     lines += ["proved:", *(f"  {sentence}" for sentence in report.proved)]
     lines += ["not proved:", *(f"  {sentence}" for sentence in report.not_proved)]
-    emit(args, report.as_json(), lines)
+    emit(args, told, lines)
     fault = report.fault()
     if fault is not None:
         raise fault
+
+
+def _bundle(args: argparse.Namespace) -> int:
+    """Evidence from an export that verifies: entries with their proofs, and the fields that are opened."""
+    card = _text(args.trust)
+    if args.open and args.reader_key is None:
+        raise Refused("--open: opening a field takes --reader-key")
+    folder = DirectoryFolder(args.path)
+    try:
+        verify.verify(folder, trust.Card.parse(card))
+    except Malformed as cause:
+        raise InputRefused(f"{args.path}: is not an export of a log ({cause})") from None
+    opened = _pairs(folder, args) if args.open else {}
+    made = bundle.make(folder, args.entry, opened=opened, card=card)
+    files.replace(args.out, made.encode(), mode=0o600 if opened else 0o644)
+    emit(
+        args,
+        {"file": str(args.out), "entries": [one.index for one in made.pieces]},
+        [f"{args.out}: {len(made.pieces)} entries with their proofs", f"verify with `limen audit verify {args.out} "
+         "--trust CARD`, or with limen_verify.py"],
+    )  # fmt: skip
     return OK
+
+
+def _pairs(folder: DirectoryFolder, args: argparse.Namespace) -> dict[int, dict[str, tuple[bytes, bytes]]]:
+    """The fields to open, of each entry that has them. Raises NotFoundOrNotPermitted: nothing can be opened."""
+    key = _reader_key(args.reader_key)
+    opener = seal.Opener(key) if key is not None else None
+    wanted = frozenset(args.entry)
+    found: dict[int, dict[str, tuple[bytes, bytes]]] = {}
+    for leaf, payload in _entries(folder):
+        if leaf.seq in wanted and opener is not None and payload is not None:
+            parts = opener.open(payload)
+            pairs = {**opened_pairs(leaf, parts.secret), **opened_pairs(leaf, parts.guard)}
+            found[leaf.seq] = {name: pair for name, pair in pairs.items() if name in args.open}
+    if not any(found.values()):
+        raise NotFoundOrNotPermitted("none of these entries has such a field that is kept and sealed to this key")
+    return found
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -186,6 +284,8 @@ def _show(args: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     for leaf, payload in _entries(folder):
         if (args.kind and leaf.kind != args.kind) or (args.peer and leaf.peer != args.peer):
+            continue
+        if args.seq is not None and leaf.seq != args.seq:
             continue
         row: dict[str, Any] = {
             "seq": leaf.seq,
@@ -217,6 +317,10 @@ def _show(args: argparse.Namespace) -> int:
         }
         for row in rows
     ]
+    if args.proof is not None:
+        if len(rows) != 1:
+            raise Refused(f"--proof: is of one entry, and {len(rows)} are shown; name it with --seq")
+        files.replace(args.proof, bundle.make(folder, [rows[0]["seq"]]).as_proof(), mode=0o644)
     emit(args, rows, table(shown, ("seq", "time", "kind", "peer", "says")) or ["no such entry"])
     return OK
 
