@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha512
 from typing import Any, Final
@@ -21,7 +21,7 @@ from gateway.app import engines, federation, parts
 from gateway.app.book import ListBook
 from gateway.app.home import Node, officer_of
 from gateway.config import Config
-from gateway.errors import InputRefused
+from gateway.errors import InputRefused, PolicyDenied
 from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows import listing
@@ -317,8 +317,12 @@ class ListDesk:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def load(self, load: ListFile, call: HomeCall) -> LoadReport:
-        """A token says that an officer of ours brings the file; the two signatures say who answers for it."""
-        officer_of(self.node, call)
+        """A token says that an officer of ours brings the file; the two signatures say who answers for it. A preview
+        answers for nothing: it is told to the roles that sign, and writes nothing."""
+        officer = officer_of(self.node, call)
+        if load.preview and SIGNING_ROLES.isdisjoint(officer.roles):
+            # A difference tells what is on the list.
+            raise PolicyDenied(("role",))
         async with self._turn:
             return await asyncio.to_thread(_taken, load, self.node.settings, call.now_ns)
 
@@ -339,6 +343,9 @@ def _taken(file: ListFile, settings: Config, now_ns: int) -> LoadReport:
     said = facts(settings.state, file.list_id, mode, sha512(data).digest(), defaults)
     people = signers(file.signatures, said, settings, now_ns)
     reading = read(data, file.format, file.list_id, defaults, now_ns)
+    load = load_of(file.list_id, mode, data, reading, defaults, people)
+    if file.preview:
+        return replace(report(reading, compare(load, settings)), preview=True)
     if file.snapshot:
         whole(reading)
-    return report(reading, apply(load_of(file.list_id, mode, data, reading, defaults, people), settings))
+    return report(reading, apply(load, settings))

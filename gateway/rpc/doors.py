@@ -135,6 +135,8 @@ class ListFile:
     origin: Origin
     file: Hidden[bytes]
     signatures: tuple[PersonalSignature, ...]
+    preview: bool = False
+    """True: only what it would change is told. Nobody signs that."""
 
 
 class Became(StrEnum):
@@ -169,6 +171,8 @@ class LoadReport:
     rows: tuple[RowReport, ...]
     immediate: bool = False
     """Peers see all of it at their next check; else with the next tables."""
+    preview: bool = False
+    """Nothing was written: this is what would change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import csv
 import json
 import secrets
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from examples.region.travellers import Passport
 from gateway.cli.acts import booth
 from gateway.cli.acts.nodes import LISTING_BASIS, Ran, limen
-from gateway.errors import GatewayError, InputRefused, NotIdentified, PolicyDenied, VerificationFailed
+from gateway.errors import GatewayError, InputRefused, Malformed, NotIdentified, PolicyDenied, VerificationFailed
 from gateway.federation.statement import PersonalSignature
 from gateway.rpc.doors import Became, ListFile, LoadReport, Origin
 from gateway.rpc.home import HomeClient
@@ -228,19 +229,26 @@ def sent(
     form: str = "csv",
     list_id: ListId = ListId.DOCUMENTS,
     provenance: tuple[str, ...] = (),
+    preview: str = "",
+    mode: str = "delta",
 ) -> LoadReport:
-    """A file at the home door."""
-    paths = states.nodes.signed(AT, list_id, file if signed is None else signed, "delta")[1::2]
+    """A file at the home door; `preview` is who asks for one."""
+    paths = states.nodes.signed(AT, list_id, file if signed is None else signed, mode)[1::2]
     signatures = tuple(PersonalSignature.decode(Path(path).read_bytes()) for path in paths[:persons])
     origin = Origin("", provenance, "", LISTING_BASIS)
-    asked = ListFile(RequestId(secrets.token_bytes(16)), list_id, form, False, origin, Hidden(file), signatures)
+    number, snapshot = RequestId(secrets.token_bytes(16)), mode == "snapshot"
+    asked = ListFile(number, list_id, form, snapshot, origin, Hidden(file), signatures, bool(preview))
 
     async def ask() -> LoadReport:
         place = booth.read(states.nodes[AT].booth)
         async with HomeClient(str(place.home), leaf=place.client, anchor_pem=place.anchor_pem) as client:
             return await client.load(asked, place.token() if token else None)
 
-    states.login(AT)
+    if not preview:
+        states.login(AT)
+        return asyncio.run(ask())
+    states.logged_in.pop(AT, None)
+    assert states.nodes.login(AT, preview).code == 0
     return asyncio.run(ask())
 
 
@@ -255,6 +263,38 @@ def test_a_home_system_loads_a_list_over_the_home_door(states: States) -> None:
     again = sent(states, file)
     assert (again.added, again.unchanged) == (0, 1)
     assert len(states.leaves(AT, size, "list.entry")) == 1
+
+
+def test_a_preview_at_the_home_door_says_what_the_command_s_says_and_writes_nothing(states: States) -> None:
+    assert load(states, write(states, rows(DOCUMENT))).code == 0
+    before, size = held(states), states.size(AT)
+    file = rows({**DOCUMENT, "contact": "3"}, {**DOCUMENT, "entry_id": "DNEW3", "document_no": "PA7300127"})
+    for mode in ("delta", "snapshot"):
+        signatures = states.nodes.signed(AT, ListId.DOCUMENTS, file, mode)
+        command = limen("--json", "watchlist", "load", str(write(states, file)), "--list", "DOCUMENTS", "--basis",
+                        LISTING_BASIS, "--mode", mode, "--preview", "--config", str(states.folder(AT)),
+                        *signatures).json  # fmt: skip
+        told = sent(states, file, persons=0, preview="list-1", mode=mode)
+        assert told.preview and not told.immediate
+        assert (told.added, told.changed) == (1, 1)
+        assert {name: getattr(told, name) for name in ("added", "changed", "withdrawn", "unchanged")}.items() <= (
+            command.items()
+        )
+        assert [{**asdict(row), "became": row.became.value} for row in told.rows] == command["rows"]
+        assert told.withdrawn == (len(before[ListId.DOCUMENTS]) - 1 if mode == "snapshot" else 0)
+    assert held(states) == before
+    assert states.leaves(AT, size, "list.loaded") == states.leaves(AT, size, "list.entry") == []
+    # Whoever may not sign a change is not told what is on the list, and a preview that somebody signed is no preview.
+    with pytest.raises(PolicyDenied):
+        sent(states, file, persons=0, preview="booth-1")
+    with pytest.raises(Malformed):
+        sent(states, file, persons=2, preview="list-1")
+
+
+def write(states: States, data: bytes) -> Path:
+    path = states.root / "rows.csv"
+    path.write_bytes(data)
+    return path
 
 
 REFUSALS: dict[str, tuple[dict[str, object], type[GatewayError]]] = {

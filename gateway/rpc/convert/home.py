@@ -385,13 +385,14 @@ def encode_load(load: ListFile) -> bytes:
         ),
         file=load.file.open(),
         signatures=[signature_out(one) for one in load.signatures],
+        preview=load.preview,
     ).SerializeToString()
 
 
 def load(body: bytes) -> ListFile:
     """Raises Malformed."""
     wire = shape.parse(home_pb2.LoadListRequest, body, LOAD_BYTES_MAX)
-    shape.count("signatures", wire.signatures, 1, 4)
+    shape.count("signatures", wire.signatures, *((0, 0) if wire.preview else (1, 4)))
     origin = wire.default_origin
     shape.count("default_origin.provenance", origin.provenance, 0, 8)
     return ListFile(
@@ -407,6 +408,7 @@ def load(body: bytes) -> ListFile:
         ),
         file=Hidden(shape.sized("file", wire.file, 1, FILE_BYTES_MAX)),
         signatures=tuple(signature(one) for one in wire.signatures),
+        preview=wire.preview,
     )
 
 
@@ -418,6 +420,7 @@ def encode_report(report: LoadReport) -> bytes:
         changed=report.changed,
         unchanged=report.unchanged,
         immediate=report.immediate,
+        preview=report.preview,
         rows=[
             home_pb2.LoadListResponse.RowReport(
                 line=row.line,
@@ -440,6 +443,7 @@ def report(body: bytes) -> LoadReport:
         changed=wire.changed,
         unchanged=wire.unchanged,
         immediate=wire.immediate,
+        preview=wire.preview,
         rows=tuple(
             RowReport(
                 line=row.line,

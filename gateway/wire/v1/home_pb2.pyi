@@ -558,6 +558,7 @@ class LoadListRequest(_message.Message):
     DEFAULT_ORIGIN_FIELD_NUMBER: _builtins.int
     FILE_FIELD_NUMBER: _builtins.int
     SIGNATURES_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """Random. 16 bytes. Required."""
     list: _vocabulary_pb2.ListId.ValueType
@@ -568,6 +569,8 @@ class LoadListRequest(_message.Message):
     """True: the file is the whole list and what it lacks is withdrawn. False: it adds."""
     file: _builtins.bytes
     """The file. At most 15,728,640 bytes. Required."""
+    preview: _builtins.bool
+    """True: say what the file would change, for a list officer or a supervisor, and write nothing."""
     @_builtins.property
     def default_origin(self) -> _vocabulary_pb2.EntryOrigin:
         """Origin for rows that do not name their own, with one code of provenance at most. Rows without one after this are
@@ -577,7 +580,7 @@ class LoadListRequest(_message.Message):
     @_builtins.property
     def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_vocabulary_pb2.PersonalSignature]:
         """Two distinct persons over the SHA-512 of the file, list, mode and default origin (docs/protocol/envelope.md, persons).
-        1 to 4. Required.
+        1 to 4. Required; none for a preview, so that a gateway that knows no previews refuses one instead of loading it.
         """
 
     def __init__(
@@ -590,10 +593,11 @@ class LoadListRequest(_message.Message):
         default_origin: _vocabulary_pb2.EntryOrigin | None = ...,
         file: _builtins.bytes = ...,
         signatures: _abc.Iterable[_vocabulary_pb2.PersonalSignature] | None = ...,
+        preview: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["default_origin", b"default_origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_origin", b"default_origin", "file", b"file", "format", b"format", "list", b"list", "request_id", b"request_id", "signatures", b"signatures", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_origin", b"default_origin", "file", b"file", "format", b"format", "list", b"list", "preview", b"preview", "request_id", b"request_id", "signatures", b"signatures", "snapshot", b"snapshot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -678,6 +682,7 @@ class LoadListResponse(_message.Message):
     UNCHANGED_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     IMMEDIATE_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     added: _builtins.int
     """Entries added."""
     withdrawn: _builtins.int
@@ -687,7 +692,9 @@ class LoadListResponse(_message.Message):
     unchanged: _builtins.int
     """Entries that were there already."""
     immediate: _builtins.bool
-    """True: peers see all of it at their next check. False: with the next tables."""
+    """True: peers see all of it at their next check. False: with the next tables. False of a preview."""
+    preview: _builtins.bool
+    """True: nothing was written; this is what would change."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoadListResponse.RowReport]:
         """Every row of the file, in order; a row with several warnings stands here several times."""
@@ -701,10 +708,11 @@ class LoadListResponse(_message.Message):
         unchanged: _builtins.int = ...,
         rows: _abc.Iterable[Global___LoadListResponse.RowReport] | None = ...,
         immediate: _builtins.bool = ...,
+        preview: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "changed", b"changed", "immediate", b"immediate", "rows", b"rows", "unchanged", b"unchanged", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "changed", b"changed", "immediate", b"immediate", "preview", b"preview", "rows", b"rows", "unchanged", b"unchanged", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
