@@ -1,4 +1,4 @@
-"""`limen audit`: what an auditor does. `verify` and `show` need no node, no network and no configuration."""
+"""`limen audit`: what an auditor does. `verify`, `show` and `search` need no node, no network and no configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`head`, `export`, `card`, `verify`, `show`, `bundle`."""
+    """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `reads`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -68,9 +68,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bundling.add_argument("--reader-key", type=Path, metavar="FILE", help="opens them: supervisor's or auditor's key")
     bundling.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE", help="the file to write")
 
+    _add_search(verbs)
+
+    reads = verbs.add_parser(
+        "reads",
+        help="who read the log, and what for",
+        description="Who read the log, for which purpose: what another body reviews.",
+    )
+    reads.add_argument("path", type=Path, metavar="DIR", help="what `limen audit export` wrote")
+    reads.add_argument("--reader-key", type=Path, metavar="FILE", help="the supervisor's key: says who it was")
+    reads.add_argument("--since", metavar="TIME", help="from this time on")
+
+
+def _add_search(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    search = verbs.add_parser(
+        "search",
+        help="find, count and export entries",
+        description="Find entries of an export: all filters must hold, of one given more than once either is enough.",
+        epilog="Times are YYYY-MM-DD, YYYY-MM-DDTHH:MM (UTC), or so far before the newest entry: 24h, 30d, 2w. What "
+        "names a person, `-`, comes on standard input and is compared as a keyed tag; tags may be typed.",
+    )
+    search.add_argument("path", type=Path, metavar="DIR", help="what `limen audit export` or `fetch` wrote")
+    search.add_argument("--reader-key", type=Path, metavar="FILE", help="finds what is sealed to this reader, by tags")
+    search.add_argument("--index", type=Path, metavar="FILE", help="keep an index here, and go on with it next time")
+    search.add_argument("--trust", type=Path, metavar="CARD", help="the card: judges the checkpoint of what is found")
+
+    words = search.add_argument_group("what an entry says")
+    for name, shown, told in (
+        ("kind", "KIND", "the kind, as in the catalogue"),
+        ("outcome", "WORD", "begun, done, denied or failed"),
+        ("state", "AAA", "the other state"),
+        ("agency", "CODE", "the agency that asked or acted"),
+        ("role", "ROLE", "the role it was done in"),
+        ("purpose", "CODE", "the purpose"),
+        ("basis", "ACT", "the legal basis"),
+        ("recipient", "WHO", "who was given something"),
+        ("field", "NAME", "a field of a record that was named"),
+        ("policy", "DIGEST", "the version of the rules: the beginning of a digest, or an agreement"),
+        ("decision", "WORD", "a case's state, a leg's reply or an act"),
+        ("reason", "CODE", "a reason of a refusal"),
+        ("retention", "CLASS", "how long the sealed part is kept"),
+    ):
+        words.add_argument(f"--{name}", metavar=shown, action="append", default=[], help=told)
+    words.add_argument("--since", metavar="TIME", help="from this time on")
+    words.add_argument("--until", metavar="TIME", help="before this time")
+    words.add_argument("--denied", action="store_true", help="only what was denied")
+    words.add_argument("--unpaired", action="store_true", help="only intents without an outcome")
+
+    sealed = search.add_argument_group("what is sealed: a tag, or - for standard input")
+    sealed.add_argument("--officer", metavar="TAG", help="who asked or acted")
+    sealed.add_argument("--case", metavar="TAG", help="the office's reference; a case's number (case_...) needs no key")
+    sealed.add_argument("--record", metavar="TAG", help="the entry of our own list")
+    sealed.add_argument("--subject", metavar="TAG", help="about whom something was found or disclosed")
+
+    shown_ = search.add_argument_group("what is shown")
+    shown_.add_argument("--by", metavar="GROUPS", help="count instead, by purpose, agency, month, outcome, ...")
+    shown_.add_argument("--limit", type=int, metavar="N", help="at most so many (default: 50; files: all)")
+    shown_.add_argument("--oldest", action="store_true", help="oldest first")
+    shown_.add_argument("--after", type=int, metavar="SEQ", help="the next page: what comes after this entry")
+    shown_.add_argument("--format", choices=("table", "jsonl", "csv", "ocsf"), default="table", help="for programs")
+    shown_.add_argument("-o", dest="out", type=Path, metavar="FILE", help="where to (default: standard output)")
+
+    saved = search.add_argument_group("saved queries")
+    saved.add_argument("--query", metavar="NAME", help="a saved one, or denied-this-month, unfinished, disclosures")
+    saved.add_argument("--queries", type=Path, metavar="FILE", help="your own saved queries")
+    saved.add_argument("--save", metavar="NAME", help="save this query there under a name")
+
 
 def run(args: argparse.Namespace) -> int:
     """Do it. What it needs is imported only now: help answers at once."""
+    if args.verb in ("search", "reads"):
+        from gateway.cli.acts import audit_search
+
+        return audit_search.run(args)
     from gateway.cli.acts import audit
 
     return audit.run(args)

@@ -72,7 +72,7 @@ HOME_REPLY_KEPT_NS = DAY_NS
 KEY_SEALED_BYTES = 192
 """Room in an intent's sealed payload for one ordered match key; the whole is padded to the class."""
 
-HIT_SEALED_BYTES = 64
+HIT_SEALED_BYTES = 80
 """Room in an outcome's for one hit: a slot makes one at most."""
 
 WORDS_SEALED_BYTES = 1024
@@ -863,8 +863,7 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
             "reason": ",".join(leg.refusal) or leg.failure,
             "request_hashes": b"".join(leg.request_hashes) or bytes(64 * len(leg.seeds)),
         }
-        told = [f"{hit.traveller}:{hit.reference}:{hit.match.value}" for hit in leg.hits]
-        secret = {"hits": [*told, *leg.spoiled]}
+        secret = {"hits": [*(_found(leg, hit) for hit in leg.hits), *leg.spoiled]}
         guard = {}
     return Entry(
         "check.ask",
@@ -876,6 +875,14 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
         retention=leg.permit.retention,
         sealed_bytes=WORDS_SEALED_BYTES + room * leg.class_size * len(leg.seeds),
     )
+
+
+def _found(leg: _Leg, hit: Hit) -> str:
+    """A hit as the log has it, sealed: with which of the intent's keys are its traveller's, and the beginning of its
+    case's number. Who holds a reader's key finds by it who was found, and nobody else (docs/adr/0021)."""
+    places = [place for place, (number, _) in enumerate(leg.keys) if number == hit.traveller]
+    first, count = (places[0], len(places)) if places else (0, 0)
+    return f"{hit.traveller}:{hit.reference}:{hit.match.value}:{first}+{count}:{hit.case_id[:8].hex()}"
 
 
 def _refused_entry(inquiry: Inquiry, officer: Officer, owner: PeerId, reasons: tuple[str, ...]) -> Entry:

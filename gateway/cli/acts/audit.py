@@ -6,17 +6,17 @@ import argparse
 import asyncio
 import base64
 import difflib
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gateway.app import parts
-from gateway.audit import bundle, checkpoint, export, note, seal, tiles, trust, verify
+from gateway.audit import bundle, checkpoint, note, seal, trust, verify
+from gateway.audit.copy import Copy
 from gateway.audit.entry import Entry, Phase
 from gateway.audit.kinds import CATALOGUE
-from gateway.audit.leaf import Leaf, open_fields, opened_pairs
+from gateway.audit.leaf import open_fields, opened_pairs
 from gateway.cli import node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table, utc
@@ -183,9 +183,9 @@ def _verify(args: argparse.Namespace) -> int:
     if args.path.is_file():
         return _evidence(args, card)
     witnessed = [_read(path) for path in args.witnessed]
-    reader_key = _reader_key(args.reader_key)
+    key = reader_key(args.reader_key)
     try:
-        report = verify.inspect(DirectoryFolder(args.path), card, witnessed=witnessed, reader_key=reader_key)
+        report = verify.inspect(DirectoryFolder(args.path), card, witnessed=witnessed, reader_key=key)
     except Malformed as cause:
         raise InputRefused(f"{args.path}: is not an export of a log ({cause})") from None
     _tell(args, report, report.as_json(), [])
@@ -255,11 +255,11 @@ def _bundle(args: argparse.Namespace) -> int:
 
 def _pairs(folder: DirectoryFolder, args: argparse.Namespace) -> dict[int, dict[str, tuple[bytes, bytes]]]:
     """The fields to open, of each entry that has them. Raises NotFoundOrNotPermitted: nothing can be opened."""
-    key = _reader_key(args.reader_key)
+    key = reader_key(args.reader_key)
     opener = seal.Opener(key) if key is not None else None
     wanted = frozenset(args.entry)
     found: dict[int, dict[str, tuple[bytes, bytes]]] = {}
-    for leaf, payload in _entries(folder):
+    for leaf, payload in Copy(folder, str(args.path)).entries(0):
         if leaf.seq in wanted and opener is not None and payload is not None:
             parts = opener.open(payload)
             pairs = {**opened_pairs(leaf, parts.secret), **opened_pairs(leaf, parts.guard)}
@@ -278,11 +278,11 @@ def _show(args: argparse.Namespace) -> int:
             + (f"; did you mean {near[0]}?" if near else "")
             + f" There are {', '.join(kinds)}"
         )
-    folder = DirectoryFolder(args.path)
-    key = _reader_key(args.reader_key)
+    copy = Copy(DirectoryFolder(args.path), str(args.path))
+    key = reader_key(args.reader_key)
     opener = seal.Opener(key) if key is not None else None
     rows: list[dict[str, Any]] = []
-    for leaf, payload in _entries(folder):
+    for leaf, payload in copy.entries(0):
         if (args.kind and leaf.kind != args.kind) or (args.peer and leaf.peer != args.peer):
             continue
         if args.seq is not None and leaf.seq != args.seq:
@@ -320,29 +320,9 @@ def _show(args: argparse.Namespace) -> int:
     if args.proof is not None:
         if len(rows) != 1:
             raise Refused(f"--proof: is of one entry, and {len(rows)} are shown; name it with --seq")
-        files.replace(args.proof, bundle.make(folder, [rows[0]["seq"]]).as_proof(), mode=0o644)
+        files.replace(args.proof, bundle.make(copy.folder, [rows[0]["seq"]]).as_proof(), mode=0o644)
     emit(args, rows, table(shown, ("seq", "time", "kind", "peer", "says")) or ["no such entry"])
     return OK
-
-
-def _entries(folder: DirectoryFolder) -> Iterator[tuple[Leaf, bytes | None]]:
-    """Leaves of an export with their payloads, in order. Nothing is verified here: `verify` does that."""
-    noted = folder.read("checkpoint")
-    if noted is None:
-        raise InputRefused("there is no checkpoint: not an export of a log")
-    size = checkpoint.parse(note.parse(noted).text).size
-    for number in range(-(-size // tiles.WIDTH)):
-        width = min(tiles.WIDTH, size - number * tiles.WIDTH)
-        bundle = folder.read(tiles.entries_path(number, width)) or folder.read(tiles.entries_path(number))
-        if bundle is None:
-            raise InputRefused(f"entries from {number * tiles.WIDTH} are missing")
-        kept = folder.read(export.payloads_path(number))
-        payloads = {
-            int.from_bytes(record[:8], "big"): record[8:]
-            for record in (export.split_records(kept, "payloads") if kept else [])
-        }
-        for leaf in map(Leaf.parse, tiles.decode_bundle(bundle)):
-            yield leaf, payloads.get(leaf.seq)
 
 
 def _plain(value: Any) -> Any:
@@ -358,7 +338,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= 24 else text[:16] + "..."
 
 
-def _reader_key(path: Path | None) -> bytes | None:
+def reader_key(path: Path | None) -> bytes | None:
+    """The private key of a reader of the log, None where no file was named. Raises ConfigRefused."""
     if path is None:
         return None
     for purpose in ("supervisor", "auditor", "protection"):
