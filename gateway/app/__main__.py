@@ -21,6 +21,7 @@ PROCESSES = {
     "writer": "gateway.app.writer",
     "gateway": "gateway.app.node",
     "jobs": "gateway.app.jobs",
+    "first": "gateway.app.first",
     "statistics": "gateway.app.statistics",
 }
 """Name -> module with `async def run(settings, ready)`, which may return an exit code."""

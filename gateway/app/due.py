@@ -31,6 +31,23 @@ def is_due(settings: Config, now_ns: int) -> bool:
         return not path.exists() or path.read_text("ascii").strip() != stamp(settings, reader, now_ns)
 
 
+def met_file(settings: Config) -> Path:
+    """Where the last run left the digest of the members and rules that it knew."""
+    return settings.paths.tables / "met"
+
+
+def is_first_due(settings: Config) -> bool:
+    """True where peers may have come that have no table yet: asked by the supervisor every few seconds.
+
+    Members and rules alone decide it, never a list: when first tables are made says nothing of what stands in them.
+    """
+    with _reading(settings) as reader:
+        if reader is None or reader.federation() is None or reader.policy_sequence("national") is None:
+            return False
+        path = met_file(settings)
+        return not path.exists() or path.read_text("ascii").strip() != met(reader)
+
+
 def releases_wait(settings: Config) -> bool:
     """True where a release was charged and is not made: asked on each tick of statistics."""
     with _reading(settings) as reader:
@@ -52,15 +69,26 @@ def _reading(settings: Config) -> Iterator[Reader | None]:
         yield reader
 
 
+def met(reader: Reader) -> str:
+    """A digest of the members and rules in force."""
+    return hashlib.sha256(lp("limen/met/1", *_rules(reader))).hexdigest()
+
+
+def _rules(reader: Reader) -> tuple[str, ...]:
+    federated = reader.federation()
+    return (
+        str(federated[0] if federated else 0),
+        *(repr(reader.policy_sequence(layer)) for layer in ("baseline", "national")),
+        ",".join(reader.suspended()),
+    )
+
+
 def stamp(settings: Config, reader: Reader, now_ns: int) -> str:
     """A digest of everything tables are made from; another one than the last run's means that tables are due."""
-    federated = reader.federation()
     digest = hashlib.sha256(
         lp(
             "limen/tables due/1",
-            str(federated[0] if federated else 0),
-            *(repr(reader.policy_sequence(layer)) for layer in ("baseline", "national")),
-            ",".join(reader.suspended()),
+            *_rules(reader),
             *(peer for peer, _, expires_ns in reader.epochs() if expires_ns <= now_ns),
             # An entry's last day ends at midnight, and its row leaves the tables then.
             str(now_ns // DAY_NS),

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 from gateway import ports
 from gateway.alerts import declared
@@ -72,6 +73,9 @@ from gateway.web.tlog import Submission, TilesDoor, WitnessDoor
 from gateway.workers.pool import Pool
 
 WAIT_S = 20.0
+MEET_S = 2.0
+"""How soon after members or rules have changed the first tables are asked for; each time in vain doubles it."""
+
 WATCH_S = 1.0
 """How often the files that people replace are looked at: policy bundles, list of members, register, certificates."""
 
@@ -106,6 +110,17 @@ async def _wait_for(settings: Config, *processes: str) -> None:
             if asyncio.get_running_loop().time() > until:
                 raise ConfigRefused(f"the {name} process does not answer; see its message above")
             await asyncio.sleep(0.01)
+
+
+_FETCHED = "WatchlistService/GetManifest"
+
+
+@dataclass(slots=True)
+class _Meeting:
+    """How an owner of which we lack tables is asked for them: when next, and how long to wait after that, seconds."""
+
+    next_at: float = 0.0
+    pause_s: float = MEET_S
 
 
 class Node:
@@ -166,6 +181,8 @@ class Node:
         )
         self._leaves: dict[str, tuple[object, KeyPair]] = {}
         self._timers: list[asyncio.Task[None]] = []
+        self._fetching = asyncio.Lock()
+        self._met: dict[PeerId, _Meeting] = {}
         self._ready = False
         self.ending = asyncio.Event()
         """Set when the process is to stop."""
@@ -410,6 +427,7 @@ class Node:
         for every_s, job in (
             (WATCH_S, self._watch),
             (float(settings.ticks.fetch_s), self._fetch),
+            (MEET_S, self._meet),
             (float(settings.ticks.cosign_s), self._collect),
             (float(settings.ticks.checkpoint_s), self._enter_refusals),
             (WATCH_S, self._confirm),
@@ -452,6 +470,9 @@ class Node:
     def _peer_call(self, call: CallSeen) -> None:
         self.telemetry.seen(call)
         self.refusals.seen(call)
+        if call.method == _FETCHED and call.status == "OK":
+            # Who takes a table of ours has come: what it has for us is asked for soon.
+            self._met.pop(PeerId(call.caller), None)
 
     async def _enter_refusals(self) -> None:
         if not self._restored:
@@ -468,7 +489,9 @@ class Node:
     async def _watch(self) -> None:
         if await self.view.refresh():
             self.telemetry.complain(f"list of members: version {self.view().version} is in force")
-        await self.policy.refresh()
+            self._met.clear()
+        if await self.policy.refresh():
+            self._met.clear()
         await self.register.refresh()
         await self.declared.refresh()
 
@@ -512,6 +535,34 @@ class Node:
         """Ask every owner for the tables it made for us. A table is due long before it expires."""
         if self._restored or not self._is_first:
             return
+        owners, soon = self.others(), asyncio.get_running_loop().time() + MEET_S
+        for owner in owners:
+            self._met.setdefault(owner, _Meeting(soon))
+        for owner in owners:
+            await self._fetch_from(owner, catalogue.tables())
+
+    async def _meet(self) -> None:
+        """Ask an owner between ticks for those tables of which we have none: the first check needs them.
+
+        Where it has none for us (no agreement, or not yet) it is asked at doubling distances, up to the tick's; from
+        the beginning again when members or rules change here, or when it has taken a table of ours.
+        """
+        if self._restored or not self._is_first:
+            return
+        now = asyncio.get_running_loop().time()
+        for owner in self.others():
+            meeting = self._met.setdefault(owner, _Meeting())
+            if now < meeting.next_at:
+                continue
+            missing = [
+                place for place in catalogue.tables() if self.copies.current(owner, place.list_id, place.group) is None
+            ]
+            if missing:
+                await self._fetch_from(owner, missing)
+            meeting.next_at = asyncio.get_running_loop().time() + meeting.pause_s
+            meeting.pause_s = min(2 * meeting.pause_s, float(self.settings.ticks.fetch_s))
+
+    async def _fetch_from(self, owner: PeerId, places: Iterable[catalogue.TableOf]) -> None:
         world = publish.ReceivingWorld(
             state=self.settings.state,
             peers=self.peers,
@@ -521,17 +572,18 @@ class Node:
             clock=self.clock,
             timeout_s=self.settings.peers.table_timeout_ms / 1000,
         )
-        for owner in self.others():
-            for place in catalogue.tables():
-                try:
+        for place in places:
+            try:
+                # One at a time, or the same table would be judged against itself.
+                async with self._fetching:
                     await publish.receive(owner, place.group, place.list_id, world)
-                except VerificationFailed as fault:
-                    self.telemetry.complain(f"{owner}: table refused: {fault}")
-                except PeerUnreachable:
-                    break
-                except GatewayError:
-                    # No table for us: no agreement, or none made yet. Asked again on the next tick.
-                    continue
+            except VerificationFailed as fault:
+                self.telemetry.complain(f"{owner}: table refused: {fault}")
+            except PeerUnreachable:
+                break
+            except GatewayError:
+                # No table for us: no agreement, or none made yet. Asked again later.
+                continue
 
     def _collecting(self) -> CollectingWorld:
         return CollectingWorld(

@@ -34,6 +34,11 @@ DISK_PAUSE_S: Final = 2.0
 
 POLL_S: Final = 0.1
 
+EARLY_S: Final = 2.0
+"""How often it is asked whether something is due that must not wait for a tick."""
+
+EARLY_AGAIN_S: Final = 10.0
+
 
 @dataclass(slots=True)
 class _Child:
@@ -46,13 +51,20 @@ class _Child:
 
 @dataclass(slots=True)
 class Job:
-    """A process that does what is due and ends. `is_due` is asked on each tick, so that an idle node starts none."""
+    """A process that does what is due and ends. `is_due` is asked on each tick, so that an idle node starts none.
+
+    `early` names the process that does what must not wait for a tick, where `is_early_due` says so; never beside itself
+    or the other.
+    """
 
     name: str
     every_s: float
     is_due: Callable[[], bool]
+    early: str = ""
+    is_early_due: Callable[[], bool] = lambda: False
     process: subprocess.Popen[bytes] | None = None
     next_at: float = 0.0
+    early_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -178,6 +190,12 @@ class Supervisor:
             job.next_at = now + job.every_s
             if job.is_due():
                 job.process = self._spawn(job.name)
+        elif job.early and job.process is None and now >= job.early_at:
+            is_due = job.is_early_due()
+            # One that failed is not tried again at once.
+            job.early_at = now + (EARLY_AGAIN_S if is_due else EARLY_S)
+            if is_due:
+                job.process = self._spawn(job.early)
 
     def _keep(self, child: _Child) -> bool:
         """Start a process that has stopped again, after a pause. False when it keeps stopping, or the log has ended."""

@@ -104,8 +104,12 @@ async def ensure_epoch(peer: PeerId, world: PublishingWorld) -> tuple[EpochId, i
     return epoch, expires
 
 
-async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]:
+async def publish(peers: Sequence[PeerId], world: PublishingWorld, *, first_only: bool = False) -> list[Made]:
     """Make every table that has changed, for every peer that policy permits.
+
+    With `first_only` only tables of which the peer never had a version. No tick need blur when the list changed: there
+    is no table before to compare with, and what makes one due is an agreement or a list of members, which the peer
+    knows of.
 
     The padded size of a group's table is the same for all peers (T1): the next size class above what all the list's
     entries of the group would fill, so that what a peer is not told changes nothing it can count. A peer without an
@@ -124,7 +128,7 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld) -> list[Made]
             if world.book.is_suspended(peer):
                 continue
             try:
-                one = await _publish_one(peer, place, entries, padded, heads, world)
+                one = await _publish_one(peer, place, entries, padded, heads, world, first_only)
             except (VersionMoved, PeerSuspended) as moved:
                 # Decided under what has changed meanwhile: this peer's turn comes again on the next tick, and it
                 # holds up no other peer's.
@@ -164,9 +168,12 @@ async def _publish_one(
     padded: int,
     heads: Heads,
     world: PublishingWorld,
+    first_only: bool,
 ) -> Made | None:
     now = world.clock.now_ns()
     list_id, group = place.list_id, place.group
+    if first_only and world.book.newest(peer, list_id, group)[0]:
+        return None
     permit = await may_publish(peer, place, now, world.state, world.agency, world.policy)
     if permit is None:
         return None

@@ -22,7 +22,7 @@ from gateway.terms import ListId, Outcome, PeerId, ProtectionTag, RecordKind
 from gateway.terms.exchange import Manifest
 from gateway.watchlist.entry import ListEntry, TagChange
 from tests.flows import world as w
-from tests.flows.world import DOCUMENT_GROUP, GTM, HND, PAN, STATUS, UTO, WATCH_GROUP, State, World
+from tests.flows.world import DOCUMENT_GROUP, GTM, HND, OFFERED, PAN, STATUS, UTO, WATCH_GROUP, State, World
 from tests.support.entries import DAY_NS, entry, lost
 
 pytestmark = pytest.mark.asyncio
@@ -57,6 +57,20 @@ def manifest(state: State, peer: PeerId = PAN, list_id: ListId = ListId.PERSONS)
 def tags(state: State, peer: PeerId = PAN) -> set[bytes]:
     table = state.table(peer)
     return {table[at : at + 16] for at in range(tables.HEADER_BYTES, len(table), tables.ENTRY_BYTES)}
+
+
+async def test_between_two_ticks_only_first_tables_are_made() -> None:
+    world = await World.of(HND, PAN, GTM)
+    hnd = world[HND]
+    await hnd.enlist(wanted(1))
+    await hnd.publish(PAN)
+    before = manifest(hnd)
+    await hnd.enlist(wanted(2))
+    first = await publish.publish([PAN, GTM], hnd.publishing(*OFFERED), first_only=True)
+    assert {one.peer for one in first} == {GTM} and {one.version for one in first} == {1}
+    assert manifest(hnd) == before
+    # The tick makes what is due for everybody; a first table was the same as it would have made.
+    assert {one.peer for one in await hnd.publish(PAN, GTM)} == {PAN}
 
 
 # -- What is made -----------------------------------------------------------------------------------------------------

@@ -178,7 +178,11 @@ def _show(args: argparse.Namespace, answer: CheckAnswer) -> int:
         lines.append(f"{owner} was not asked: {', '.join(reasons)}")
     emit(args, document(answer), lines)
     if not answer.complete:
-        note(args, f"INCOMPLETE: {', '.join(answer.unreachable)} could not be reached; nothing may be read into that")
+        note(
+            args,
+            f"INCOMPLETE: {', '.join(answer.unreachable)} could not be reached, or its first table is not here yet "
+            "(`limen peer copies` on the node); nothing may be read into that",
+        )
         return PeerUnreachable.row.exit_code
     return OK
 

@@ -58,6 +58,11 @@ UNREACHABLE: Final = 5
 NOT_PROVED: Final = 6
 DENIED: Final = 3
 
+FIRST_TABLE: Final = (
+    "it comes within seconds once both sides' rules permit a purpose; until then a check says that the other could not "
+    "be reached"
+)
+
 STEPS: Final = (
     "own node", "name", "port", "TLS", "identity", "message", "clock", "versions", "baseline", "policy here",
     "policy there",
@@ -93,17 +98,21 @@ def run(args: argparse.Namespace) -> int:
     rows = [{**asdict(step), "ms": step.ms} for step in steps]
     for row in rows:
         del row["exit_code"]
+    tables = len(list((settings.paths.copies / args.state).glob("*/*.table")))
     document = {
         "peer": args.state,
         "ok": failed is None,
         "failed": failed.step if failed is not None else None,
         "purpose": asked.purpose,
+        "tables": tables,
         "steps": rows,
     }
     shown = [{"step": one.step, "": one.state, "ms": f"{one.ms:.1f}", "found": one.detail} for one in steps]
     lines = table(shown, ("step", "", "ms", "found"))
     lines += [f"-> {step.step}: {step.fix}" for step in steps if step.fix]
     if failed is None:
+        if not tables:
+            lines.append(f"{args.state}'s first table is not here yet: {FIRST_TABLE}")
         lines.append(f"{args.state} and {settings.state} are connected.")
     emit(args, document, lines)
     if failed is None:

@@ -35,7 +35,13 @@ def run(args: argparse.Namespace) -> int:
         run_dir=settings.paths.run,
         flags=tuple(part for item in args.set for part in ("--set", item)),
         jobs=(
-            Job("jobs", float(settings.ticks.publish_s), lambda: due.is_due(settings, clock.now_ns())),
+            Job(
+                "jobs",
+                float(settings.ticks.publish_s),
+                lambda: due.is_due(settings, clock.now_ns()),
+                early="first",
+                is_early_due=lambda: due.is_first_due(settings),
+            ),
             Job("statistics", float(settings.statistics.tick_s), lambda: due.releases_wait(settings)),
         ),
         drain_s=float(settings.serve.drain_s),

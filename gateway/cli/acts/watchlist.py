@@ -123,7 +123,11 @@ def _withdraw(args: argparse.Namespace) -> int:
 
 
 def _when(immediate: bool) -> str:
-    return "; peers see it at their next check" if immediate else "; peers see it with the next tables"
+    return (
+        "; peers see it at their next check"
+        if immediate
+        else "; peers see it with the next tables, which are made and fetched on ticks"
+    )
 
 
 def _tell(args: argparse.Namespace, report: LoadReport, remarks: Sequence[Remark]) -> None:
