@@ -131,6 +131,8 @@ alert.acted event | alert_id rule act state version | - | officer to reason word
 alert.read event | alert_id what | - | officer
 officer.declared event | agency | - | officer hashes
 pair.heads event | root | - | -
+log.begun event | former size root held origin reason decision persons | - | officers
+log.replaced event | former origin version size root | - | -
 """
 # catalogue: end
 

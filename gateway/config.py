@@ -369,8 +369,11 @@ class ClockSettings:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Bounds on the node's database."""
+    """The node's database and log."""
 
+    log_number: int = _setting(
+        1, _whole(1, 10**6), "which log of this state this is; `limen node recover` raises it where one has ended"
+    )
     pages_max: int = _setting(0, _whole(0, 1 << 31, "pages"), "most pages of 4 KiB in the database; 0 for no bound")
 
 

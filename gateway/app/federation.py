@@ -26,7 +26,7 @@ async def adopt(settings: Config, reader: Reader, now_ns: int, uow: ports.UnitOf
         raise ConfigRefused(
             f"{path}: no list of members ({cause.strerror}); `limen federation accept` puts one in place"
         ) from None
-    adopted = await enrol.adopt(signed, reader.federation(), now_ns, uow, Realm(settings.realm))
+    adopted = await enrol.adopt(signed, reader.federation(), now_ns, uow, Realm(settings.realm), seen=reader.witness)
     if settings.state not in {member.state for member in adopted.members}:
         raise ConfigRefused(f"{path}: does not list {settings.state}")
     return FederationView(adopted)

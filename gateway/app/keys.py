@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from gateway.app import faults
 from gateway.config import Config
+from gateway.federation import names
 from gateway.keyring import process
 from gateway.keyring.process import KeyringConfig
 
@@ -21,6 +22,7 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
         KeyringConfig(
             state=settings.state,
             folder=settings.paths.keys,
+            log_origin=names.log_origin(settings.state, settings.store.log_number),
             socket=settings.socket("keys"),
             points=faults.points_of(settings, "keys"),
         ),

@@ -23,7 +23,7 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
         store_dir=settings.paths.store,
         lock_dir=settings.paths.lock,
         run_dir=settings.paths.run,
-        origin=names.log_origin(settings.state),
+        origin=names.log_origin(settings.state, settings.store.log_number),
         checkpoint_every_s=float(settings.ticks.checkpoint_s),
         pages_max=settings.store.pages_max,
         release=__version__,

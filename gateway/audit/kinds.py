@@ -594,6 +594,23 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         "Where each pair stands, as one hash; the last entry of every tree that is signed.",
         public=("root",),
     ),
+    Kind(
+        110,
+        "log.begun",
+        Phase.EVENT,
+        "Two persons decided that this log follows one that cannot go on; `size` and `root` were signed for last.",
+        public=("former", "size", "root", "held", "origin", "reason", "decision", "persons"),
+        secret=("officers",),
+        retention="10y",
+    ),
+    Kind(
+        111,
+        "log.replaced",
+        Phase.EVENT,
+        "The list of members names another log of a peer; `size` and `root` are what we cosigned last of the former.",
+        public=("former", "origin", "version", "size", "root"),
+        retention="10y",
+    ),
 )
 
 KINDS: Final[Mapping[tuple[str, Phase], Kind]] = {(kind.name, kind.phase): kind for kind in CATALOGUE}

@@ -1,15 +1,17 @@
-"""`limen node`: back a node up, and bring one back."""
+"""`limen node`: back a node up, bring one back, and begin a new log where the old one cannot go on."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from gateway.cli import node
+from gateway.cli import node, passphrase
+
+REASONS = ("older_copy", "damaged", "lock_lost", "other")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`backup`, `restore`."""
+    """`backup`, `restore`, `decide`, `recover`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     backup = verbs.add_parser(
         "backup",
@@ -27,6 +29,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="the backup")
     restore.add_argument("folder", type=Path, metavar="DIR", help="the node's new folder; must not hold anything")
+    decide = verbs.add_parser(
+        "decide",
+        help="sign that a log which cannot go on is followed by a new one",
+        description="Sign, as a supervisor, what is left of the log and that a new one begins. Changes nothing.",
+    )
+    passphrase.add_key(decide, told="the supervisor's key file")
+    decide.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE", help="where the signature goes")
+    recover = verbs.add_parser(
+        "recover",
+        help="begin a new log under a new origin, by two persons",
+        description="Put a log aside that is shorter or other than what was signed, and begin a new one. The node\n"
+        "must not run. Two supervisors have signed the same facts with `limen node decide`.",
+    )
+    recover.add_argument(
+        "--signature", type=Path, action="append", default=[], metavar="FILE", help="two, of two persons"
+    )
+    for verb in (decide, recover):
+        verb.add_argument("--reason", choices=REASONS, required=True, help="why the log cannot go on")
+        verb.add_argument("--decision", required=True, metavar="REF", help="the act's reference")
+        node.add_config(verb)
     for verb in (backup, restore):
         verb.add_argument(
             "--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase (default: a prompt)"
@@ -34,7 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """As `gateway.cli.acts.backup`."""
+    """As `gateway.cli.acts.backup` and `gateway.cli.acts.recover`."""
+    if args.verb in ("decide", "recover"):
+        from gateway.cli.acts import recover
+
+        return recover.run(args)
     from gateway.cli.acts import backup
 
     return backup.backup(args) if args.verb == "backup" else backup.restore(args)

@@ -65,7 +65,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "audit": ("gateway.cli.audit", "the access log: export, verify offline, show"),
     "officer": ("gateway.cli.officer", "persons, their keys and roles; log in"),
     "federation": ("gateway.cli.federation", "the signed list of members: show, make, sign, verify, accept"),
-    "node": ("gateway.cli.day_two", "back a node up, bring one back"),
+    "node": ("gateway.cli.day_two", "back a node up, bring one back, begin a new log"),
     "config": ("gateway.cli.config", "every setting and where its value came from"),
     "demo": ("gateway.cli.demo", "five states on this machine, every step narrated and checked"),
     "sandbox": ("gateway.cli.sandbox", "a state of published test travellers, each with a fixed outcome"),

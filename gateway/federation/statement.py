@@ -26,6 +26,7 @@ ACTIVATION: Final = "limen/activation/1"
 LOGIN: Final = "limen/login/1"
 QUESTION: Final = "limen/question/1"
 DATASET: Final = "limen/dataset/1"
+RECOVERY: Final = "limen/recovery/1"
 
 PROTECTION_ACTS: Final[Mapping[str, str]] = {act: f"limen/protection/{act}/1" for act in ("set", "clear", "show")}
 """What a person signs about a record's protection tags, by the act's word."""
@@ -143,6 +144,23 @@ def protection(
         "source": source,
         "decision": decision,
         "legal_basis": legal_basis,
+    }
+
+
+def recovery(
+    *, state: PeerId, former: str, size: int, root: bytes, held: int, origin: str, reason: str, decision: str
+) -> dict[str, Any]:
+    """The facts of beginning a new log: the `former` one's origin, the head that was signed for last (`size` 0 and no
+    root where nothing says it), how many entries are still `held`, the new `origin`, why, and the act's reference."""
+    return {
+        "state": state,
+        "former": former,
+        "size": size,
+        "root": root,
+        "held": held,
+        "origin": origin,
+        "reason": reason,
+        "decision": decision,
     }
 
 

@@ -5,10 +5,12 @@ Both are files that people sign away from the node. The walk is docs/flows/enrol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway import ports
+from gateway.audit import note
 from gateway.audit.entry import Entry, Phase
+from gateway.audit.witness import Seen
 from gateway.errors import VerificationFailed
 from gateway.federation import document, officers
 from gateway.federation.document import Document, SignedDocument
@@ -59,8 +61,13 @@ async def adopt(
     now_ns: int,
     uow: ports.UnitOfWork,
     realm: Realm = Realm.LIVE,
+    *,
+    seen: Callable[[str], Seen | None] = lambda _: None,
 ) -> Document:
     """Put a list of members in force, in the log and in the store, and return it.
+
+    Where it names another log for a member, the log says so, with the last head of the former one that we cosigned
+    (`seen`, by origin): nothing else ties the two together.
 
     `held` is the version and file the store has in force; `realm` is this node's own. The same list again changes
     nothing, even where it has gathered more signatures since.
@@ -89,5 +96,33 @@ async def adopt(
         },
     )
     change = ports.Change("federation.put", {"version": adopted.version, "body": document.render(signed)})
-    await uow.commit([entry], [change])
+    replaced = _replaced(before.document, adopted, seen) if before is not None else []
+    await uow.commit([entry, *replaced], [change])
     return adopted
+
+
+def _replaced(before: Document, after: Document, seen: Callable[[str], Seen | None]) -> list[Entry]:
+    """An entry for each member whose log has another origin than before."""
+    former = {member.state: note.Verifier.parse(member.log_vkey).name for member in before.members}
+    entries = []
+    for member in after.members:
+        origin = note.Verifier.parse(member.log_vkey).name
+        was = former.get(member.state, origin)
+        if was == origin:
+            continue
+        head = seen(was)
+        entries.append(
+            Entry(
+                "log.replaced",
+                Phase.EVENT,
+                member.state,
+                public={
+                    "former": was,
+                    "origin": origin,
+                    "version": after.version,
+                    "size": head.size if head is not None else 0,
+                    "root": head.root if head is not None else b"",
+                },
+            )
+        )
+    return entries

@@ -195,7 +195,7 @@ async def known(witness: PeerId, world: CollectingWorld) -> int:
         raise VerificationFailed(
             RESTORED,
             f"{witness} has seen {theirs} of this log and the backup has {head.size}: going on would fork it. "
-            "Restore the newest backup, or begin a new log under a new origin",
+            "Restore the newest backup, or begin a new log (`limen node recover`)",
             position=refusal.position,
         ) from None
     note.verify_cosignature(opened.text, line, note.Verifier.parse(world.log_keys.witness_vkey(witness)))

@@ -103,6 +103,7 @@ class Operations:
         *,
         draw: Callable[[int], bytes] = secrets.token_bytes,
         scopes_kept: int = SCOPES_KEPT,
+        log_origin: str = "",
     ) -> None:
         self._state = state
         self._keys = keys
@@ -110,7 +111,7 @@ class Operations:
         self._draw = draw
         self._scopes_kept = scopes_kept
         self._scopes: OrderedDict[KeyScope, _ScopeKey] = OrderedDict()
-        self._log = note.Verifier(names.log_origin(state), note.LOG_KEY, keys.log.public)
+        self._log = note.Verifier(log_origin or names.log_origin(state), note.LOG_KEY, keys.log.public)
         self._witness = note.Verifier(names.witness_name(state), note.WITNESS_KEY, keys.witness.public)
         self._message_key_id = envelope.key_id(keys.message.public)
         self._token_key_id = key_id(keys.token.public)

@@ -40,12 +40,14 @@ NO_POINTS: Final[Points] = _NoPoints()
 
 @dataclass(frozen=True, slots=True)
 class KeyringConfig:
-    """What the process is told. `folder` is the node's `keys`, `socket` its own end."""
+    """What the process is told. `folder` is the node's `keys`, `socket` its own end, `log_origin` the log whose
+    checkpoints it signs; empty for the state's first one."""
 
     state: PeerId
     folder: Path
     socket: Path
     points: Points = NO_POINTS
+    log_origin: str = ""
 
 
 async def run(
@@ -101,7 +103,7 @@ def load(config: KeyringConfig) -> Operations:
         handle=files.read_secret(files.key_path(config.folder, "handle"), "handle"),
         case=files.read_secret(files.key_path(config.folder, "case"), "case"),
     )
-    return Operations(config.state, keys, files.SeedFiles(config.folder / "seeds"))
+    return Operations(config.state, keys, files.SeedFiles(config.folder / "seeds"), log_origin=config.log_origin)
 
 
 def _who(operation: str, argument: Any) -> str:

@@ -219,6 +219,10 @@ class Log:
                 if config.pages_max:
                     self._db.execute(f"PRAGMA max_page_count = {config.pages_max}")
                 self._recover()
+            except sqlite3.OperationalError as cause:
+                # A disk that takes or gives nothing says nothing of the log.
+                self._db.close()
+                raise ConfigRefused(f"the store is not usable: {cause}") from cause
             except (sqlite3.Error, UnicodeDecodeError, TypeError) as cause:
                 # Rows that SQLite cannot read, or reads as something else than was written.
                 self._db.close()
@@ -330,7 +334,7 @@ class Log:
             raise VerificationFailed(
                 "lock",
                 f"the store has {size} entries but {head.size} were signed: it was restored from an older copy. "
-                "Going on would fork the log. Restore the newest copy, or begin a new log under a new origin",
+                "Going on would fork the log. Restore the newest copy, or begin a new log (`limen node recover`)",
                 position=size,
             )
         if self._root(head.size, size) != head.root:

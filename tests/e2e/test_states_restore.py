@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -23,6 +24,7 @@ import pytest
 from gateway.cli.acts.nodes import PASSPHRASE, Ran, limen
 from gateway.keyring import vault
 from gateway.store.lock import RESTORED
+from gateway.store.reader import Reader
 from gateway.terms.hidden import Hidden
 from tests.support.states import States, running
 
@@ -213,3 +215,77 @@ def test_a_copy_that_is_too_old_ends_the_log_instead_of_forking_it(lost: Lost) -
     doctor = limen("--json", "doctor", "--offline", "--config", str(lost.pan))
     (found,) = [row for row in doctor.json["checks"] if row["check"] == "log"]
     assert doctor.code == 1 and found["state"] == "fail" and "going on would fork it" in found["detail"]
+
+
+def _decide(lost: Lost, name: str, *more: str, code: int = 0) -> Path:
+    out = lost.states.root / f"decision-{name}"
+    ran = limen(
+        "--json", "node", "decide", "--reason", "older_copy", "--decision", "D-2026-7", "--key",
+        str(lost.states.nodes["PAN"].officers[name]), "-o", str(out), "--config", str(lost.pan),
+        "--passphrase-file", str(lost.states.nodes.passphrase_file), *more,
+    )  # fmt: skip
+    assert ran.code == code, ran.err
+    return out
+
+
+def _recover(lost: Lost, *signatures: Path, reason: str = "older_copy") -> Ran:
+    given = [part for one in signatures for part in ("--signature", str(one))]
+    return limen(
+        "--json", "node", "recover", "--reason", reason, "--decision", "D-2026-7", *given, "--config", str(lost.pan)
+    )
+
+
+def test_two_supervisors_begin_a_new_log_and_one_does_not(lost: Lost) -> None:
+    """The node of the test above, whose log has ended."""
+    one, other = _decide(lost, "list-1"), _decide(lost, "list-2")
+    assert _recover(lost, one).code == 3
+    assert _recover(lost, one, one).code == 6
+    # Signed about an older copy, and not about anything else.
+    assert _recover(lost, one, other, reason="damaged").code == 6
+    held = lost.states.size("PAN")
+    signed = lost.checkpoint_size()
+    ran = _recover(lost, one, other)
+    assert ran.code == 0, ran.err
+    assert ran.json == {
+        "origin": "limen/PAN/log/2", "former": "limen/PAN/log", "signed_size": signed, "held": held,
+        "reason": "older_copy",
+    }  # fmt: skip
+    (begun,) = lost.states.leaves("PAN")
+    assert begun.kind == "log.begun" and begun.public["former"] == "limen/PAN/log"
+    with closing(Reader(lost.pan / "store" / "ended-1")) as reader:
+        assert reader.size() == held and reader.origin() == "limen/PAN/log"
+    # What was decided about is gone, so the same two signatures begin no third log.
+    assert _recover(lost, one, other).code == 6
+
+
+def test_the_new_log_goes_on_and_peers_log_it_when_the_list_of_members_names_it(lost: Lost, tmp_path: Path) -> None:
+    states = lost.states
+    states.nodes.start("PAN")
+    with states.reading("HND") as reader:
+        former = reader.witness("limen/PAN/log")
+    assert former is not None
+    states.nodes.federate(2)
+    states.until(lambda: bool(states.leaves("HND", kind="log.replaced")), "HND has adopted the new list")
+    (replaced,) = states.leaves("HND", kind="log.replaced")
+    assert replaced.peer == "PAN"
+    assert replaced.public == {
+        "former": "limen/PAN/log", "origin": "limen/PAN/log/2", "version": 2, "size": former.size, "root": former.root,
+    }  # fmt: skip
+
+    # HND witnesses the new log, and PAN answers again.
+    def cosigned() -> bool:
+        with states.reading("PAN") as reader:
+            return reader.quorum_time(1) is not None
+
+    states.until(cosigned, "HND has cosigned the new log")
+    with states.reading("HND") as reader:
+        assert reader.witness("limen/PAN/log") == former and reader.witness("limen/PAN/log/2") is not None
+    states.settled()
+    states.whole("HND")
+    assert lost.ask().json["outcome"] == "HIT"
+    assert states.leaves("HND", kind="checkpoint.fault") == []
+    # Officers and bundles are in the new log; it verifies from its first entry on.
+    kinds = {leaf.kind for leaf in states.leaves("PAN")}
+    assert {"officer.enrolled", "policy.activated", "federation.adopted", "node.started"} <= kinds
+    ran = states.audit("PAN", tmp_path)
+    assert ran.code == 0, ran.err

@@ -97,7 +97,7 @@ def card(settings: Config, *, endpoints: list[str] | None = None, next_certifica
     pems = [bytes_of(settings.paths.tls / "gateway.crt")]
     if next_certificate is not None:
         pems.append(bytes_of(next_certificate))
-    log = vkey(names.log_origin(settings.state), public.log, witness=False)
+    log = vkey(names.log_origin(settings.state, settings.store.log_number), public.log, witness=False)
     witness = vkey(names.witness_name(settings.state), public.witness, witness=True)
     made = Member(
         state=settings.state,

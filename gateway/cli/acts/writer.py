@@ -77,7 +77,7 @@ async def adopt(settings: Config, signed: SignedDocument, now_ns: int) -> bool:
     reader = Reader(settings.paths.store)
     uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings))
     try:
-        await enrol.adopt(signed, reader.federation(), now_ns, uow, Realm(settings.realm))
+        await enrol.adopt(signed, reader.federation(), now_ns, uow, Realm(settings.realm), seen=reader.witness)
     finally:
         reader.close()
         await uow.close()
