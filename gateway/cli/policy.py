@@ -65,6 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     diff.add_argument("--questions", metavar="FILE", help="more questions, as `limen policy decide` takes them")
     node.add_config(diff)
 
+    rules = verbs.add_parser(
+        "rules",
+        help="the rules that ship, as files to edit",
+        description="Write the rules that ship, with their tests and examples, to a new folder, for a state that\n"
+        "wants conditions of its own. docs/policy-authors.md leads through it.",
+    )
+    rules.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
+
     test = verbs.add_parser(
         "test",
         help="run the tests that stand beside rules",
@@ -78,6 +86,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "build", help="build and sign a bundle", description="Build this state's bundle and sign it."
     )
     build.add_argument("--agreement", type=Path, action="append", default=[], metavar="FILE", help="an agreement, JSON")
+    build.add_argument("--rules", type=Path, metavar="DIR", help="own rules instead of those that ship")
+    build.add_argument(
+        "--accept", action="store_true", help="with --rules: sign although golden decisions become narrower; say which"
+    )
     build.add_argument("--key", type=Path, required=True, metavar="FILE", help="the policy authority's key, PEM")
     build.add_argument("--sequence", type=int, metavar="N", help="above the one in force (default: one above)")
     build.add_argument("--days", type=int, default=LIFE_DAYS, metavar="N", help="how long it holds")
@@ -121,6 +133,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it. What it needs is imported only now: help answers at once."""
+    if args.verb in ("rules", "test", "build"):
+        from gateway.cli.acts import rules
+
+        return rules.run(args)
     from gateway.cli.acts import policy
 
     return policy.run(args)

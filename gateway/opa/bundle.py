@@ -98,6 +98,26 @@ def build(
         VerificationFailed: the bundle would be refused; says where.
         ConfigRefused: the key is not a P-256 private key.
     """
+    whole = _whole(files, scope, sequence, not_after_ns)
+    _judge(whole, scope)
+    whole[SIGNATURES] = _sign(whole, scope, signing_key_pem, key_id)
+    return _pack(whole)
+
+
+def unsigned(files: Mapping[str, bytes], *, scope: str, sequence: int, not_after_ns: int) -> Bundle:
+    """What `build` would sign, to be looked at before: its digest and key id are empty, and no node takes it.
+
+    Raises:
+        VerificationFailed: as `build`.
+    """
+    whole = _whole(files, scope, sequence, not_after_ns)
+    modules, data, golden, metadata = _judge(whole, scope)
+    revision = _revision(whole, metadata)
+    return Bundle(scope, _layer(scope), sequence, not_after_ns, b"", "", revision, modules, data, golden)
+
+
+def _whole(files: Mapping[str, bytes], scope: str, sequence: int, not_after_ns: int) -> dict[str, bytes]:
+    """The files with prepared data and manifest."""
     layer = _layer(scope)
     whole = {name: bytes(body) for name, body in files.items() if not name.endswith("/prepared/data.json")}
     made = prepare.prepared(layer, _below(layer, _data(whole)))
@@ -112,9 +132,7 @@ def build(
             "metadata": metadata,
         }
     )
-    _judge(whole, scope)
-    whole[SIGNATURES] = _sign(whole, scope, signing_key_pem, key_id)
-    return _pack(whole)
+    return whole
 
 
 def open_(

@@ -79,6 +79,17 @@ class _Layer:
             golden.judge(self.bundle.layer, case, answer, self.reasons(asked) if answer == decision.NO else ())
 
 
+def answers(bundle: Bundle) -> list[tuple[object, frozenset[str]]]:
+    """What the bundle's layer says to each of its own golden questions, with its reasons where that is a no."""
+    layer = _Layer(bundle)
+    found = []
+    for case in bundle.golden:
+        asked = json.dumps(case.get("question"))
+        answer = layer.answer(asked)
+        found.append((answer, layer.reasons(asked) if answer == decision.NO else frozenset()))
+    return found
+
+
 def in_order(baseline: Bundle, national: Bundle, now_ns: int, pinned_baseline: bytes) -> None:
     """Raise VerificationFailed unless each is the layer it should be and holds now, and the first is the pinned one."""
     for wanted, bundle in (("baseline", baseline), ("national", national)):

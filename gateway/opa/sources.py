@@ -11,7 +11,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
-from gateway.errors import ConfigRefused
+from gateway.errors import ConfigRefused, InputRefused
 from gateway.opa import golden, prepare
 from gateway.policy import agreement as agreements
 from gateway.policy import catalogue
@@ -46,6 +46,28 @@ def baseline() -> dict[str, bytes]:
     """The files of the regional baseline's bundle, for `bundle.build`."""
     names = ("sharing/sharing.rego", "catalogue/data.json", "limits/data.json", "golden.json")
     return {f"limen/baseline/{name}": _read("limen", "baseline", *name.split("/")) for name in names}
+
+
+def rules() -> Iterator[tuple[str, bytes]]:
+    """The rules that ship with their tests, examples and data, by their path below `policies/`: for authors to edit."""
+    for path, body in tree(root()):
+        yield "/".join(path), body
+
+
+def own_rules(folder: Traversable) -> dict[str, bytes]:
+    """A state's own national rules, by their name in a bundle: every module below `limen/national` but the tests.
+
+    Raises:
+        InputRefused: there is none.
+    """
+    found = {
+        "/".join(path): body
+        for path, body in tree(folder)
+        if path[:2] == ("limen", "national") and path[-1].endswith(".rego") and not path[-1].endswith("_test.rego")
+    }
+    if not found:
+        raise InputRefused(f"{folder}: holds no rules below limen/national", code="POLICY")
+    return found
 
 
 def national(state: str, signed: Sequence[Agreement], mandates: Sequence[Mandate]) -> dict[str, bytes]:

@@ -12,9 +12,8 @@ from typing import Any
 from gateway import config
 from gateway.app import bundles, engines
 from gateway.cli import node
-from gateway.cli.acts.agreement import judged
 from gateway.cli.inputs import bytes_of, data_of
-from gateway.cli.main import ERROR, OK, Refused
+from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.cli.report import matrix
 from gateway.clock import SystemClock
@@ -22,7 +21,7 @@ from gateway.config import Config
 from gateway.errors import ConfigRefused, InputRefused, Malformed, PolicyDenied
 from gateway.federation import certificates
 from gateway.keyring import files
-from gateway.opa import bundle, operated, rule_tests, sources
+from gateway.opa import bundle, operated
 from gateway.opa.bundle import Bundle
 from gateway.opa.engine import Explanation
 from gateway.policy import catalogue, wording
@@ -33,8 +32,6 @@ from gateway.policy.reasons import REASONS
 from gateway.primitives import strict_json
 from gateway.store.reader import Reader
 from gateway.terms import BATCH_CLASSES, AgencyId, PeerId, Purpose, Role, peer_id
-
-DAY_NS = 86_400 * 10**9
 
 QUESTIONS_BYTES_MAX = 16 << 20
 """A question has some five hundred bytes."""
@@ -48,8 +45,6 @@ def run(args: argparse.Namespace) -> int:
         "ask": _ask,
         "decide": _decide,
         "diff": _diff,
-        "test": _test,
-        "build": _build,
         "verify": _verify,
         "activate": _activate,
         "opa-config": _opa_config,
@@ -345,103 +340,6 @@ async def _explained(
     baseline, national = rules
     async with engines.ready(settings, baseline, national, now_ns=now) as engine:
         return [(question, await engine.explain(question)) for question in asked]
-
-
-def _test(args: argparse.Namespace) -> int:
-    folder = args.folder
-    if folder is not None and not folder.is_dir():
-        raise InputRefused(f"{folder}: is no folder", code="FILE")
-    modules: dict[str, str] = {}
-    data: dict[str, Any] = {}
-    for path, content in sources.tree(folder if folder is not None else sources.root()):
-        name = "/".join(path)
-        try:
-            text = content.decode("utf-8")
-            if name.endswith(".rego"):
-                modules[name] = text
-                continue
-            value = strict_json.loads(text)
-        except ValueError:
-            raise InputRefused(f"{name}: is not {'text in UTF-8' if name.endswith('.rego') else 'JSON'}") from None
-        for part in reversed(path[:-1]):
-            value = {part: value}
-        _merge(data, value, name)
-    outcome = rule_tests.run(modules, data)
-    if not outcome.tests:
-        raise InputRefused(f"{folder}: no rule there is named test_*", code="POLICY")
-    enough = args.threshold is None or outcome.per_cent >= args.threshold
-    missed = [(file.file, line) for file in outcome.coverage for line in file.missed]
-    emit(
-        args,
-        {
-            "passed": len(outcome.tests) - len(outcome.failed),
-            "failed": [{"package": t.package, "name": t.name, "fault": t.fault} for t in outcome.failed],
-            "coverage": round(outcome.per_cent, 2),
-            "not_reached": [{"file": file, "line": line} for file, line in missed],
-        },
-        [
-            *(f"failed: {t.package}.{t.name}{f' ({t.fault})' if t.fault else ''}" for t in outcome.failed),
-            *(f"{file}:{line}: no test reaches this line" for file, line in missed),
-            f"{len(outcome.tests) - len(outcome.failed)} passed, {len(outcome.failed)} failed; "
-            f"{outcome.per_cent:.1f} % of the rules' lines reached",
-        ],
-    )
-    return OK if enough and not outcome.failed else ERROR
-
-
-def _merge(data: dict[str, Any], value: object, name: str) -> None:
-    """Put a file's document beside the others, as OPA does. Raises InputRefused where two say the same."""
-    if not isinstance(value, dict):
-        raise InputRefused(f"{name}: must be an object", code="POLICY")
-    for key, inner in value.items():
-        if isinstance(data.get(key), dict) and isinstance(inner, dict):
-            _merge(data[key], inner, name)
-        elif key in data:
-            raise InputRefused(f"{name}: {key} stands in another file too", code="POLICY")
-        else:
-            data[key] = inner
-
-
-def _build(args: argparse.Namespace) -> int:
-    settings = node.load(args)
-    now = node.clock_of(settings).now_ns()
-    sequence = args.sequence if args.sequence is not None else _next_sequence(args)
-    signed = [judged(path) for path in args.agreement]
-    raw = bundle.build(
-        sources.starter_national(
-            settings.state,
-            signed,
-            agencies=list(settings.agencies),
-            valid_from_ns=now - DAY_NS,
-            valid_until_ns=now + args.days * DAY_NS,
-        ),
-        scope=bundle.national_scope(settings.state),
-        sequence=sequence,
-        not_after_ns=now + args.days * DAY_NS,
-        signing_key_pem=bytes_of(args.key),
-        key_id=args.key.stem,
-    )
-    files.replace(args.out, raw, mode=0o644)
-    emit(
-        args,
-        {"file": str(args.out), "sequence": sequence, "agreements": len(signed)},
-        [f"{args.out}: sequence {sequence}, {len(signed)} agreements; `limen policy activate` puts it in force"],
-    )
-    return OK
-
-
-def _next_sequence(args: argparse.Namespace) -> int:
-    """One above what is in force, or above the file's in a node that has not started."""
-    settings = node.load(args)
-    try:
-        reader = Reader(settings.paths.store)
-    except ConfigRefused:
-        return 2
-    try:
-        held = reader.policy_sequence("national")
-    finally:
-        reader.close()
-    return held[0] + 1 if held else 2
 
 
 def _verify(args: argparse.Namespace) -> int:
