@@ -100,6 +100,7 @@ call.refused event | reason count | method | -
 protection.changed event | list basis | - | entry_id act tag source decision officers persons
 protection.denied event | list basis | - | entry_id act tag decision officers reasons
 protection.read event | list | - | entry_id officers
+list.impact event | list basis | - | officer case entries travellers file_hash traffic_hash band
 case.act event | case_id side purpose act state version fields statement signature signer baseline national | - |
     officer code words to
 case.denied event | case_id side purpose act reasons | - | officer

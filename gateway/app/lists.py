@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha512
 from typing import Any, Final
 
-from gateway_adapters import watchlist_csv
+from gateway_adapters import paxlst, watchlist_csv
+from gateway_adapters.traveller import read_csv
 from gateway_adapters.watchlist_csv import Defaults, Remark
 
 from gateway.app import engines, federation, parts
@@ -24,8 +25,10 @@ from gateway.config import Config
 from gateway.errors import InputRefused, PolicyDenied
 from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
+from gateway.flows import impact as impacts
 from gateway.flows import listing
 from gateway.flows.announce import AnnouncingWorld
+from gateway.flows.check import Traveller
 from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference, ListingWorld, Load, Signer
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
@@ -305,6 +308,56 @@ def apply(load: Load, settings: Config) -> Difference:
     async def run() -> Difference:
         async with opened(settings) as world:
             return await listing.load(load, world)
+
+    return asyncio.run(run())
+
+
+def travellers(data: bytes, on: date) -> tuple[Traveller, ...]:
+    """Past travellers from a file: CSV as a flight's, or a carrier's message. Raises InputRefused."""
+    seen = (one for _, one in (paxlst.read(data, on).travellers() if paxlst.is_message(data) else read_csv(data)))
+    return tuple(Traveller(one.person, one.documents) for one in seen)
+
+
+def impact_facts(
+    state: PeerId, list_id: ListId, data: bytes, traffic: bytes, case: str, legal_basis: str
+) -> dict[str, Any]:
+    """What one person signs of a consultation."""
+    return statement.impact(
+        state=state,
+        list_id=list_id,
+        file_hash=sha512(data).digest(),
+        traffic_hash=sha512(traffic).digest(),
+        case=case,
+        legal_basis=legal_basis,
+    )
+
+
+def impact(
+    settings: Config,
+    list_id: ListId,
+    reading: Read,
+    past: tuple[Traveller, ...],
+    facts: Mapping[str, Any],
+    signed: PersonalSignature,
+) -> impacts.Impact:
+    """Verify the person, run the flow. Raises what `statement.verify` and `flows.impact.consult` raise."""
+    now_ns = parts.clock_of(settings).now_ns()
+    register = parts.register_of(settings)
+    person = statement.verify(signed, statement.IMPACT, facts, register=register, roles=SIGNING_ROLES, now_ns=now_ns)
+    asked = impacts.Consultation(
+        list_id=list_id,
+        entries=reading.entries,
+        travellers=past,
+        file_hash=facts["file_hash"],
+        traffic_hash=facts["traffic_hash"],
+        case=facts["case"],
+        legal_basis=facts["legal_basis"],
+        signer=replace(Signer.of(person), roles=(signed.role,)),
+    )
+
+    async def run() -> impacts.Impact:
+        async with opened(settings) as world:
+            return await impacts.consult(asked, impacts.ImpactWorld(world.state, world.policy, world.uow, world.clock))
 
     return asyncio.run(run())
 

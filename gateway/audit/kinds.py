@@ -355,6 +355,15 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         retention="3y",
     ),
     Kind(
+        37,
+        "list.impact",
+        Phase.EVENT,
+        "A person consulted what entries would find among past travellers; the answer was a band (T9).",
+        public=("list", "basis"),
+        secret=("officer", "case", "entries", "travellers", "file_hash", "traffic_hash", "band"),
+        retention="3y",
+    ),
+    Kind(
         40,
         "case.act",
         Phase.EVENT,

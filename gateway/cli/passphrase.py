@@ -15,6 +15,7 @@ from gateway.errors import ConfigRefused
 from gateway.terms.hidden import Hidden
 
 if TYPE_CHECKING:
+    from gateway.federation.statement import PersonalSignature
     from gateway.keyring.personal import PersonalKey
     from gateway.terms.words import Role
 
@@ -44,11 +45,18 @@ def sign(
     args: argparse.Namespace, out: Path, act: str, facts: Mapping[str, Any], *, role: Role, signed_ns: int
 ) -> None:
     """Write the person's own signature over an act (`federation.statement`) to a file. Raises what `unlock` raises."""
-    from gateway.federation import statement  # here, because a command's help needs no cryptography
-    from gateway.keyring import files
+    from gateway.keyring import files  # here, because a command's help needs no cryptography
 
-    made = statement.make(act, facts, role=role, signed_ns=signed_ns, seed=unlock(args).seed.open())
-    files.replace(out, made.encode())
+    files.replace(out, signed(args, act, facts, role=role, signed_ns=signed_ns).encode())
+
+
+def signed(
+    args: argparse.Namespace, act: str, facts: Mapping[str, Any], *, role: Role, signed_ns: int
+) -> PersonalSignature:
+    """The person's own signature over an act. Raises what `unlock` raises."""
+    from gateway.federation import statement  # here, because a command's help needs no cryptography
+
+    return statement.make(act, facts, role=role, signed_ns=signed_ns, seed=unlock(args).seed.open())
 
 
 def ask(args: argparse.Namespace, *, twice: bool = False) -> Hidden[str]:

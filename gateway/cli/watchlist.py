@@ -15,7 +15,7 @@ LISTS = [item.value for item in ListId]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`sign`, `load`, `add`, `withdraw`, `list`."""
+    """`sign`, `load`, `add`, `withdraw`, `impact`, `list`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     sign = verbs.add_parser(
@@ -85,6 +85,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--owner", required=True, metavar="AAA", help="whose list it is")
     evaluate.add_argument("--purpose", default="SEC.WATCH", metavar="CODE", help="whose keys are measured (SEC.WATCH)")
     evaluate.add_argument("--format", choices=FORMATS, default="csv")
+
+    impact = verbs.add_parser(
+        "impact",
+        help="what a file's entries would have found among past travellers",
+        description="What a file's entries would have found among past travellers, before they are entered. The agency "
+        "brings\nthe travellers, since a gateway keeps none. The answer is a band, 0 to 9 is one; each consultation is "
+        "signed,\nlogged with its case, and counted: 20 a person and day.",
+    )
+    impact.add_argument("file", type=Path, metavar="FILE", help="of rows, as `load` takes it")
+    impact.add_argument("--list", dest="list_id", choices=LISTS, required=True)
+    impact.add_argument("--format", choices=FORMATS, default="csv")
+    impact.add_argument("--traffic", type=Path, required=True, metavar="FILE", help="past travellers: CSV or PAXLST")
+    impact.add_argument("--case", required=True, metavar="REF", help="the case that the question is for")
+    _add_words(impact)
+    passphrase.add_key(impact, told="the person's key file")
+    impact.add_argument("--role", default=Role.LIST_OFFICER.value, metavar="ROLE", help="in which role")
 
     show = verbs.add_parser("list", help="count what is on the lists", description="Count what is on the lists.")
     node.add_config(show)

@@ -28,6 +28,8 @@ QUESTION: Final = "limen/question/1"
 DATASET: Final = "limen/dataset/1"
 RECOVERY: Final = "limen/recovery/1"
 
+IMPACT: Final = "limen/impact/1"
+
 PROTECTION_ACTS: Final[Mapping[str, str]] = {act: f"limen/protection/{act}/1" for act in ("set", "clear", "show")}
 """What a person signs about a record's protection tags, by the act's word."""
 
@@ -118,6 +120,21 @@ def dataset(
         "map": columns,
         "file_hash": file_hash,
         "decision": decision,
+        "legal_basis": legal_basis,
+    }
+
+
+def impact(
+    *, state: PeerId, list_id: ListId, file_hash: bytes, traffic_hash: bytes, case: str, legal_basis: str
+) -> dict[str, Any]:
+    """The facts of asking what a file's entries would have found among past travellers (T9): the SHA-512 of the file
+    and of the travellers', and the case it is asked for."""
+    return {
+        "state": state,
+        "list": list_id.value,
+        "file_hash": file_hash,
+        "traffic_hash": traffic_hash,
+        "case": case,
         "legal_basis": legal_basis,
     }
 

@@ -297,6 +297,28 @@ def write(states: States, data: bytes) -> Path:
     return path
 
 
+def test_what_a_file_would_have_found_is_told_as_a_band_to_who_signs_for_a_case(states: States, tmp_path: Path) -> None:
+    file, traffic = tmp_path / "rows.csv", tmp_path / "past.csv"
+    file.write_bytes(rows(DOCUMENT, {**DOCUMENT, "entry_id": "DNEW2", "contact": SECRET}))
+    traffic.write_text("surname,given_names,document_number,issuer\nSOLARI,MARTA,PA7300123,PAN\nVERA,LUZ,X1,PAN\n")
+    before, size = held(states), states.size(AT)
+    key = ("--key", str(states.nodes[AT].officers["list-1"]), "--passphrase-file", str(states.nodes.passphrase_file))
+    command = ("--json", "watchlist", "impact", str(file), "--list", "DOCUMENTS", "--traffic", str(traffic), "--basis",
+               LISTING_BASIS, "--config", str(states.folder(AT)))  # fmt: skip
+    ran = limen(*command, "--case", "CASE-9", *key)
+    assert ran.code == 0, ran.err
+    assert ran.json == {"list": "DOCUMENTS", "entries": 1, "refused_rows": 1, "travellers": 2, "low": 0, "high": 9}
+    assert SECRET not in ran.out + ran.err and "PA73" not in ran.out + ran.err
+    assert limen(*command, "--case", "", *key).code == DENIED
+    assert limen(*command, "--case", "CASE-9", "--role", "supervisor", *key).code == DENIED
+    booth_1 = ("--key", str(states.nodes[AT].officers["booth-1"]), *key[2:])
+    assert limen(*command, "--case", "CASE-9", *booth_1).code == DENIED
+    assert held(states) == before
+    assert [leaf.kind for leaf in states.leaves(AT, size) if leaf.kind.startswith("list.")] == [
+        "list.impact", "list.denied", "list.denied",
+    ]  # fmt: skip
+
+
 REFUSALS: dict[str, tuple[dict[str, object], type[GatewayError]]] = {
     "nobody is logged in": ({"token": False}, NotIdentified),
     "one person": ({"persons": 1}, PolicyDenied),

@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha512
 
 from gateway_adapters.watchlist_csv import FILE_BYTES_MAX, Defaults, Remark
@@ -34,7 +34,7 @@ ROWS_SHOWN = 50
 
 def run(args: argparse.Namespace) -> int:
     """Dispatch on the verb."""
-    verbs = {"sign": _sign, "load": _load, "add": _add, "withdraw": _withdraw, "list": _list}
+    verbs = {"sign": _sign, "load": _load, "add": _add, "withdraw": _withdraw, "list": _list, "impact": _impact}
     return verbs[args.verb](args)
 
 
@@ -186,6 +186,28 @@ def _list(args: argparse.Namespace) -> int:
         reader.close()
     rows = [{"list": place[0], "kind": place[1], "entries": str(count)} for place, count in sorted(counts.items())]
     emit(args, rows, table(rows, ("list", "kind", "entries")) or ["the lists are empty"])
+    return OK
+
+
+def _impact(args: argparse.Namespace) -> int:
+    settings, list_id = node.load(args), ListId(args.list_id)
+    now_ns = node.clock_of(settings).now_ns()
+    data, traffic = bytes_of(args.file), bytes_of(args.traffic)
+    reading = lists.read(data, args.format, list_id, _defaults(args, settings.state), now_ns)
+    travellers = lists.travellers(traffic, datetime.fromtimestamp(now_ns / 1e9, tz=UTC).date())
+    facts = lists.impact_facts(settings.state, list_id, data, traffic, args.case, args.basis)
+    signed = passphrase.signed(args, statement.IMPACT, facts, role=inputs.role(args.role), signed_ns=now_ns)
+    found = lists.impact(settings, list_id, reading, travellers, facts, signed)
+    upto = "more" if found.high is None else f"{found.high:,}"
+    among = f"{found.low:,} to {upto} of {len(travellers):,} travellers"
+    counted = {"entries": len(reading.entries), "refused_rows": len(reading.refused), "travellers": len(travellers)}
+    emit(
+        args,
+        {"list": args.list_id, **counted, "low": found.low, "high": found.high},
+        [f"{len(reading.entries):,} entries would have found {among}"],
+    )
+    if reading.refused:
+        note(args, f"{len(reading.refused)} rows would be refused and were not counted")
     return OK
 
 
