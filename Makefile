@@ -71,7 +71,7 @@ bench-smoke: ## the benches' short form: do they still work
 	$(RUN) python -m bench --smoke $(ARGS)
 
 .PHONY: extras
-extras: ## install opa, buf and pysdmx into .cache/bin
+extras: ## install opa, buf, pysdmx and limen-interop into .cache/bin
 	@sh setup.sh dev
 	@sh .ci/extras
 

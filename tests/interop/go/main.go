@@ -182,6 +182,9 @@ func readTessera(ctx context.Context, folder string, _ []byte, facts Facts) erro
 		if err != nil {
 			return err
 		}
+		if int64(len(bundle.Entries)) <= one.Index%256 {
+			return fmt.Errorf("the bundle of entry %d is short", one.Index)
+		}
 		leaf := hasher.HashLeaf(bundle.Entries[one.Index%256])
 		path, err := builder.InclusionProof(ctx, uint64(one.Index))
 		if err != nil {
@@ -257,7 +260,7 @@ func readTorchwood(ctx context.Context, folder string, signed []byte, facts Fact
 		if err := torchwood.VerifyProof(policy, tlog.RecordHash(leaves[one.Index]), one.File); err != nil {
 			return fmt.Errorf("our file of %d: %w", one.Index, err)
 		}
-		if !bytes.Equal(torchwood.FormatProof(one.Index, hashes(one.Path), signed), one.File) {
+		if !bytes.Equal(torchwood.FormatProofWithExtraData(one.Index, leaves[one.Index], hashes(one.Path), signed), one.File) {
 			return fmt.Errorf("another file of %d", one.Index)
 		}
 		if err := torchwood.VerifyProof(policy, tlog.RecordHash(leaves[(one.Index+1)%head.N]), one.File); err == nil {
