@@ -87,7 +87,7 @@ witness.cosigned event | origin old_size size root | - | -
 witness.disputed event | step our_size their_size | note_hash | -
 checkpoint.fault event | origin size root | known_size known_root step note | -
 audit.read event | first count | filter | officer case
-audit.exported event | size root | payloads | officer
+audit.exported event | size root | payloads about | officer
 node.started event | release | size | -
 node.stopped event | - | reason | -
 clock.step event | step_ms | - | -
@@ -635,7 +635,7 @@ GROUNDS = frozenset(
 
 def leaf(data: bytes) -> dict[str, Any]:
     """Read a leaf, strictly. Raises Refused."""
-    value = cbor(data, LEAF_MAX)
+    value: dict[str, Any] = cbor(data, LEAF_MAX)
     schema = value.get("schema") if type(value) is dict else None
     if type(schema) is not str or value.keys() != FORMS.get(schema):
         raise Refused("not a leaf of a known form")
@@ -834,6 +834,10 @@ class Audit:
             if len(leaves) < width:
                 break
         self.upper_tiles()
+        self.judge_missing()
+
+    def judge_missing(self) -> None:
+        """A payload that is not there is one whose term has passed."""
         if self.with_payloads:
             for due_ns, seq in self.missing:
                 if due_ns > self.last_ns:
@@ -958,7 +962,11 @@ class Audit:
 
     def payload_file(self, number: int, start: int) -> dict[int, bytes]:
         """The payloads of one bundle's entries, by number; their numbers go up."""
-        data = self.export.read("payloads/" + numbered(number)) if self.with_payloads else None
+        return self.kept("payloads/" + numbered(number), start)
+
+    def kept(self, name: str, start: int) -> dict[int, bytes]:
+        """The payloads in a file, by their entries' numbers, which go up."""
+        data = self.export.read(name) if self.with_payloads else None
         kept: dict[int, bytes] = {}
         last = -1
         try:
@@ -1463,6 +1471,145 @@ def plain(value: Any) -> Any:
     return value
 
 
+PAIR_STEPS = ("signature", "quorum", "root", "sequence", "tail", "time", "pairs", "payloads", "receipts", "commitments")
+
+
+class PairAudit(Audit):
+    """One verification of the entries about one peer. What needs other entries is not asked."""
+
+    steps = PAIR_STEPS
+    peer = ""
+    count = unchained = 0
+
+    def fault(self, step: str, why: str, position: int | None = None, exact: bool = True) -> None:
+        if step in PAIR_STEPS:
+            super().fault(step, why, position, exact)
+
+    def checkpoint(self) -> None:
+        form = re.match(rb"limen\.pair/1\n([A-Z]{3})\n(no )?payloads\n\Z", self.export.read("format") or b"")
+        if form is None:
+            raise Refused("format: not a folder of the form limen.pair/1")
+        self.peer, self.with_payloads = form[1].decode(), form[2] is None
+        data = self.export.read("checkpoint")
+        if data is None:
+            raise Refused("there is no checkpoint")
+        self.judge(data)
+
+    def known(self) -> None:
+        """No head is held against these entries: a copy of the whole log says what it extends."""
+
+    def compare(self) -> None:
+        """Nothing, for the same reason."""
+
+    def walk(self) -> None:
+        payloads = self.kept("payloads", 0)
+        before = -1
+        try:
+            for number, record in enumerate(list(records(self.export.read("entries") or b"")), 1):
+                data, proof = with_proof(record, 2)
+                value = leaf(data)
+                seq = value["seq"]
+                if seq <= before or value["peer"] != self.peer:
+                    self.fault("sequence", f"entry {number} with {self.peer} is not in its place", seq)
+                before = seq
+                self.count += 1
+                self.unchained += value["schema"] == "limen.leaf/1"
+                self.included(seq, data, proof)
+                self.entry(seq, data, hashlib.sha256(b"\x00" + data).digest(), payloads.pop(seq, None))
+        except Refused as why:
+            self.fault("sequence", f"the entries cannot be read on: {why}", before + 1)
+        for seq in payloads:
+            self.fault("payloads", "a payload for an entry that is not here", seq)
+        self.tail(before)
+        self.judge_missing()
+
+    def included(self, seq: int, data: bytes, proof: list[bytes]) -> None:
+        """An entry is in the tree."""
+        hash_ = hashlib.sha256(b"\x00" + data).digest()
+        if any(len(one) != 32 for one in proof) or leads(seq, self.head.size, hash_, proof) != self.head.root:
+            self.fault("root", "the entry is not in the tree that was signed", seq)
+
+    def tail(self, last: int) -> None:
+        """The last entry of the tree says how many entries the pair has, and which is the last."""
+        try:
+            data, proof, salt, beside = with_proof(self.export.read("heads") or b"", 4)
+            ending = leaf(data)
+            count, hash_, _ = self.pairs.get(self.peer, (0, bytes(32), 0))
+            if len(salt) != 32 or len(beside) != 15 or any(len(one) != 32 for one in beside) or not 0 < count < 1 << 63:
+                raise Refused("a salt, a hash or a count has the wrong size")
+        except Refused as why:
+            self.fault("tail", f"where the pair ends cannot be read: {why}", last + 1, exact=False)
+            return
+        self.included(self.head.size - 1, data, proof)
+        self.last_ns = max(self.last_ns, ending["time_ns"])
+        hash_ = hashlib.sha256(b"\x00" + salt + self.peer.encode() + count.to_bytes(8, "big") + hash_).digest()
+        place = 0
+        for letter in self.peer:
+            place = 26 * place + ord(letter) - ord("A")
+        for one in beside:
+            hash_ = hashlib.sha256(b"\x01" + (one + hash_ if place & 1 else hash_ + one)).digest()
+            place >>= 1
+        if ending["kind"] != "pair.heads" or ending["seq"] != self.head.size - 1:
+            self.fault("tail", "the last entry of the tree does not say where pairs stand", ending["seq"])
+        elif ending["public"]["root"] != hash_:
+            self.fault("tail", f"the log has other entries with {self.peer} after this one", last + 1, exact=False)
+
+    def details(self) -> dict[str, str]:
+        return {
+            **super().details(),
+            "root": f"{self.count} entries are in the signed tree",
+            "sequence": f"1 to {self.count} with {self.peer} without a gap",
+            "tail": f"the log has {self.count} entries with {self.peer}",
+        }
+
+    def proved(self) -> list[str]:
+        if self.faults:
+            return []
+        said = [
+            f"These {self.count} entries are all that {self.head.origin} has about {self.peer} in the {self.head.size} "
+            "entries it has signed; none was left out, changed, inserted or reordered.",
+            f"Each of {self.outcomes} outcomes was preceded by its intent.",
+        ]
+        if self.with_payloads:
+            said.append(f"{self.payloads} sealed payloads are the ones that were logged.")
+        return said
+
+    def not_proved(self) -> list[str]:
+        said = [
+            "That everything that happened was logged: reconcile with the other state's log.",
+            "That what an entry says is true.",
+            "Who may sign, on what a disclosure rests, and that the log extends what was seen before: a copy of the "
+            "whole log says that.",
+            "What the sealed fields say: no reader's key was given.",
+        ]
+        if self.unchained:
+            said.append(
+                f"That none of the first {self.unchained} entries stands for another: they are of a form without a "
+                "chain."
+            )
+        if not self.cosigned:
+            said.append("That the operator shows everybody the same log: no witness has cosigned.")
+        return said
+
+
+def with_proof(data: bytes, parts: int) -> list[Any]:
+    """Parts in turn bytes and lists of bytes. Raises Refused."""
+    value = cbor(data)
+    if type(value) is not list or len(value) != parts:
+        raise Refused("not an entry with its proof")
+    for n, part in enumerate(value):
+        whole = part if n % 2 else [part]
+        if type(whole) is not list or any(type(one) is not bytes for one in whole):
+            raise Refused("not an entry with its proof")
+    return value
+
+
+def audit_of(export: Export, card: Card, witnessed: list[bytes], progress: Callable[[int, int], None]) -> Audit:
+    """The verification that the folder's form asks for."""
+    is_pair = (export.read("format") or b"").startswith(b"limen.pair/1\n")
+    return (PairAudit if is_pair else Audit)(export, card, witnessed, progress)
+
+
 def is_disclosure(public: dict[str, Any]) -> bool:
     """True for a `case.sent` that gives the other side fields of a record."""
     return public["message"] == "decision" and public["state"] in ("GRANTED", "PARTLY_GRANTED")
@@ -1605,7 +1752,7 @@ def main(argv: list[str] | None = None) -> int:
         held = b"" if whole else read(args.path, BUNDLE_MAX)
         witnessed = [read(path, NOTE_MAX) for path in args.witnessed]
         try:
-            audit = Audit(Export(args.path), card, witnessed, bar) if whole else Evidence(held, card)
+            audit = audit_of(Export(args.path), card, witnessed, bar) if whole else Evidence(held, card)
             audit.run()
         except Refused as why:
             form = "an export of a log" if whole else "a bundle or a proof"

@@ -8,8 +8,17 @@
     payloads/<N>        sealed payloads of the entries of one bundle, those that are still kept
     receipts            signed messages whose hashes stand in leaves
 
-Records in `history`, `payloads/<N>` and `receipts` have their length in 4 bytes, big-endian, in front; a payload's
-record begins with its entry's number in 8 bytes.
+A folder of one pair (`pair_files`) has the entries about one peer, each with its proof, and where they end:
+
+    format              "limen.pair/1", the peer, then "payloads" or "no payloads"
+    checkpoint          as above
+    entries             records: canonical CBOR [leaf, inclusion proof]
+    heads               canonical CBOR [leaf of the last entry, inclusion proof, salt, hashes] (`audit.pairs`)
+    payloads            sealed payloads of those entries
+    receipts            signed messages whose hashes stand in those leaves
+
+Records in `history`, `payloads/<N>`, `entries` and `receipts` have their length in 4 bytes, big-endian, in front; a
+payload's record begins with its entry's number in 8 bytes.
 """
 
 from __future__ import annotations
@@ -19,11 +28,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from gateway.audit import checkpoint, note, tiles
+from gateway.audit import checkpoint, merkle, note, pairs, tiles
+from gateway.audit.leaf import Leaf
 from gateway.errors import Malformed, NotFoundOrNotPermitted
 from gateway.primitives import cbor
 
 FORMAT: Final = "limen.export/1"
+PAIR_FORMAT: Final = "limen.pair/1"
 RECORD_BYTES_MAX: Final = 32 << 20
 """Longest record taken, bytes."""
 
@@ -121,6 +132,79 @@ def files(
                     records(seq.to_bytes(8, "big") + sealed for seq, sealed in kept),
                 )
     yield "receipts", records(named)
+
+
+class PairSource(Source, Protocol):
+    """A log of which one pair can be shown."""
+
+    def inclusion(self, seq: int, size: int) -> Sequence[bytes]:
+        """The proof that an entry is in the tree of this size."""
+
+    def pair_key(self) -> bytes:
+        """The key that opens places of `pair.heads`."""
+
+
+def pair_files(
+    source: PairSource, peer: str, *, cosignatures: int = 0, payloads: bool = True, receipts: Iterable[Receipt] = ()
+) -> Iterator[tuple[str, bytes]]:
+    """Every file of a folder that shows the entries about one peer and nothing of others.
+
+    Raises:
+        Malformed: not a state.
+        NotFoundOrNotPermitted: no such checkpoint was published yet, none since pairs are kept, or no entry names the
+            peer.
+    """
+    pairs.place(peer)
+    last = source.last_checkpoint(cosignatures)
+    if last is None:
+        raise NotFoundOrNotPermitted("no checkpoint with so many cosignatures was published yet")
+    size = checkpoint.parse(note.parse(last[0]).text).size
+    heads: dict[str, pairs.Head] = {}
+    shown: list[tuple[int, bytes]] = []
+    ending = b""
+    for start in range(0, size, tiles.WIDTH):
+        for seq, data in enumerate(source.leaves(start, min(start + tiles.WIDTH, size)), start):
+            read = Leaf.parse(data)
+            if read.peer:
+                heads[read.peer] = pairs.Head(read.pair_seq, merkle.leaf_hash(data))
+            if read.peer == peer:
+                shown.append((seq, data))
+            ending = data if read.kind == pairs.KIND else b""
+    if not ending:
+        raise NotFoundOrNotPermitted("the newest checkpoint does not say where pairs stand; wait for the next tick")
+    if peer not in heads:
+        raise NotFoundOrNotPermitted(f"no entry names {peer} yet")
+    yield "format", f"{PAIR_FORMAT}\n{peer}\n{'payloads' if payloads else 'no payloads'}\n".encode()
+    yield "checkpoint", last[0]
+    yield "entries", records(cbor.encode([data, list(source.inclusion(seq, size))]) for seq, data in shown)
+    opening = pairs.open_(heads, source.pair_key(), size - 1, peer)
+    proof = list(source.inclusion(size - 1, size))
+    yield "heads", cbor.encode([ending, proof, opening.salt, list(opening.siblings)])
+    if payloads:
+        kept = (pair for seq, _ in shown for pair in source.payloads(seq, seq + 1))
+        yield "payloads", records(seq.to_bytes(8, "big") + sealed for seq, sealed in kept)
+    leaves = b"".join(data for _, data in shown)
+    named = [one for one in receipts if one.peer == peer and one.digest in leaves]
+    yield "receipts", records(one.encode() for one in named)
+
+
+def is_pair(folder: Folder) -> bool:
+    """Whether a folder shows one pair."""
+    return (folder.read("format") or b"").startswith(PAIR_FORMAT.encode() + b"\n")
+
+
+def read_pair(folder: Folder) -> Iterator[tuple[Leaf, bytes | None]]:
+    """The leaves of a folder of one pair with their payloads. Nothing is verified. Raises Malformed."""
+    kept = {
+        int.from_bytes(record[:8], "big"): record[8:]
+        for record in split_records(folder.read("payloads") or b"", "payloads")
+    }
+    for record in split_records(folder.read("entries") or b"", "entries"):
+        value = cbor.decode(record, field="entries", limit=1 << 20)
+        if not isinstance(value, list) or not value or not isinstance(value[0], bytes):
+            raise Malformed("entries", "not an entry with its proof")
+        leaf = Leaf.parse(value[0])
+        yield leaf, kept.get(leaf.seq)
 
 
 def payloads_path(number: int) -> str:

@@ -273,7 +273,7 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "The log left the node as a folder.",
         public=("size", "root"),
-        optional=("payloads",),
+        optional=("payloads", "about"),
         secret=("officer",),
         retention="10y",
     ),

@@ -22,11 +22,12 @@ from __future__ import annotations
 import base64
 import bisect
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.audit import checkpoint, export, merkle, note, tiles
+from gateway.audit import checkpoint, export, merkle, note, pairs, tiles
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.entry import Phase
 from gateway.audit.grounds import Charges, Disclosures
@@ -36,6 +37,7 @@ from gateway.audit.persons import Persons
 from gateway.audit.seal import Opener
 from gateway.audit.trust import Card
 from gateway.errors import GatewayError, Malformed, VerificationFailed
+from gateway.primitives import cbor
 
 STEPS: Final = (
     "signature", "quorum", "root", "sequence", "time", "pairs", "payloads", "receipts", "history", "commitments",
@@ -137,7 +139,7 @@ def inspect(
     Raises:
         Malformed: there is no checkpoint that can be read: not an export of a log.
     """
-    audit = _Audit(card, folder=folder, persons=Persons(card.persons))
+    audit = (_PairAudit if export.is_pair(folder) else _Audit)(card, folder=folder, persons=Persons(card.persons))
     audit.checkpoint()
     audit.known(witnessed)
     audit.walk(Opener(reader_key) if reader_key is not None else None)
@@ -320,6 +322,9 @@ class _Audit(Head):
             if self.folder.read(tiles.path(level, number, len(data) // 32)) != data:
                 self.fault("root", f"tile {level}/{number} is not the one its leaves make",
                            number << tiles.HEIGHT * (level + 1), exact=False)  # fmt: skip
+        self._judge_missing()
+
+    def _judge_missing(self) -> None:
         if self.with_payloads:
             for seq, due_ns in self.missing:
                 if due_ns > self.last_ns:
@@ -370,7 +375,9 @@ class _Audit(Head):
 
     def _payloads(self, number: int) -> dict[int, bytes]:
         data = self.folder.read(export.payloads_path(number)) if self.with_payloads else None
-        start = number * tiles.WIDTH
+        return self._kept(data, number * tiles.WIDTH)
+
+    def _kept(self, data: bytes | None, start: int) -> dict[int, bytes]:
         kept: dict[int, bytes] = {}
         last = -1
         try:
@@ -514,12 +521,18 @@ class _Audit(Head):
                 continue
             self.counts["receipts"] += 1
 
-    def report(self, with_key: bool) -> Report:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The steps that are asked."""
+        return STEPS
+
+    def details(self, with_key: bool) -> dict[str, str]:
+        """What each step found where it holds."""
         counts = self.counts
         opened = f"{counts['opened']} payloads opened and as committed"
         if not with_key:
             opened = "skipped: no reader's key was given"
-        details = {
+        return {
             "root": f"{counts['entries']} leaves make the signed root",
             "sequence": f"0 to {self.head.size - 1} without a gap" if self.head.size else "the log is empty",
             "time": "never goes back",
@@ -535,7 +548,9 @@ class _Audit(Head):
             "charges": f"{len(self.charges.charged)} charges, {self.charges.sent} deliveries of what was charged and "
             "made",
         }
-        steps = self.steps(STEPS, details)
+
+    def report(self, with_key: bool) -> Report:
+        steps = self.steps(self.names, self.details(with_key))
         ok = not self.faults
         return Report(
             self.head.origin, self.head.size, self.head.root, tuple(self.cosigned), steps,
@@ -588,6 +603,130 @@ class _Audit(Head):
         if self.counts["erased"]:
             said.append(f"What {self.counts['erased']} erased payloads said: only their digests are left.")
         return tuple(said)
+
+
+PAIR_STEPS: Final = (
+    "signature", "quorum", "root", "sequence", "tail", "time", "pairs", "payloads", "receipts", "commitments",
+)  # fmt: skip
+"""Names of the steps for a folder that shows one pair, in order."""
+
+_PAIR_FORM: Final = re.compile(rf"{re.escape(export.PAIR_FORMAT)}\n([A-Z]{{3}})\n(no )?payloads\n\Z".encode())
+
+
+@dataclass(slots=True)
+class _PairAudit(_Audit):
+    """One verification of the entries about one peer. What needs other entries is not asked."""
+
+    peer: str = ""
+    unchained: int = 0
+
+    def fault(self, step: str, why: str, position: int | None = None, *, exact: bool = True) -> None:
+        if step in PAIR_STEPS:
+            _Audit.fault(self, step, why, position, exact=exact)
+
+    def checkpoint(self) -> None:
+        form = _PAIR_FORM.match(self.folder.read("format") or b"")
+        noted = self.folder.read("checkpoint")
+        if form is None or noted is None:
+            raise Malformed("format", f"not a folder of the form {export.PAIR_FORMAT}")
+        self.peer, self.with_payloads = form[1].decode(), form[2] is None
+        self.judge(noted)
+
+    def walk(self, opener: Opener | None) -> None:
+        payloads = self._kept(self.folder.read("payloads") if self.with_payloads else None, 0)
+        before = -1
+        try:
+            for number, record in enumerate(export.split_records(self.folder.read("entries") or b"", "entries"), 1):
+                data, proof = _with_proof(record, 2)
+                leaf = Leaf.parse(data)
+                if leaf.seq <= before or leaf.peer != self.peer:
+                    self.fault("sequence", f"entry {number} with {self.peer} is not in its place", leaf.seq)
+                before = leaf.seq
+                self.unchained += not leaf.is_chained
+                self._included(leaf.seq, data, proof)
+                self._entry(leaf.seq, data, merkle.leaf_hash(data), payloads.pop(leaf.seq, None), opener)
+        except Malformed as why:
+            self.fault("sequence", f"the entries cannot be read on: {why}", before + 1)
+        for seq in payloads:
+            self.fault("payloads", "a payload for an entry that is not here", seq)
+        self._tail(before)
+        self._judge_missing()
+
+    def _included(self, seq: int, data: bytes, proof: Sequence[bytes]) -> None:
+        try:
+            merkle.verify_inclusion(seq, self.head.size, merkle.leaf_hash(data), proof, self.head.root)
+        except VerificationFailed:
+            self.fault("root", "the entry is not in the tree that was signed", seq)
+
+    def _tail(self, last: int) -> None:
+        """The last entry of the tree says where the pair stands."""
+        try:
+            data, proof, salt, siblings = _with_proof(self.folder.read("heads") or b"", 4)
+            ending = Leaf.parse(data)
+            count, hash_, _ = self.pairs.get(self.peer, (0, NO_ENTRY, 0))
+            root = pairs.root_of(self.peer, pairs.Head(count, hash_), pairs.Opening(salt, tuple(siblings)))
+        except Malformed as why:
+            self.fault("tail", f"where the pair ends cannot be read: {why}", last + 1, exact=False)
+            return
+        self._included(self.head.size - 1, data, proof)
+        self.last_ns = max(self.last_ns, ending.time_ns)
+        if ending.kind != pairs.KIND or ending.seq != self.head.size - 1:
+            self.fault("tail", "the last entry of the tree does not say where pairs stand", ending.seq)
+        elif ending.public["root"] != root:
+            self.fault("tail", f"the log has other entries with {self.peer} after this one", last + 1, exact=False)
+
+    def compare(self) -> None:
+        """Nothing: a head seen before is held against a whole copy."""
+
+    def details(self, with_key: bool) -> dict[str, str]:
+        count = self.counts["entries"]
+        return _Audit.details(self, with_key) | {
+            "root": f"{count} entries are in the signed tree",
+            "sequence": f"1 to {count} with {self.peer} without a gap",
+            "tail": f"the log has {count} entries with {self.peer}",
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return PAIR_STEPS
+
+    def _proved(self, with_key: bool) -> tuple[str, ...]:
+        said = [
+            f"These {self.counts['entries']} entries are all that {self.head.origin} has about {self.peer} in the "
+            f"{self.head.size} entries it has signed; none was left out, changed, inserted or reordered.",
+            f"Each of {self.counts['outcomes']} outcomes was preceded by its intent.",
+        ]
+        if self.with_payloads:
+            said.append(f"{self.counts['payloads']} sealed payloads are the ones that were logged.")
+        return tuple(said)
+
+    def _not_proved(self, with_key: bool) -> tuple[str, ...]:
+        said = [
+            "That everything that happened was logged: reconcile with the other state's log.",
+            "That what an entry says is true.",
+            "Who may sign, on what a disclosure rests, and that the log extends what was seen before: a copy of the "
+            "whole log says that.",
+        ]
+        if self.unchained:
+            said.append(f"That none of the first {self.unchained} entries stands for another: they are of a form "
+                        "without a chain.")  # fmt: skip
+        if not self.cosigned:
+            said.append("That the operator shows everybody the same log: no witness has cosigned.")
+        if not with_key:
+            said.append("What the sealed fields say: no reader's key was given.")
+        return tuple(said)
+
+
+def _with_proof(data: bytes, parts: int) -> list[Any]:
+    """Parts in turn bytes and lists of bytes. Raises Malformed."""
+    value = cbor.decode(data, field="proof", limit=1 << 20)
+    if not isinstance(value, list) or len(value) != parts:
+        raise Malformed("proof", "not an entry with its proof")
+    for n, part in enumerate(value):
+        whole = part if n % 2 else [part]
+        if not isinstance(whole, list) or not all(isinstance(one, bytes) for one in whole):
+            raise Malformed("proof", "not an entry with its proof")
+    return value
 
 
 def _rank(fault: Step) -> tuple[bool, int]:

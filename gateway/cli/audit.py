@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exporting.add_argument(
         "--cosignatures", type=int, metavar="K", help="up to a checkpoint with so many (default: at least one)"
     )
+    exporting.add_argument("--pair", metavar="AAA", help="only the entries about this peer, provably all of them")
     exporting.add_argument("--no-payloads", action="store_true", help="leaves only, without the sealed payloads")
     node.add_config(exporting)
 

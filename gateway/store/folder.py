@@ -27,12 +27,14 @@ class DirectoryFolder:
             return None
 
 
-def write_export(reader: Reader, path: Path, *, cosignatures: int = 0, payloads: bool = True) -> int:
+def write_export(reader: Reader, path: Path, *, cosignatures: int = 0, payloads: bool = True, pair: str = "") -> int:
     """Write the log to a new folder; returns how many files. The signed manifests go along as receipts.
+
+    `pair` is a peer: then the entries about it alone, which are provably all of them.
 
     Raises:
         InputRefused: the folder exists and is not empty.
-        NotFoundOrNotPermitted: no checkpoint with so many cosignatures was published yet.
+        NotFoundOrNotPermitted: no checkpoint with so many cosignatures was published yet, or no entry names the peer.
         VerificationFailed: step `store`: the database does not hold together.
     """
     if path.exists() and any(path.iterdir()):
@@ -43,7 +45,12 @@ def write_export(reader: Reader, path: Path, *, cosignatures: int = 0, payloads:
             export.Receipt(held.other, held.message.body, held.message.header, held.message.signature)
             for held in (*reader.manifests(), *reader.copies())
         ]
-        for name, data in export.files(reader, cosignatures=cosignatures, payloads=payloads, receipts=receipts):
+        files = (
+            export.pair_files(reader, pair, cosignatures=cosignatures, payloads=payloads, receipts=receipts)
+            if pair
+            else export.files(reader, cosignatures=cosignatures, payloads=payloads, receipts=receipts)
+        )
+        for name, data in files:
             file = path / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)

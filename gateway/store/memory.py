@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.alerts.alert import Alert
 from gateway.audit import leaf, merkle, pairs, tiles, witness
-from gateway.audit.entry import Entry
+from gateway.audit.entry import Entry, Phase
 from gateway.audit.seal import Recipients, Sealer
 from gateway.errors import (
     InputRefused,
@@ -105,7 +105,6 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
         self._leaves: list[bytes] = []
         self._payloads: dict[int, bytes] = {}
         self._pairs: dict[str, pairs.Head] = {}
-        self.pair_key = bytes(32)
         self._last_ns = 0
         self._checkpoints: dict[int, tuple[bytes, bytes]] = {}
         self.entries: list[Entry] = []
@@ -421,6 +420,14 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
 
     def inclusion(self, seq: int, size: int) -> list[bytes]:
         return self.tree(size).inclusion(seq)
+
+    def pair_key(self) -> bytes:
+        return bytes(32)
+
+    async def put_heads(self) -> None:
+        """What the writer adds before a checkpoint."""
+        root = pairs.root(self._pairs, self.pair_key(), len(self._leaves))
+        await self.commit([Entry(pairs.KIND, Phase.EVENT, public={"root": root})])
 
     def put_checkpoint(self, size: int, noted: bytes, digest: bytes) -> None:
         """What the writer's timer does: keep a signed note for a size."""

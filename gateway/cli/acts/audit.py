@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app import parts
-from gateway.audit import bundle, checkpoint, note, seal, trust, verify
+from gateway.audit import bundle, checkpoint, export, note, pairs, seal, trust, verify
 from gateway.audit.copy import Copy
-from gateway.audit.entry import Entry, Phase
+from gateway.audit.entry import Entry, Phase, Scalar
 from gateway.audit.kinds import CATALOGUE
 from gateway.audit.leaf import open_fields, opened_pairs
 from gateway.cli import node
@@ -75,16 +75,20 @@ def _export(args: argparse.Namespace) -> int:
         if held is None:
             raise NotFoundOrNotPermitted("no checkpoint with so many cosignatures was published yet; wait a tick")
         point = checkpoint.parse(note.parse(held[0]).text)
+        if args.pair is not None:
+            pairs.place(args.pair)
         # Reading the log is an act of its own: logged before anything leaves.
         asyncio.run(_logged(args, point))
-        count = write_export(reader, args.path, cosignatures=wanted, payloads=not args.no_payloads)
+        pair = args.pair or ""
+        count = write_export(reader, args.path, cosignatures=wanted, payloads=not args.no_payloads, pair=pair)
     finally:
         reader.close()
     emit(
         args,
         {"path": str(args.path), "size": point.size, "files": count},
         [
-            f"{args.path}: {point.size} entries in {count} files",
+            f"{args.path}: {f'the entries about {args.pair} of ' if args.pair else ''}{point.size} entries "
+            f"in {count} files",
             f"verify with `limen audit verify {args.path} --trust CARD`",
         ],
     )
@@ -93,6 +97,9 @@ def _export(args: argparse.Namespace) -> int:
 
 async def _logged(args: argparse.Namespace, point: checkpoint.Checkpoint) -> None:
     settings = node.load(args)
+    public: dict[str, Scalar] = {"size": point.size, "root": point.root, "payloads": not args.no_payloads}
+    if args.pair:
+        public["about"] = args.pair
     uow = WriterClient(settings.socket("writer"), parts.recipients_of(settings))
     try:
         await uow.commit(
@@ -100,7 +107,7 @@ async def _logged(args: argparse.Namespace, point: checkpoint.Checkpoint) -> Non
                 Entry(
                     "audit.exported",
                     Phase.EVENT,
-                    public={"size": point.size, "root": point.root, "payloads": not args.no_payloads},
+                    public=public,
                     secret={"officer": "operator"},
                 )
             ]
@@ -278,11 +285,14 @@ def _show(args: argparse.Namespace) -> int:
             + (f"; did you mean {near[0]}?" if near else "")
             + f" There are {', '.join(kinds)}"
         )
-    copy = Copy(DirectoryFolder(args.path), str(args.path))
+    folder = DirectoryFolder(args.path)
+    is_pair = export.is_pair(folder)
+    if is_pair and args.proof is not None:
+        raise Refused("--proof: is made from the copy of a whole log; this folder has its proofs in itself")
     key = reader_key(args.reader_key)
     opener = seal.Opener(key) if key is not None else None
     rows: list[dict[str, Any]] = []
-    for leaf, payload in copy.entries(0):
+    for leaf, payload in export.read_pair(folder) if is_pair else Copy(folder, str(args.path)).entries(0):
         if (args.kind and leaf.kind != args.kind) or (args.peer and leaf.peer != args.peer):
             continue
         if args.seq is not None and leaf.seq != args.seq:
@@ -320,7 +330,7 @@ def _show(args: argparse.Namespace) -> int:
     if args.proof is not None:
         if len(rows) != 1:
             raise Refused(f"--proof: is of one entry, and {len(rows)} are shown; name it with --seq")
-        files.replace(args.proof, bundle.make(copy.folder, [rows[0]["seq"]]).as_proof(), mode=0o644)
+        files.replace(args.proof, bundle.make(folder, [rows[0]["seq"]]).as_proof(), mode=0o644)
     emit(args, rows, table(shown, ("seq", "time", "kind", "peer", "says")) or ["no such entry"])
     return OK
 

@@ -51,7 +51,7 @@ class Held(one.Export):
 
 def both(folder: export.MemoryFolder, trusted: trust.Card, witnessed: tuple[bytes, ...] = ()) -> Verdict:
     """The one verdict of both; a difference in what failed or where is a failed test."""
-    audit = one.Audit(Held(folder), one.Card(trusted.encode().encode()), list(witnessed), lambda _, __: None)
+    audit = one.audit_of(Held(folder), one.Card(trusted.encode().encode()), list(witnessed), lambda _, __: None)
     try:
         report = inspect(folder, trusted, witnessed=witnessed)
     except Malformed:

@@ -102,6 +102,7 @@ class Made:
 
     async def sign(self, cosigners: list[str]) -> bytes:
         """Publish a checkpoint of everything, cosigned."""
+        await self.store.put_heads()
         size = self.store.size()
         head = checkpoint.Checkpoint(ORIGIN, size, self.store.tree().root())
         self.store.put_checkpoint(size, note.sign(head.encode(), LOG_KEY, LOG.sign), head.digest)
@@ -113,6 +114,10 @@ class Made:
         noted = self.store.checkpoint(size)
         assert noted is not None
         return noted
+
+    def pair(self, peer: str, *, payloads: bool = True) -> export.MemoryFolder:
+        """The files that show one pair."""
+        return export.MemoryFolder(export.pair_files(self.store, peer, payloads=payloads, receipts=[self.receipt]))
 
     def export(self, *, payloads: bool = True) -> export.MemoryFolder:
         """The files."""
