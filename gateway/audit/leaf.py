@@ -129,6 +129,7 @@ class _Shape:
     guard_head: bytes
     mandatory: frozenset[str]
     allowed: frozenset[str]
+    sealed: frozenset[str]
 
 
 def _shape(kind: Kind) -> _Shape:
@@ -145,6 +146,7 @@ def _shape(kind: Kind) -> _Shape:
         bytes((0xA0 + len(kind.guard),)),
         frozenset(kind.public),
         frozenset((*kind.public, *kind.optional)),
+        frozenset((*kind.secret, *kind.guard)),
     )
 
 
@@ -329,29 +331,23 @@ class Leaf:
         for name in ("kind", "phase", "peer", "retention"):
             if not isinstance(value[name], str):
                 raise Malformed(name, "not text")
-        if value["phase"] not in set(Phase):
-            raise Malformed("phase", "unknown")
-        kind = KINDS.get((value["kind"], Phase(value["phase"])))
-        if kind is None:
-            raise Malformed("kind", "not in the catalogue")
+        shape = _SHAPES.get((value["kind"], value["phase"]))
+        if shape is None:
+            raise Malformed("kind", "not in the catalogue in this phase")
         if value["retention"] not in RETENTION_NS:
             raise Malformed("retention", "no such class")
         public, commitments, sealed = value["public"], value["commitments"], value["sealed"]
-        if not isinstance(public, dict) or not all(
-            isinstance(name, str) and type(field_) in (str, int, bool, bytes) for name, field_ in public.items()
-        ):
-            raise Malformed("public", "not a map of plain values")
-        if any(name not in public for name in kind.public) or any(
-            name not in kind.public and name not in kind.optional for name in public
-        ):
+        if not isinstance(public, dict) or not shape.mandatory <= public.keys() or not shape.allowed >= public.keys():
             raise Malformed("public", "not the kind's fields")
+        if not _PLAIN.issuperset(map(type, public.values())):
+            raise Malformed("public", "not a map of plain values")
         if (
             not isinstance(commitments, dict)
-            or set(commitments) != {*kind.secret, *kind.guard}
+            or commitments.keys() != shape.sealed
             or not all(isinstance(hash_, bytes) and len(hash_) == 32 for hash_ in commitments.values())
         ):
             raise Malformed("commitments", "not the kind's commitments")
-        if not isinstance(sealed, bytes) or len(sealed) != (32 if kind.is_sealed else 0):
+        if not isinstance(sealed, bytes) or len(sealed) != (32 if shape.kind.is_sealed else 0):
             raise Malformed("sealed", "not a payload's digest")
         if bool(value["peer"]) != bool(value["pair_seq"]):
             raise Malformed("pair_seq", "a pair number belongs to a peer")
@@ -359,7 +355,7 @@ class Leaf:
         if schema == SCHEMA and (type(pair_hash) is not bytes or len(pair_hash) != (32 if value["peer"] else 0)):
             raise Malformed("pair_hash", "not the hash of an entry")
         return cls(
-            value["seq"], value["time_ns"], value["kind"], Phase(value["phase"]), value["peer"], value["pair_seq"],
+            value["seq"], value["time_ns"], value["kind"], shape.kind.phase, value["peer"], value["pair_seq"],
             public, commitments, sealed, value["retention"], pair_hash, schema == SCHEMA,
         )  # fmt: skip
 

@@ -128,13 +128,22 @@ def verify(
     return report
 
 
+def _silent(_done: int, _of: int) -> None:
+    """Nobody looks on."""
+
+
 def inspect(
-    folder: export.Folder, card: Card, *, witnessed: Sequence[bytes] = (), reader_key: bytes | None = None
+    folder: export.Folder,
+    card: Card,
+    *,
+    witnessed: Sequence[bytes] = (),
+    reader_key: bytes | None = None,
+    progress: Callable[[int, int], None] = _silent,
 ) -> Report:
     """Take every step and say how each went.
 
     `witnessed` are notes of this log as witnesses hold them; `reader_key` is the private key of the supervisor or of
-    the home auditor (X25519, 32 bytes).
+    the home auditor (X25519, 32 bytes). `progress` is told how many entries of how many were read.
 
     Raises:
         Malformed: there is no checkpoint that can be read: not an export of a log.
@@ -142,7 +151,7 @@ def inspect(
     audit = (_PairAudit if export.is_pair(folder) else _Audit)(card, folder=folder, persons=Persons(card.persons))
     audit.checkpoint()
     audit.known(witnessed)
-    audit.walk(Opener(reader_key) if reader_key is not None else None)
+    audit.walk(Opener(reader_key) if reader_key is not None else None, progress)
     audit.compare()
     audit.receipts()
     return audit.report(reader_key is not None)
@@ -286,7 +295,7 @@ class _Audit(Head):
 
     # 3 to 7, 10
 
-    def walk(self, opener: Opener | None) -> None:
+    def walk(self, opener: Opener | None, progress: Callable[[int, int], None]) -> None:
         """One pass over all bundles, with the tree growing beside it."""
         sizes = sorted({head.size for head, _ in self.heads if head.size <= self.head.size})
         if sizes and sizes[0] == 0:
@@ -310,6 +319,7 @@ class _Audit(Head):
                 self._entry(start + offset, data, hash_, payloads.pop(start + offset, None), opener)
             for seq in payloads:
                 self.fault("payloads", "a payload for an entry that has none", seq)
+            progress(start + len(leaves), self.head.size)
             if len(leaves) < width:
                 break
         for level, row in enumerate(self.edge.levels):
@@ -632,7 +642,7 @@ class _PairAudit(_Audit):
         self.peer, self.with_payloads = form[1].decode(), form[2] is None
         self.judge(noted)
 
-    def walk(self, opener: Opener | None) -> None:
+    def walk(self, opener: Opener | None, progress: Callable[[int, int], None]) -> None:
         payloads = self._kept(self.folder.read("payloads") if self.with_payloads else None, 0)
         before = -1
         try:
@@ -645,6 +655,7 @@ class _PairAudit(_Audit):
                 self.unchained += not leaf.is_chained
                 self._included(leaf.seq, data, proof)
                 self._entry(leaf.seq, data, merkle.leaf_hash(data), payloads.pop(leaf.seq, None), opener)
+                progress(leaf.seq + 1, self.head.size)
         except Malformed as why:
             self.fault("sequence", f"the entries cannot be read on: {why}", before + 1)
         for seq in payloads:

@@ -111,7 +111,8 @@ def decode(data: bytes, *, field: str = "cbor", limit: int = BYTES_MAX) -> Any: 
             allow_indefinite=False,
             allow_duplicate_keys=False,
         )
-        again = encode(value)
+        # A value of plain types with its keys in order is written by cbor2 as it stands.
+        again = cbor2.dumps(value) if _is_plain(value) else encode(value)
     except Malformed as refused:
         raise Malformed(field, refused.why) from None
     except Exception:
@@ -120,6 +121,47 @@ def decode(data: bytes, *, field: str = "cbor", limit: int = BYTES_MAX) -> Any: 
     if again != data:
         raise Malformed(field, "not the canonical encoding")
     return value
+
+
+_SCALARS: Final = frozenset((str, bytes, bool, type(None)))
+
+
+def _is_plain(value: Any) -> bool:  # noqa: ANN401
+    """True where a decoded value has only our exact types and its maps' keys stand in canonical order. Nesting was
+    bounded and text judged by the decoder. False says nothing: `encode` decides."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is int:
+        return bool(_INT_MIN <= value <= _INT_MAX)
+    if kind is dict:
+        if not _are_ordered(tuple(value)):
+            return False
+        value = value.values()
+    elif kind is not list:
+        return False
+    for item in value:
+        kind = type(item)
+        if kind not in _SCALARS and (not _INT_MIN <= item <= _INT_MAX if kind is int else not _is_plain(item)):
+            return False
+    return True
+
+
+_ORDERED: Final[set[tuple[Any, ...]]] = set()
+"""Sets of keys that stand in canonical order, of short ones a few: a log has some dozen."""
+
+
+def _are_ordered(keys: tuple[Any, ...]) -> bool:
+    """True for short ASCII texts, the shorter first."""
+    if keys in _ORDERED:
+        return True
+    if len(keys) > 32 or any(type(key) is not str or not key.isascii() or len(key) > 32 for key in keys):
+        return False
+    if list(keys) != sorted(sorted(keys), key=len):
+        return False
+    if len(_ORDERED) < 1024:
+        _ORDERED.add(keys)
+    return True
 
 
 def _refuse_tag(*_: object) -> NoReturn:

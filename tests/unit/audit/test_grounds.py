@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -31,6 +32,12 @@ def exported(entries: list[Entry]) -> export.MemoryFolder:
 
     asyncio.run(log())
     return made.export()
+
+
+@cache
+def before() -> int:
+    """How many entries such a log begins with."""
+    return Made(0).store.size()
 
 
 def judged(entries: list[Entry]) -> Verdict:
@@ -66,9 +73,9 @@ def later(wanted: Callable[[Entry], bool]) -> list[Entry]:
 
 
 def place(entries: list[Entry], wanted: Callable[[Entry], bool]) -> int:
-    """The number of the first such entry: what comes before it are the log's first and, for each answer, an outcome."""
+    """The number of the first such entry: before it is what the log begins with and, for each answer, its outcome."""
     at = next(number for number, entry in enumerate(entries) if wanted(entry))
-    return 1 + at + sum(entry.kind == "check.answer" for entry in entries[:at])
+    return before() + at + sum(entry.kind == "check.answer" for entry in entries[:at])
 
 
 DISCLOSURE = named("case.sent")
