@@ -84,7 +84,7 @@ federation.adopted event | version digest | members expires_ns signers | -
 epoch.opened event | epoch expires_ns | - | -
 keys.destroyed event | seeds | epoch reason | -
 witness.cosigned event | origin old_size size root | - | -
-witness.disputed event | step our_size their_size | note_hash | -
+witness.disputed event | step our_size their_size | note_hash witness | -
 checkpoint.fault event | origin size root | known_size known_root step note | -
 audit.read event | first count | filter | officer case
 audit.exported event | size root | payloads about | officer

@@ -260,6 +260,8 @@ class Witnesses:
     silence_s: int = _setting(
         14400, _whole(1, 30 * 86400, "seconds"), "after so long without them nothing is disclosed"
     )
+    policy: Path | None = _setting(None, _optional_path, "a tlog-policy: who must agree, outside witnesses too")
+    ca: Path | None = _setting(None, _optional_path, "for outside witnesses: their private CA, PEM")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from gateway.app.engines import Engine, engine_of, patiently
 from gateway.app.home import AuditDesk, HomeDesk
 from gateway.app.lists import ListDesk
 from gateway.app.notices import Notices, ways_of
+from gateway.app.outside import outside, policy_of
 from gateway.app.quorum import Quorum
 from gateway.app.refusals import Refusals
 from gateway.app.releases import ReleaseDesk
@@ -173,7 +174,11 @@ class Node:
             make_frame=self.sender.frame,
             method=convert.CHECK,
         )
-        self.quorum = Quorum(settings.witnesses, reader, clock, self.others)
+        policy = policy_of(settings)
+        self.outside = outside(settings, policy)
+        self.quorum = Quorum(
+            settings.witnesses, reader, clock, self.others, policy.quorum if policy is not None else None
+        )
         telemetry.metrics.gauge(
             "log_witnessed_age_seconds",
             "Since a quorum of witnesses has last seen the log.",
@@ -596,14 +601,17 @@ class Node:
         )
 
     async def _collect(self) -> None:
-        """Ask every peer to cosign our newest checkpoint."""
+        """Ask every peer, and every witness of the policy that has an address, to cosign our newest checkpoint."""
         if self._restored or not self._is_first:
             return
         world = self._collecting()
+        peers = self.others()
         results = await asyncio.gather(
-            *(witness.collect(peer, world) for peer in self.others()), return_exceptions=True
+            *(witness.collect(peer, world) for peer in peers),
+            *(witness.collect_outside(one, world) for one in self.outside),
+            return_exceptions=True,
         )
-        for peer, result in zip(self.others(), results, strict=False):
+        for peer, result in zip([*peers, *(one.key.name for one in self.outside)], results, strict=True):
             if isinstance(result, VerificationFailed):
                 self.telemetry.complain(f"{peer} did not cosign: {result}")
             elif isinstance(result, Exception) and not isinstance(result, GatewayError):

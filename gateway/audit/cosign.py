@@ -36,6 +36,28 @@ class Quorum:
     witnesses: Mapping[str, Verifier]
     groups: Mapping[str, Group]
 
+    @property
+    def least(self) -> int:
+        """How many witnesses are enough at the fewest."""
+
+        def fewest(name: str) -> int:
+            group = self.groups.get(name)
+            return 1 if group is None else sum(sorted(map(fewest, group.members))[: group.k])
+
+        return 0 if self.name == "none" else fewest(self.name)
+
+    def reached(self, cosigned: Iterable[tuple[str, int]]) -> int | None:
+        """When the rule was met, of `(key name, time)` of verified cosignatures; None where it is not.
+
+        That is the time of the last one that is needed, the newest taken first.
+        """
+        names = {key.name: name for name, key in self.witnesses.items()}
+        known = sorted(((time, names[key]) for key, time in cosigned if key in names), reverse=True)
+        for count, (time, _) in enumerate(known, 1):
+            if self.holds(name for _, name in known[:count]):
+                return time
+        return None
+
     def holds(self, cosigned: Iterable[str]) -> bool:
         """True when the witnesses of these policy names are enough."""
         present = set(cosigned)

@@ -247,7 +247,7 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "A witness refused our checkpoint: one of us was rolled back or lies.",
         public=("step", "our_size", "their_size"),
-        optional=("note_hash",),
+        optional=("note_hash", "witness"),
     ),
     Kind(
         22,

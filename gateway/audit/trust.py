@@ -19,8 +19,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.cosign import Group, Quorum
@@ -42,6 +42,8 @@ class Card:
     seen: tuple[Checkpoint, ...] = ()
     persons: frozenset[bytes] = frozenset()
     """Key thumbprints of the register; where there are any, nobody else's signature counts."""
+    urls: Mapping[str, str] = field(default_factory=dict)
+    """Where a witness outside is asked, by its name on the card; as it stands there, not judged."""
 
     def log(self, origin: str) -> Verifier | None:
         """The key of the log with this origin."""
@@ -58,6 +60,7 @@ class Card:
         members: set[str] = set()
         seen: list[Checkpoint] = []
         persons: set[bytes] = set()
+        urls: dict[str, str] = {}
         quorum = ""
         for number, line in enumerate(text.split("\n"), 1):
             words = line.replace("\t", " ").split(" ")
@@ -68,9 +71,10 @@ class Card:
                 match words:
                     case ["log", vkey] | ["log", vkey, _]:
                         logs.append(_key(vkey, LOG_KEY, logs))
-                    case ["witness", name, vkey] | ["witness", name, vkey, _]:
+                    case ["witness", name, vkey, *url] if len(url) <= 1:
                         _fresh(name, witnesses, groups)
                         witnesses[name] = _key(vkey, WITNESS_KEY, witnesses.values())
+                        urls.update((name, one) for one in url)
                     case ["group", name, how, *names] if names:
                         _fresh(name, witnesses, groups)
                         groups[name] = _group(how, names, witnesses, groups, members)
@@ -89,12 +93,15 @@ class Card:
         if not quorum:
             raise InputRefused("the quorum line is missing; `quorum none` says that no witness is needed",
                                field="trust card", code="TRUST_CARD")  # fmt: skip
-        return cls(tuple(logs), Quorum(quorum, witnesses, groups), tuple(seen), frozenset(persons))
+        return cls(tuple(logs), Quorum(quorum, witnesses, groups), tuple(seen), frozenset(persons), urls)
 
     def encode(self) -> str:
         """The card as text."""
         lines = [f"log {log.vkey}" for log in self.logs]
-        lines += [f"witness {name} {key.vkey}" for name, key in self.quorum.witnesses.items()]
+        lines += [
+            " ".join(["witness", name, key.vkey, *([self.urls[name]] if name in self.urls else [])])
+            for name, key in self.quorum.witnesses.items()
+        ]
         lines += [f"group {name} {g.k} {' '.join(g.members)}" for name, g in self.quorum.groups.items()]
         lines.append(f"quorum {self.quorum.name}")
         lines += [f"seen {head.origin} {head.size} {base64.b64encode(head.root).decode()}" for head in self.seen]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -98,7 +98,7 @@ class OwnLog(Protocol):
     def last_checkpoint(self) -> tuple[bytes, bytes] | None:
         """The newest published note with its cosignatures, and its digest."""
 
-    def witnessed_size(self, witness: PeerId) -> int:
+    def witnessed_size(self, witness: str) -> int:
         """The largest size this witness has signed for us, 0 for none."""
 
     def consistency(self, old_size: int, size: int) -> list[bytes]:
@@ -123,9 +123,43 @@ async def collect(witness: PeerId, world: CollectingWorld) -> bool:
     A peer that answers with a larger size than we have sent it saw a longer log of ours: we were rolled back, or the
     peer lies. Both are a person's business: the entry `witness.disputed` says so, and nothing is repaired.
     """
+    cosigner = note.Verifier.parse(world.log_keys.witness_vkey(witness))
+
+    async def ask(old_size: int, proof: Sequence[bytes], noted: bytes) -> bytes:
+        return await world.peers.add_checkpoint(witness, old_size, proof, noted, timeout_s=world.timeout_s)
+
+    return await _collect(witness, cosigner, ask, world)
+
+
+class OutsideWitness(Protocol):
+    """A witness that is no member (`web.witness`)."""
+
+    @property
+    def key(self) -> note.Verifier:
+        """What its cosignatures verify under."""
+
+    async def add_checkpoint(self, old_size: int, proof: Sequence[bytes], noted: bytes, *, timeout_s: float) -> bytes:
+        """Raises PeerUnreachable, and VerificationFailed as `ports.Peers.add_checkpoint`."""
+
+
+async def collect_outside(witness: OutsideWitness, world: CollectingWorld) -> bool:
+    """The same of a witness outside the federation: kept and disputed under its key's name."""
+
+    async def ask(old_size: int, proof: Sequence[bytes], noted: bytes) -> bytes:
+        return await witness.add_checkpoint(old_size, proof, noted, timeout_s=world.timeout_s)
+
+    return await _collect("", witness.key, ask, world)
+
+
+Ask = Callable[[int, Sequence[bytes], bytes], Awaitable[bytes]]
+"""(old size, proof, note) -> cosignature lines."""
+
+
+async def _collect(peer: PeerId | str, cosigner: note.Verifier, ask: Ask, world: CollectingWorld) -> bool:
     held = world.log.last_checkpoint()
     if held is None:
         return False
+    witness = peer or cosigner.name
     noted = held[0]
     vkey = note.Verifier.parse(world.log_keys.log_vkey(world.state))
     opened = note.open_note(noted, [vkey])
@@ -133,9 +167,8 @@ async def collect(witness: PeerId, world: CollectingWorld) -> bool:
     old_size = world.log.witnessed_size(witness)
     if old_size >= head.size:
         return False
-    cosigner = note.Verifier.parse(world.log_keys.witness_vkey(witness))
     try:
-        line = await _asked(witness, old_size, head.size, noted, world)
+        line = await _asked(ask, old_size, head.size, noted, world)
         note.verify_cosignature(opened.text, line, cosigner)
     except VerificationFailed as refusal:
         await world.uow.commit(
@@ -143,8 +176,13 @@ async def collect(witness: PeerId, world: CollectingWorld) -> bool:
                 Entry(
                     "witness.disputed",
                     Phase.EVENT,
-                    witness,
-                    public={"step": refusal.step, "our_size": head.size, "their_size": refusal.position or 0},
+                    peer,
+                    public={
+                        "step": refusal.step,
+                        "our_size": head.size,
+                        "their_size": refusal.position or 0,
+                        **({} if peer else {"witness": witness}),
+                    },
                 )
             ]
         )
@@ -202,18 +240,21 @@ async def known(witness: PeerId, world: CollectingWorld) -> int:
     return seen
 
 
-async def _asked(witness: PeerId, old_size: int, size: int, noted: bytes, world: CollectingWorld) -> bytes:
+async def _asked(ask: Ask, old_size: int, size: int, noted: bytes, world: CollectingWorld) -> bytes:
     """The witness's line. Where it is ahead of our notes (a cosignature was lost on the way), prove from where it
     stands, once: a log that was restored and has grown again since fails there."""
     proof = world.log.consistency(old_size, size) if old_size else []
     try:
-        return await world.peers.add_checkpoint(witness, old_size, proof, noted, timeout_s=world.timeout_s)
+        return await ask(old_size, proof, noted)
     except VerificationFailed as refusal:
         known = refusal.position
         if refusal.step != witnessing.OLD_SIZE or known is None or not old_size < known <= size:
             raise
     proof = world.log.consistency(known, size)
-    return await world.peers.add_checkpoint(witness, known, proof, noted, timeout_s=world.timeout_s)
+    return await ask(known, proof, noted)
 
 
-__all__ = ["CollectingWorld", "LogKeys", "OwnLog", "WitnessStore", "WitnessWorld", "collect", "cosign", "known"]
+__all__ = [
+    "CollectingWorld", "LogKeys", "OutsideWitness", "OwnLog", "WitnessStore", "WitnessWorld", "collect",
+    "collect_outside", "cosign", "known",
+]  # fmt: skip

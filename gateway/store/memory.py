@@ -452,11 +452,17 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
         reached = [(size, sorted(times)[quorum - 1]) for size, times in by_size.items() if len(times) >= quorum]
         return max(reached, default=None)
 
+    def cosigned(self, sizes: int) -> list[tuple[int, list[tuple[str, int]]]]:
+        by_size: dict[int, list[tuple[str, int]]] = {}
+        for (size, name), (_, line) in self._tables.cosignatures.items():
+            by_size.setdefault(size, []).append((name, cosignature_time(line, name)))
+        return sorted(by_size.items(), reverse=True)[:sizes]
+
     def cosigned_checkpoints(self, size: int) -> list[tuple[int, bytes]]:
         cosigned = sorted({held for held, _ in self._tables.cosignatures if held <= size})
         return [(held, self._with_cosignatures(held)) for held in cosigned]
 
-    def witnessed_size(self, witness_peer: PeerId) -> int:
+    def witnessed_size(self, witness_peer: str) -> int:
         sizes = (size for (size, _), (peer, _) in self._tables.cosignatures.items() if peer == witness_peer)
         return max(itertools.chain((0,), sizes))
 

@@ -326,8 +326,20 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         )
         return row[0], times.fetchone()[0]
 
-    def witnessed_size(self, witness_peer: PeerId) -> int:
-        """The largest size this peer has cosigned for us, 0 for none."""
+    def cosigned(self, sizes: int) -> list[tuple[int, list[tuple[str, int]]]]:
+        """The newest cosigned checkpoints, so many, newest first: size, and (key name, UTC seconds) of each line."""
+        rows = self._one(
+            "SELECT size, name, time_s FROM cosignature WHERE size IN"
+            " (SELECT DISTINCT size FROM cosignature ORDER BY size DESC LIMIT ?) ORDER BY size DESC",
+            (sizes,),
+        )
+        found: dict[int, list[tuple[str, int]]] = {}
+        for size, name, time_s in rows:
+            found.setdefault(size, []).append((name, time_s))
+        return list(found.items())
+
+    def witnessed_size(self, witness_peer: str) -> int:
+        """The largest size this peer, or the witness outside with this key name, has cosigned for us, 0 for none."""
         row = self._one("SELECT max(size) FROM cosignature WHERE witness = ?", (witness_peer,)).fetchone()
         return int(row[0] or 0)
 
