@@ -86,7 +86,7 @@ keys.destroyed event | seeds | epoch reason | -
 witness.cosigned event | origin old_size size root | - | -
 witness.disputed event | step our_size their_size | note_hash witness | -
 checkpoint.fault event | origin size root | known_size known_root step note | -
-audit.read event | first count | filter | officer case
+audit.read event | first count | filter purpose | officer case
 audit.exported event | size root | payloads about | officer
 node.started event | release | size | -
 node.stopped event | - | reason | -
@@ -132,6 +132,8 @@ alert.acted event | alert_id rule act state version | - | officer to reason word
 alert.read event | alert_id what | - | officer
 officer.declared event | agency | - | officer hashes
 pair.heads event | root | - | -
+audit.revealed event | entry kind purpose persons | - | officers
+audit.denied event | purpose what reasons | - | officer
 log.begun event | former size root held origin reason decision persons | - | officers
 log.replaced event | former origin version size root | - | -
 """
@@ -1008,6 +1010,8 @@ class Audit:
                 self.act(public)
             elif kind == "case.sent":
                 self.sent(peer, public)
+            elif kind == "audit.revealed":
+                self.revealed(public)
         except Bad as why:
             self.fault("persons", str(why), seq)
         except (Refused, TypeError, ValueError, KeyError):
@@ -1040,6 +1044,18 @@ class Audit:
             if signers.keys() != both or len(set(signers.values())) != 2:
                 raise Bad("a disclosure without the signatures of two distinct persons")
             self.disclosures += 1
+
+    def revealed(self, public: dict[str, Any]) -> None:
+        """What was sealed of an entry was given to an auditor: two persons signed for that entry."""
+        signers = set()
+        for act, public_key, statement, signature in cbor(some_bytes(public["persons"])):
+            said = self.person(public_key, statement, signature)
+            facts = (said["act"], said["entry"], said["purpose"])
+            if act != "limen/reveal/1" or facts != ("limen/reveal/1", public["entry"], public["purpose"]):
+                raise Bad("a signature is on another act, entry or purpose than the entry's")
+            signers.add(some_bytes(public_key))
+        if len(signers) != 2:
+            raise Bad("what was sealed was given without the signatures of two distinct persons")
 
     def person(self, public_key: bytes, statement: bytes, signature: bytes) -> dict[str, Any]:
         """What a person said, where the person counts and the signature holds. Raises Bad."""

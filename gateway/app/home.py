@@ -10,13 +10,14 @@ from gateway import __version__, ports
 from gateway.app.quorum import Quorum
 from gateway.app.watch import Watched, again_if_moved
 from gateway.audit import checkpoint, note
-from gateway.audit.entry import Entry, Phase
 from gateway.config import Config
 from gateway.errors import NotFoundOrNotPermitted, NotIdentified, PolicyUnavailable
 from gateway.federation import document, token
 from gateway.federation.members import FederationView
 from gateway.federation.officers import Register
-from gateway.flows import check, login
+from gateway.federation.statement import PersonalSignature
+from gateway.flows import auditing, check, login
+from gateway.flows.auditing import AuditWorld, Reading
 from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer, Tickets
 from gateway.flows.login import Challenges, LoginWorld
 from gateway.flows.subjects import Subjects
@@ -110,10 +111,6 @@ def officer_of(node: Node, call: HomeCall) -> Officer:
     )
     person = node.register().officer(read.officer, call.now_ns)
     return Officer(read.officer, read.agency, tuple(role for role in read.roles if role in person.roles))
-
-
-ENTRIES_MAX = 256
-"""Entries one call of an auditor's gets: a bundle's worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +219,9 @@ class AuditDesk:
 
     node: Node
 
-    def _size(self) -> int:
-        held = self.node.reader.last_checkpoint()
-        if held is None:
-            raise NotFoundOrNotPermitted("no checkpoint was published yet")
-        return checkpoint.parse(note.parse(held[0]).text).size
+    def _world(self) -> AuditWorld:
+        node = self.node
+        return AuditWorld(node.settings.state, node.uow, node.reader, node.clock, node.register)
 
     async def checkpoint(self, call: AuditCall) -> bytes:
         """The newest published checkpoint with its cosignatures."""
@@ -235,36 +230,25 @@ class AuditDesk:
             raise NotFoundOrNotPermitted("no checkpoint was published yet")
         return held[0]
 
-    async def entries(self, start: int, count: int, call: AuditCall) -> Sequence[tuple[bytes, bytes]]:
-        """Leaves and sealed payloads. Logged before they are read."""
-        size = self._size()
-        if not 0 <= start < size or count < 1:
-            raise NotFoundOrNotPermitted("no such entries are published")
-        stop = min(start + min(count, ENTRIES_MAX), size)
-        await self.node.uow.commit(
-            [
-                Entry(
-                    "audit.read",
-                    Phase.EVENT,
-                    public={"first": start, "count": stop - start},
-                    secret={"officer": call.client.name, "case": ""},
-                )
-            ]
-        )
-        payloads = dict(self.node.reader.payloads(start, stop))
-        return [
-            (leaf, payloads.get(start + number, b""))
-            for number, leaf in enumerate(self.node.reader.leaves(start, stop))
-        ]
+    async def entries(self, reading: Reading, call: AuditCall) -> Sequence[bytes]:
+        """Leaves. Logged before they are read."""
+        return await auditing.read(reading, call.client.name or "auditor", self._world())
+
+    async def reveal(
+        self, seq: int, purpose: str, signatures: Sequence[PersonalSignature], call: AuditCall
+    ) -> tuple[bytes, bytes]:
+        """What is sealed of one entry. The register may have grown a moment ago: it is read again first."""
+        await self.node.register.refresh()
+        return await auditing.reveal(seq, purpose, signatures, call.client.name or "auditor", self._world())
 
     async def inclusion(self, index: int, size: int, call: AuditCall) -> Sequence[bytes]:
         """RFC 6962 section 2.1.1."""
-        if not 0 <= index < size <= self._size():
+        if not 0 <= index < size <= auditing.size_of(self.node.reader):
             raise NotFoundOrNotPermitted("no such entry is published")
         return self.node.reader.inclusion(index, size)
 
     async def consistency(self, old_size: int, new_size: int, call: AuditCall) -> Sequence[bytes]:
         """RFC 6962 section 2.1.2."""
-        if not 0 < old_size <= new_size <= self._size():
+        if not 0 < old_size <= new_size <= auditing.size_of(self.node.reader):
             raise NotFoundOrNotPermitted("no such sizes are published")
         return self.node.reader.consistency(old_size, new_size)

@@ -22,6 +22,7 @@ DOMAIN: Final = b"limen/personal/1\x00"
 
 PREPARE: Final = "limen/case/prepare/1"
 APPROVE: Final = "limen/case/approve/1"
+REVEAL: Final = "limen/reveal/1"
 
 
 @dataclass(slots=True)
@@ -47,6 +48,8 @@ class Persons:
                 return self._act(leaf)
             if leaf.kind == "case.sent":
                 return self._sent(leaf)
+            if leaf.kind == "audit.revealed":
+                return self._revealed(leaf)
         except (Malformed, ValueError, TypeError, KeyError):
             return "what persons signed cannot be read"
         return ""
@@ -84,6 +87,19 @@ class Persons:
                 return "a disclosure without the signatures of two distinct persons"
             self.disclosures += 1
         return ""
+
+    def _revealed(self, leaf: Leaf) -> str:
+        public = leaf.public
+        keys: set[bytes] = set()
+        for act, key, statement, signature in cbor.decode(_bytes(public["persons"])):
+            said, why = self._person(key, statement, signature)
+            if why:
+                return why
+            facts = (said["act"], said["entry"], said["purpose"])
+            if act != REVEAL or facts != (REVEAL, public["entry"], public["purpose"]):
+                return "a signature is on another act, entry or purpose than the entry's"
+            keys.add(_bytes(key))
+        return "" if len(keys) == 2 else "what was sealed was given without the signatures of two distinct persons"
 
     def _person(self, key: Any, statement: Any, signature: Any) -> tuple[Mapping[str, Any], str]:
         """(the statement, why it does not count or "")."""

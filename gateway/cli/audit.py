@@ -9,7 +9,7 @@ from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `reads`."""
+    """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bundling.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE", help="the file to write")
 
     _add_search(verbs)
+    _add_live(verbs)
 
     reads = verbs.add_parser(
         "reads",
@@ -93,6 +94,10 @@ def _add_search(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     search.add_argument("--reader-key", type=Path, metavar="FILE", help="finds what is sealed to this reader, by tags")
     search.add_argument("--index", type=Path, metavar="FILE", help="keep an index here, and go on with it next time")
     search.add_argument("--trust", type=Path, metavar="CARD", help="the card: judges the checkpoint of what is found")
+
+    live = search.add_argument_group("at a running node, with a copy that `limen audit fetch` made")
+    live.add_argument("--live", metavar="PURPOSE", help="first fetch what is new, for this purpose; it is logged")
+    live.add_argument("--booth", type=Path, metavar="DIR", help="the auditor's folder")
 
     words = search.add_argument_group("what an entry says")
     for name, shown, told in (
@@ -136,12 +141,51 @@ def _add_search(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     saved.add_argument("--save", metavar="NAME", help="save this query there under a name")
 
 
+def _add_live(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    fetch = verbs.add_parser(
+        "fetch",
+        help="read a running node's log, as an auditor",
+        description="Bring a copy of the leaves up to date at the node's door for auditors. The reading is logged.",
+    )
+    fetch.add_argument("path", type=Path, metavar="DIR", help="a new folder, or one that this command made")
+    _add_purpose(fetch)
+
+    reveal = verbs.add_parser(
+        "reveal",
+        help="open what is sealed of one entry: two persons sign",
+        description="Two persons sign for an entry, an auditor among them; then the node gives what is sealed of it.",
+    )
+    reveal.add_argument("path", type=Path, metavar="DIR", help="the copy that `limen audit fetch` made")
+    reveal.add_argument("entry", type=int, metavar="ENTRY", help="the entry's number")
+    _add_purpose(reveal)
+    reveal.add_argument("--sign", type=Path, metavar="OUT", help="sign for it and ask for nothing yet")
+    reveal.add_argument("--key", type=Path, metavar="FILE", help="with --sign: your own key file")
+    reveal.add_argument("--role", default="auditor", metavar="ROLE", help="with --sign: your role (default: auditor)")
+    reveal.add_argument("--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase")
+    reveal.add_argument("--signature", action="append", default=[], type=Path, metavar="FILE", help="a person's, twice")
+    reveal.add_argument("--reader-key", type=Path, metavar="FILE", help="opens it here; the node never has this key")
+
+
+def _add_purpose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--purpose",
+        required=True,
+        metavar="WHY",
+        help="lawfulness, self-monitoring, integrity, proceedings or subject-access",
+    )
+    node.add_booth(parser)
+
+
 def run(args: argparse.Namespace) -> int:
     """Do it. What it needs is imported only now: help answers at once."""
     if args.verb in ("search", "reads"):
         from gateway.cli.acts import audit_search
 
         return audit_search.run(args)
+    if args.verb in ("fetch", "reveal"):
+        from gateway.cli.acts import audit_live
+
+        return audit_live.run(args)
     from gateway.cli.acts import audit
 
     return audit.run(args)

@@ -25,6 +25,7 @@ LISTING: Final = "limen/listing/1"
 ACTIVATION: Final = "limen/activation/1"
 LOGIN: Final = "limen/login/1"
 QUESTION: Final = "limen/question/1"
+REVEAL: Final = "limen/reveal/1"
 DATASET: Final = "limen/dataset/1"
 RECOVERY: Final = "limen/recovery/1"
 
@@ -203,6 +204,11 @@ def question(
         "best_interest": best_interest,
         "about": about,
     }
+
+
+def reveal(*, state: PeerId, entry: int, leaf: bytes, purpose: str) -> dict[str, Any]:
+    """The facts of opening what is sealed of one entry of the log: its number, its leaf's SHA-256, and what for."""
+    return {"state": state, "entry": entry, "leaf": leaf, "purpose": purpose}
 
 
 def activation(*, state: PeerId, layer: str, digest: bytes, sequence: int) -> dict[str, Any]:

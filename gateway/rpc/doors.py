@@ -11,6 +11,7 @@ from gateway.alerts.alert import Alert, Doing
 from gateway.federation import envelope
 from gateway.federation.certificates import Identity
 from gateway.federation.statement import PersonalSignature
+from gateway.flows.auditing import Reading
 from gateway.flows.casework import Closing, Decision, OpenCase
 from gateway.flows.check import CheckAnswer, Inquiry
 from gateway.ports import PolicyVersions, SignedManifest
@@ -423,8 +424,13 @@ class AuditDoor(Protocol):
     async def checkpoint(self, call: AuditCall) -> bytes:
         """The newest published checkpoint with its cosignatures (a signed note)."""
 
-    async def entries(self, start: int, count: int, call: AuditCall) -> Sequence[tuple[bytes, bytes]]:
-        """(leaf, sealed payload or nothing if erased) of at most `count` entries from `start`, at least one."""
+    async def entries(self, reading: Reading, call: AuditCall) -> Sequence[bytes]:
+        """The leaves, at least one. Raises PolicyDenied."""
+
+    async def reveal(
+        self, seq: int, purpose: str, signatures: Sequence[PersonalSignature], call: AuditCall
+    ) -> tuple[bytes, bytes]:
+        """(leaf, sealed payload) of an entry that two persons have signed for. Raises PolicyDenied."""
 
     async def inclusion(self, index: int, size: int, call: AuditCall) -> Sequence[bytes]:
         """RFC 6962 section 2.1.1."""

@@ -12,6 +12,8 @@ import grpc
 from gateway.alerts.alert import Alert, Doing
 from gateway.errors import GatewayError, Malformed, NodeUnreachable
 from gateway.federation.certificates import KeyPair
+from gateway.federation.statement import PersonalSignature
+from gateway.flows.auditing import Reading
 from gateway.flows.check import CheckAnswer, Inquiry
 from gateway.rpc import status, tls
 from gateway.rpc.convert import audit as audit_convert
@@ -228,14 +230,23 @@ class AuditClient(_Client):
         """The newest published checkpoint with its cosignatures. Raises NotFoundOrNotPermitted before the first."""
         return await self._ask(audit_convert.GET_CHECKPOINT, b"", audit_convert.checkpoint, timeout_s)
 
-    async def entries(
-        self, start: int, count: int = audit_convert.ENTRIES_MAX, *, timeout_s: float = LOAD_TIMEOUT_S
-    ) -> list[tuple[bytes, bytes]]:
-        """(leaf, sealed payload or nothing) from `start` on, at least one and at most `count`."""
+    async def entries(self, reading: Reading, *, timeout_s: float = LOAD_TIMEOUT_S) -> list[bytes]:
+        """Leaves, at least one and at most as many as asked for. Raises PolicyDenied."""
         return await self._ask(
             audit_convert.GET_ENTRIES,
-            audit_convert.encode_entries_request(start, count),
-            lambda body: audit_convert.entries(body, count),
+            audit_convert.encode_entries_request(reading),
+            lambda body: audit_convert.entries(body, reading.count),
+            timeout_s,
+        )
+
+    async def reveal(
+        self, seq: int, purpose: str, signatures: Sequence[PersonalSignature], *, timeout_s: float = TIMEOUT_S
+    ) -> tuple[bytes, bytes]:
+        """(leaf, sealed payload) of an entry that two persons have signed for. Raises PolicyDenied."""
+        return await self._ask(
+            audit_convert.REVEAL_ENTRY,
+            audit_convert.encode_reveal_request(seq, purpose, signatures),
+            audit_convert.revealed,
             timeout_s,
         )
 

@@ -49,6 +49,7 @@ HOME_METHODS: Final[Mapping[str, int]] = {
 AUDIT_METHODS: Final[Mapping[str, int]] = {
     audit_convert.GET_CHECKPOINT: audit_convert.SMALL_BYTES_MAX,
     audit_convert.GET_ENTRIES: audit_convert.SMALL_BYTES_MAX,
+    audit_convert.REVEAL_ENTRY: audit_convert.REVEAL_BYTES_MAX,
     audit_convert.GET_INCLUSION_PROOF: audit_convert.SMALL_BYTES_MAX,
     audit_convert.GET_CONSISTENCY_PROOF: audit_convert.SMALL_BYTES_MAX,
 }
@@ -293,6 +294,7 @@ class AuditServer(_OwnListener):
         self._flows: Mapping[str, Callable[[bytes, AuditCall, Seen], Awaitable[bytes]]] = {
             audit_convert.GET_CHECKPOINT: self._checkpoint,
             audit_convert.GET_ENTRIES: self._entries,
+            audit_convert.REVEAL_ENTRY: self._reveal,
             audit_convert.GET_INCLUSION_PROOF: self._inclusion,
             audit_convert.GET_CONSISTENCY_PROOF: self._consistency,
         }
@@ -322,9 +324,14 @@ class AuditServer(_OwnListener):
         return audit_convert.encode_checkpoint(await self._door.checkpoint(call))
 
     async def _entries(self, body: bytes, call: AuditCall, seen: Seen) -> bytes:
-        start, count = audit_convert.entries_request(body)
+        reading = audit_convert.entries_request(body)
         seen.served = True
-        return audit_convert.encode_entries(await self._door.entries(start, count, call))
+        return audit_convert.encode_entries(await self._door.entries(reading, call))
+
+    async def _reveal(self, body: bytes, call: AuditCall, seen: Seen) -> bytes:
+        seq, purpose, signatures = audit_convert.reveal_request(body)
+        seen.served = True
+        return audit_convert.encode_revealed(*await self._door.reveal(seq, purpose, signatures, call))
 
     async def _inclusion(self, body: bytes, call: AuditCall, seen: Seen) -> bytes:
         index, size = audit_convert.inclusion_request(body)

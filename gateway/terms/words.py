@@ -112,7 +112,7 @@ class Outcome(StrEnum):
 
 
 class Role(StrEnum):
-    """An officer's role in the agency's register (purpose catalogue, who may ask; plus the desk's own)."""
+    """A person's role in the agency's register (purpose catalogue, who may ask; the desk's own; who reads the log)."""
 
     BORDER_FRONTLINE = "border.frontline"
     BORDER_SECONDLINE = "border.secondline"
@@ -128,3 +128,15 @@ class Role(StrEnum):
     SUPERVISOR = "supervisor"
     POLICY_OFFICER = "policy.officer"
     OPERATOR = "operator"
+    AUDITOR = "auditor"
+
+
+class AuditPurpose(StrEnum):
+    """What a log may be read for, and for nothing else (Directive (EU) 2016/680 article 25(2); the last is a person's
+    right to know)."""
+
+    LAWFULNESS = "lawfulness"
+    SELF_MONITORING = "self-monitoring"
+    INTEGRITY = "integrity"
+    PROCEEDINGS = "proceedings"
+    SUBJECT_ACCESS = "subject-access"

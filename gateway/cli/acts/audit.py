@@ -315,13 +315,13 @@ def _show(args: argparse.Namespace) -> int:
             "phase": leaf.phase.value,
             "peer": leaf.peer,
             "pair_seq": leaf.pair_seq,
-            "public": {name: _plain(value) for name, value in leaf.public.items()},
+            "public": {name: plain(value) for name, value in leaf.public.items()},
             "sealed": sorted(leaf.commitments),
         }
         if opener is not None and payload is not None:
             opened = opener.open(payload)
             row["opened"] = {
-                name: _plain(value)
+                name: plain(value)
                 for part in (opened.secret, opened.guard)
                 if part
                 for name, value in open_fields(leaf, part).items()
@@ -346,11 +346,12 @@ def _show(args: argparse.Namespace) -> int:
     return OK
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A field as it is printed: bytes in hex."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

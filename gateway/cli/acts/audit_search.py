@@ -29,7 +29,7 @@ from gateway.audit.leaf import Leaf
 from gateway.audit.seal import Opener
 from gateway.audit.search import GROUPS, SHIPPED, SUBJECT_KEYS, Indexer, Outcome, Query, Row, Tagger, What
 from gateway.cli import inputs
-from gateway.cli.acts.audit import reader_key
+from gateway.cli.acts.audit import plain, reader_key
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table, utc
 from gateway.errors import InputRefused
@@ -89,6 +89,8 @@ def _search(args: argparse.Namespace) -> int:
     _judge(args)
     groups = _groups(args.by)
     wanted = _wanted(args)
+    if args.live is not None:
+        _bring_up_to_date(args, wanted)
     copy = Copy(DirectoryFolder(args.path), str(args.path))
     key = reader_key(args.reader_key)
     tagger = Tagger(key) if key is not None else None
@@ -110,6 +112,13 @@ def _search(args: argparse.Namespace) -> int:
         return _shown(args, found, query)
     finally:
         finder.close()
+
+
+def _bring_up_to_date(args: argparse.Namespace, wanted: Mapping[str, Any]) -> None:
+    """Read what is new at the node. It is told, and logs, by which filters is searched, and never what for."""
+    from gateway.cli.acts import audit_live
+
+    audit_live.fetch(args, args.path, audit_live.purpose_of(args.live), sorted(wanted))
 
 
 def indexed(copy: Copy, path: Path | None, key: bytes | None) -> Finder:
@@ -185,7 +194,7 @@ class Found:
         said: dict[str, Any] = {"seq": row.seq, "time": utc(row.time_ns)}
         said |= {name: value for name in search.WORDS if (value := getattr(row, name))}
         said |= {what.value: search.shown(what, tag) for what, tag in self.finder.tags(row.seq).items()}
-        said["public"] = {name: _plain(value) for name, value in leaf.public.items()}
+        said["public"] = {name: plain(value) for name, value in leaf.public.items()}
         said["included"] = self.copy.is_included(row.seq)
         said["payload"] = self.copy.payload_state(leaf).value
         return said
@@ -607,10 +616,6 @@ def _read_row(leaf: Leaf, opened: Mapping[str, Any]) -> dict[str, Any]:
     if who:
         row["who"] = ", ".join(who) if isinstance(who, list) else str(who)
     return row
-
-
-def _plain(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value
 
 
 __all__ = ["indexed", "run"]

@@ -139,15 +139,16 @@ async def login(booth: Booth, key: PersonalKey) -> tuple[str, int]:
         return await client.login(key.officer, challenge, statement.sign_login(said, key.seed.open()))
 
 
-def settings(state: PeerId, home: str, clock_file: Path | None = None) -> str:
-    """The text of `booth.toml` for a node made here; `clock_file` where the node goes by a virtual clock."""
+def settings(state: PeerId, home: str, clock_file: Path | None = None, *, listener: str = "home") -> str:
+    """The text of `booth.toml` for a node made here; `clock_file` where the node goes by a virtual clock, `listener`
+    which of the node's doors `home` is: an auditor's folder has the auditors'."""
     lines = [
         "# How this workstation reaches its state's node.",
         f'state = "{state}"',
         f'home = "{home}"',
     ]
     if home.endswith(":0"):
-        lines.append('port_file = "../run/home.port"')
+        lines.append(f'port_file = "../run/{listener}.port"')
     if clock_file is not None:
         lines.append(f"clock_file = {json.dumps(str(clock_file))}")
     return "\n".join(lines) + "\n"

@@ -50,6 +50,7 @@ FOLDERS: Final = (
     "policy-authority",
     "handover",
     "booth",
+    "auditor",
 )
 
 LISTENERS: Final = {field.name: field.default for field in fields(Listeners)}
@@ -62,6 +63,7 @@ MOVE_AWAY: Final = {
     "policy-authority": "signs this state's policy bundles: keep it with those who answer for the rules",
     "handover": "the log's readers and the register of officers: give each key to its holder, keep none here",
     "booth": "what a workstation needs to reach the node: copy it there",
+    "auditor": "what an auditor's machine needs to read the log at the node: give it to the auditors, keep none here",
 }
 
 BACK_UP: Final = ("limen.toml", "tls", "policy", "federation", "officers", "store", "keys without keys/seeds")
@@ -152,6 +154,7 @@ def _fill(plan: Plan, root: Path) -> Made:
         "policy-authority",
         "handover",
         "booth",
+        "auditor",
         *EMPTY_FOLDERS,
     ):
         (root / name).mkdir()
@@ -169,11 +172,14 @@ def _fill(plan: Plan, root: Path) -> Made:
     workstation = issue(anchor, plan.state, "workstation", wall_ns, name=f"{plan.agencies[0]}.booth-1", server=False)
     _keep(root / "booth", "client", workstation)
     auditor = issue(anchor, plan.state, "auditor", wall_ns, server=False)
-    _keep(root / "handover", "auditor-client", auditor)
+    _keep(root / "auditor", "client", auditor)
     home = plan.listeners.get("home") or str(LISTENERS["home"])
     shifted = plan.clock_file.resolve() if plan.clock_file is not None else None
     files.write_new(root / "booth" / booth.FILE_NAME, booth.settings(plan.state, home, shifted).encode("utf-8"))
-    for place in ("tls", "booth", "handover"):
+    door = plan.listeners.get("auditors") or str(LISTENERS["auditors"])
+    own = booth.settings(plan.state, door, shifted, listener="auditors")
+    files.write_new(root / "auditor" / booth.FILE_NAME, own.encode("utf-8"))
+    for place in ("tls", "booth", "auditor", "handover"):
         files.write_new(root / place / "anchor.crt", anchor.certificate_pem)
 
     authority = secrets.token_bytes(32)

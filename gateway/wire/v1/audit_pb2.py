@@ -22,33 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gateway.wire.v1 import vocabulary_pb2 as gateway_dot_wire_dot_v1_dot_vocabulary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgateway/wire/v1/audit.proto\x12\x0fgateway.wire.v1\"\x16\n\x14GetCheckpointRequest\"%\n\x15GetCheckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\x0c\"1\n\x11GetEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"~\n\x12GetEntriesResponse\x12=\n\x07\x65ntries\x18\x01 \x03(\x0b\x32,.gateway.wire.v1.GetEntriesResponse.LogEntry\x1a)\n\x08LogEntry\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\"7\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"+\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x32\xa3\x03\n\x0c\x41uditService\x12^\n\rGetCheckpoint\x12%.gateway.wire.v1.GetCheckpointRequest\x1a&.gateway.wire.v1.GetCheckpointResponse\x12U\n\nGetEntries\x12\".gateway.wire.v1.GetEntriesRequest\x1a#.gateway.wire.v1.GetEntriesResponse\x12j\n\x11GetInclusionProof\x12).gateway.wire.v1.GetInclusionProofRequest\x1a*.gateway.wire.v1.GetInclusionProofResponse\x12p\n\x13GetConsistencyProof\x12+.gateway.wire.v1.GetConsistencyProofRequest\x1a,.gateway.wire.v1.GetConsistencyProofResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgateway/wire/v1/audit.proto\x12\x0fgateway.wire.v1\x1a gateway/wire/v1/vocabulary.proto\"\x16\n\x14GetCheckpointRequest\"%\n\x15GetCheckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\x0c\"S\n\x11GetEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x0f\n\x07\x66ilters\x18\x04 \x03(\t\"~\n\x12GetEntriesResponse\x12=\n\x07\x65ntries\x18\x01 \x03(\x0b\x32,.gateway.wire.v1.GetEntriesResponse.LogEntry\x1a)\n\x08LogEntry\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\"l\n\x12RevealEntryRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x36\n\nsignatures\x18\x03 \x03(\x0b\x32\".gateway.wire.v1.PersonalSignature\"4\n\x13RevealEntryResponse\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\"7\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"+\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x10\n\x08new_size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x32\xfd\x03\n\x0c\x41uditService\x12^\n\rGetCheckpoint\x12%.gateway.wire.v1.GetCheckpointRequest\x1a&.gateway.wire.v1.GetCheckpointResponse\x12U\n\nGetEntries\x12\".gateway.wire.v1.GetEntriesRequest\x1a#.gateway.wire.v1.GetEntriesResponse\x12X\n\x0bRevealEntry\x12#.gateway.wire.v1.RevealEntryRequest\x1a$.gateway.wire.v1.RevealEntryResponse\x12j\n\x11GetInclusionProof\x12).gateway.wire.v1.GetInclusionProofRequest\x1a*.gateway.wire.v1.GetInclusionProofResponse\x12p\n\x13GetConsistencyProof\x12+.gateway.wire.v1.GetConsistencyProofRequest\x1a,.gateway.wire.v1.GetConsistencyProofResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.wire.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=48
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=70
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=72
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=109
-  _globals['_GETENTRIESREQUEST']._serialized_start=111
-  _globals['_GETENTRIESREQUEST']._serialized_end=160
-  _globals['_GETENTRIESRESPONSE']._serialized_start=162
-  _globals['_GETENTRIESRESPONSE']._serialized_end=288
-  _globals['_GETENTRIESRESPONSE_LOGENTRY']._serialized_start=247
-  _globals['_GETENTRIESRESPONSE_LOGENTRY']._serialized_end=288
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=290
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=345
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=347
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=390
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=392
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=456
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=458
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=503
-  _globals['_AUDITSERVICE']._serialized_start=506
-  _globals['_AUDITSERVICE']._serialized_end=925
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=82
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=104
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=106
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=143
+  _globals['_GETENTRIESREQUEST']._serialized_start=145
+  _globals['_GETENTRIESREQUEST']._serialized_end=228
+  _globals['_GETENTRIESRESPONSE']._serialized_start=230
+  _globals['_GETENTRIESRESPONSE']._serialized_end=356
+  _globals['_GETENTRIESRESPONSE_LOGENTRY']._serialized_start=315
+  _globals['_GETENTRIESRESPONSE_LOGENTRY']._serialized_end=356
+  _globals['_REVEALENTRYREQUEST']._serialized_start=358
+  _globals['_REVEALENTRYREQUEST']._serialized_end=466
+  _globals['_REVEALENTRYRESPONSE']._serialized_start=468
+  _globals['_REVEALENTRYRESPONSE']._serialized_end=520
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=522
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=577
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=579
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=622
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=624
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=688
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=690
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=735
+  _globals['_AUDITSERVICE']._serialized_start=738
+  _globals['_AUDITSERVICE']._serialized_end=1247
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ C2SP's (docs/protocol/log.md); everything served here is either signed by the lo
 """
 
 from collections import abc as _abc
+from gateway.wire.v1 import vocabulary_pb2 as _vocabulary_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -69,19 +70,29 @@ class GetEntriesRequest(_message.Message):
 
     START_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
     start: _builtins.int
     """Index of the first, from 0."""
     count: _builtins.int
     """How many, 1 to 1,000. Fewer may come. Required."""
+    purpose: _builtins.str
+    """What for: lawfulness, self-monitoring, integrity, proceedings or subject-access. It is logged. Required."""
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the filters that the reader is going to use, without their values, at most 24. They are logged."""
+
     def __init__(
         self,
         *,
         start: _builtins.int = ...,
         count: _builtins.int = ...,
+        purpose: _builtins.str = ...,
+        filters: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "filters", b"filters", "purpose", b"purpose", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -104,7 +115,7 @@ class GetEntriesResponse(_message.Message):
         leaf: _builtins.bytes
         """The leaf's exact bytes (canonical CBOR). Required."""
         payload: _builtins.bytes
-        """The sealed payload, or empty after its erasure; the leaf's commitments stay."""
+        """Empty: what is sealed is given by RevealEntry only."""
         def __init__(
             self,
             *,
@@ -134,6 +145,64 @@ class GetEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetEntriesResponse: _TypeAlias = GetEntriesResponse  # noqa: Y015
+
+@_typing.final
+class RevealEntryRequest(_message.Message):
+    """Asks for one entry's sealed payload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """The entry's index, from 0."""
+    purpose: _builtins.str
+    """What for, as in GetEntriesRequest. Required."""
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_vocabulary_pb2.PersonalSignature]:
+        """Two persons' signatures over the entry and the purpose (docs/protocol/envelope.md, persons). Exactly two."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        purpose: _builtins.str = ...,
+        signatures: _abc.Iterable[_vocabulary_pb2.PersonalSignature] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "purpose", b"purpose", "signatures", b"signatures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevealEntryRequest: _TypeAlias = RevealEntryRequest  # noqa: Y015
+
+@_typing.final
+class RevealEntryResponse(_message.Message):
+    """One entry with what is sealed of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAF_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    leaf: _builtins.bytes
+    """The leaf's exact bytes (canonical CBOR). Required."""
+    payload: _builtins.bytes
+    """The sealed payload. Required."""
+    def __init__(
+        self,
+        *,
+        leaf: _builtins.bytes = ...,
+        payload: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf", b"leaf", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevealEntryResponse: _TypeAlias = RevealEntryResponse  # noqa: Y015
 
 @_typing.final
 class GetInclusionProofRequest(_message.Message):

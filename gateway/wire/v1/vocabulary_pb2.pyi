@@ -135,6 +135,8 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     """National risk analysis: statistics only."""
     ROLE_ANALYST_REGIONAL: _Role.ValueType  # 14
     """Regional risk analysis: statistics only."""
+    ROLE_AUDITOR: _Role.ValueType  # 15
+    """Reads the log for its state's auditors; asks nothing and changes nothing."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """The role an officer has in the agency's register."""
@@ -169,6 +171,8 @@ ROLE_ANALYST_NATIONAL: Role.ValueType  # 13
 """National risk analysis: statistics only."""
 ROLE_ANALYST_REGIONAL: Role.ValueType  # 14
 """Regional risk analysis: statistics only."""
+ROLE_AUDITOR: Role.ValueType  # 15
+"""Reads the log for its state's auditors; asks nothing and changes nothing."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _MatchClass:

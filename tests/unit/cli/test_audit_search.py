@@ -145,9 +145,9 @@ def typed(folder: Path, text: str, *more: object) -> Any:
         (("--denied",), [5]),
         (("--unpaired",), [4]),
         (("--query", "unfinished"), [4]),
-        (("--since", "12h"), [7, 6, 5, 4]),
+        (("--since", "12h"), [8, 7, 6, 5, 4]),
         (("--until", "12h", "--outcome", "begun"), [2, 0]),
-        (("--since", "2023-11-16", "--until", "2023-11-17"), [7, 6, 5, 4]),
+        (("--since", "2023-11-16", "--until", "2023-11-17"), [8, 7, 6, 5, 4]),
         (("--since", "2030-01-01"), []),
         (("--case", f"case_{CASE.hex()}"), [6]),
         (("--oldest", "--kind", "check.ask", "--limit", "2"), [0, 1]),
@@ -218,7 +218,7 @@ def test_rows_say_what_is_proved_of_them(search: Search, folder: Path, tmp_path:
     card.write_text(log.CARD.encode())
     found = search("--trust", card, "--kind", "check.ask")
     assert found["checkpoint"] == {
-        "origin": log.ORIGIN, "size": 8, "signed": True, "cosigned": ["HND", "UTO"], "witnesses": 2, "quorum": True,
+        "origin": log.ORIGIN, "size": 9, "signed": True, "cosigned": ["HND", "UTO"], "witnesses": 2, "quorum": True,
         "extends_seen": None,
     }  # fmt: skip
     assert {(row["included"], row["payload"]) for row in found["rows"]} == {(True, "intact")}
@@ -227,7 +227,7 @@ def test_rows_say_what_is_proved_of_them(search: Search, folder: Path, tmp_path:
 
 def test_a_row_that_was_changed_is_not_included_and_a_payload_that_was_changed_says_so(tmp_path: Path) -> None:
     folder = written(Logged(), tmp_path / "export")
-    bundle = folder / "tile" / "entries" / "000.p" / "8"
+    bundle = folder / "tile" / "entries" / "000.p" / "9"
     bundle.write_bytes(bundle.read_bytes().replace(b"READ.IDENT", b"RISK.IBC  "))
     (payloads,) = (folder / "payloads").iterdir()
     data = bytearray(payloads.read_bytes())
@@ -259,8 +259,8 @@ def test_pages_follow_each_other_without_a_gap(search: Search) -> None:
     first = search("--limit", 3)
     second = search("--limit", 3, "--after", first["next"])
     third = search("--limit", 3, "--after", second["next"])
-    assert seqs(first) + seqs(second) + seqs(third) == [7, 6, 5, 4, 3, 2, 1, 0] and third["next"] is None
-    assert seqs(search("--oldest", "--after", 5)) == [6, 7]
+    assert seqs(first) + seqs(second) + seqs(third) == [8, 7, 6, 5, 4, 3, 2, 1, 0] and third["next"] is None
+    assert seqs(search("--oldest", "--after", 5)) == [6, 7, 8]
 
 
 def test_files_hold_all_that_answers(folder: Path, key: Path, tmp_path: Path) -> None:
@@ -269,11 +269,11 @@ def test_files_hold_all_that_answers(folder: Path, key: Path, tmp_path: Path) ->
         assert limen("audit", "search", folder, "--format", form, "-o", out, "--reader-key", key).code == 0
         return out.read_text()
 
-    assert [json.loads(line)["seq"] for line in saved("jsonl").splitlines()] == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert [json.loads(line)["seq"] for line in saved("jsonl").splitlines()] == [8, 7, 6, 5, 4, 3, 2, 1, 0]
     rows = list(csv.DictReader(io.StringIO(saved("csv"))))
-    assert [row["seq"] for row in rows] == [str(n) for n in range(7, -1, -1)] and rows[2]["reasons"] == "role,basis"
+    assert [row["seq"] for row in rows] == [str(n) for n in range(8, -1, -1)] and rows[3]["reasons"] == "role,basis"
     events = [json.loads(line) for line in saved("ocsf").splitlines()]
-    assert len(events) == 8
+    assert len(events) == 9
     for event in events:
         # What the class requires, and what the schema's base event does.
         assert {"activity_id", "actor", "api", "category_uid", "class_uid", "metadata", "severity_id", "src_endpoint",
@@ -282,7 +282,7 @@ def test_files_hold_all_that_answers(folder: Path, key: Path, tmp_path: Path) ->
         assert event["type_uid"] == 600300 + event["activity_id"] and event["api"]["operation"]
         assert event["metadata"]["version"] == "1.6.0" and "uid" not in event["metadata"]
         assert set(event) <= OCSF
-    denied = events[2]
+    denied = events[3]
     assert (denied["status_id"], denied["status_detail"]) == (2, "role,basis")
     assert denied["actor"]["user"]["uid"].startswith("officer_") and denied["unmapped"]["purpose"] == "READ.IDENT"
 
@@ -296,7 +296,7 @@ OCSF = {
 
 def test_entries_are_counted_by_what_is_named(search: Search, key: Path) -> None:
     found = search("--by", "kind,outcome")
-    assert found["total"] == 8 and {"kind": "check.ask", "outcome": "begun", "count": 3} in found["groups"]
+    assert found["total"] == 9 and {"kind": "check.ask", "outcome": "begun", "count": 3} in found["groups"]
     assert search("--kind", "check.ask", "--by", "month,state")["groups"] == [
         {"month": "2023-11", "state": "HND", "count": 5}
     ]
@@ -317,7 +317,7 @@ def test_an_index_goes_on_where_it_was_and_finds_the_same(tmp_path: Path, key: P
     late = written(made, tmp_path / "late")
     kept = told("audit", "search", late, "--reader-key", key, "--index", index)
     assert kept == told("audit", "search", late, "--reader-key", key)
-    assert seqs(kept)[2:] == seqs(first)
+    assert seqs(kept)[3:] == seqs(first)
     assert "an older copy" in told("audit", "search", early, "--reader-key", key, "--index", index, code=8)
     assert "another reader's key" in told("audit", "search", late, "--index", index, code=8)
     elsewhere = written(log.Made(9), tmp_path / "other")
@@ -451,7 +451,7 @@ def test_an_entry_has_each_tag_once_whoever_is_named_in_how_many_fields(tmp_path
         for officer in ("P-1", "P-2"):
             yield seqs(typed(folder, officer, "--reader-key", key, "--officer", "-"))
 
-    assert list(lines()) == [[8], [8]]
+    assert list(lines()) == [[9], [9]]
 
 
 # The page

@@ -71,7 +71,7 @@ def test_a_new_node_has_what_it_needs(made: Path) -> None:
         (settings.paths.tls, "home", "limen://PAN/home"),
         (settings.paths.tls, "auditors", "limen://PAN/auditors"),
         (made / "booth", "client", "limen://PAN/workstation/SNM.booth-1"),
-        (made / "handover", "auditor-client", "limen://PAN/auditor"),
+        (made / "auditor", "client", "limen://PAN/auditor"),
     ):
         der = certificates.der_of((place / f"{name}.crt").read_bytes())
         certificates.verify_issued(der, anchor)
@@ -117,7 +117,7 @@ def test_an_empty_folder_is_filled(told: Told, tmp_path: Path) -> None:
     (tmp_path / "hnd").mkdir()
     found = told("init", "--state", "HND", tmp_path / "hnd")
     assert found["state"] == "HND" and "keys/seeds" in found["back_up"][-1]
-    assert sorted(found["move_away"]) == ["anchor", "booth", "handover", "policy-authority"]
+    assert sorted(found["move_away"]) == ["anchor", "auditor", "booth", "handover", "policy-authority"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import InputRefused, Malformed
 from gateway.federation import statement
+from gateway.flows.auditing import Reading
 from gateway.flows.check import CheckAnswer, Hit, Inquiry, Traveller
 from gateway.people import dates
 from gateway.people.names import Name
@@ -278,6 +279,12 @@ def test_a_list_file_arrives_with_origin_and_signatures() -> None:
         assert getattr(back, name) == getattr(put, name)
 
 
+READING = Reading(0, 10, "integrity", ("kind", "unpaired"))
+SIGNED = statement.make(
+    statement.REVEAL, {"entry": 3}, role=Role.AUDITOR, signed_ns=1_700_000_000 * 10**9, seed=bytes(32)
+)
+
+
 # -- Any bytes --------------------------------------------------------------------------------------------------------
 
 DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
@@ -303,8 +310,10 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     ),
     "checkpoint_request": (b"", audit.checkpoint_request),
     "checkpoint": (audit.encode_checkpoint(b"note"), audit.checkpoint),
-    "entries_request": (audit.encode_entries_request(0, 10), audit.entries_request),
-    "entries": (audit.encode_entries([(b"leaf", b"payload"), (b"leaf", b"")]), lambda body: audit.entries(body, 10)),
+    "entries_request": (audit.encode_entries_request(READING), audit.entries_request),
+    "entries": (audit.encode_entries([b"leaf", b"leaf"]), lambda body: audit.entries(body, 10)),
+    "reveal_request": (audit.encode_reveal_request(3, "integrity", [SIGNED, SIGNED]), audit.reveal_request),
+    "revealed": (audit.encode_revealed(b"leaf", b"payload"), audit.revealed),
     "inclusion_request": (audit.encode_inclusion_request(3, 4), audit.inclusion_request),
     "inclusion": (audit.encode_inclusion([bytes(32)]), audit.inclusion),
     "consistency_request": (audit.encode_consistency_request(3, 4), audit.consistency_request),
@@ -333,17 +342,23 @@ def test_a_damaged_message_parses_or_is_refused(name: str, data: st.DataObject) 
 @pytest.mark.parametrize(
     ("body", "decode"),
     [
-        (audit.encode_entries_request(0, 0), audit.entries_request),
-        (audit.encode_entries_request(0, 1001), audit.entries_request),
+        (audit.encode_entries_request(replace(READING, count=0)), audit.entries_request),
+        (audit.encode_entries_request(replace(READING, count=1001)), audit.entries_request),
+        (audit.encode_entries_request(replace(READING, filters=("P-77",))), audit.entries_request),
+        (audit.encode_entries_request(replace(READING, filters=("kind",) * 25)), audit.entries_request),
+        (audit.encode_entries_request(replace(READING, purpose="x" * 33)), audit.entries_request),
+        (audit.encode_reveal_request(3, "integrity", [SIGNED]), audit.reveal_request),
+        (audit.encode_reveal_request(3, "integrity", [SIGNED] * 3), audit.reveal_request),
+        (audit.encode_revealed(b"leaf", b""), audit.revealed),
         (audit.encode_inclusion_request(4, 4), audit.inclusion_request),
         (audit.encode_inclusion_request(0, 0), audit.inclusion_request),
         (audit.encode_consistency_request(5, 4), audit.consistency_request),
         (audit.encode_consistency_request(0, 4), audit.consistency_request),
         (audit.encode_inclusion([bytes(31)]), audit.inclusion),
         (audit.encode_inclusion([bytes(32)] * 65), audit.inclusion),
-        (audit.encode_entries([(b"x", b"")] * 3), lambda body: audit.entries(body, 2)),
+        (audit.encode_entries([b"x"] * 3), lambda body: audit.entries(body, 2)),
         (audit.encode_entries([]), lambda body: audit.entries(body, 2)),
-        (audit.encode_entries([(b"", b"x")]), lambda body: audit.entries(body, 2)),
+        (audit.encode_entries([b""]), lambda body: audit.entries(body, 2)),
     ],
 )
 def test_an_auditor_s_message_out_of_bounds_is_malformed(body: bytes, decode: Callable[[bytes], Any]) -> None:

@@ -10,8 +10,10 @@ import grpc
 import pytest
 
 from gateway import errors
-from gateway.federation import certificates
+from gateway.federation import certificates, statement
 from gateway.federation.certificates import KeyPair
+from gateway.federation.statement import PersonalSignature
+from gateway.flows.auditing import Reading
 from gateway.flows.check import CheckAnswer, Hit, Inquiry
 from gateway.rpc.convert import home as convert
 from gateway.rpc.convert import peers
@@ -20,7 +22,7 @@ from gateway.rpc.home import AuditClient, HomeClient
 from gateway.rpc.home_server import AUDIT_METHODS, HOME_METHODS, AuditServer, HomeServer
 from gateway.terms.call import CallSeen
 from gateway.terms.ids import OfficerId, PeerId
-from gateway.terms.words import Action, MatchClass, Outcome, RecordKind
+from gateway.terms.words import Action, MatchClass, Outcome, RecordKind, Role
 from gateway.wire.v1 import audit_pb2, home_alerts_pb2, home_cases_pb2, home_pb2, home_statistics_pb2
 from tests.unit.rpc import world
 from tests.unit.rpc.test_convert_home import a_load, an_inquiry
@@ -70,9 +72,16 @@ class Door:
         self._begin(call)
         return b"note"
 
-    async def entries(self, start: int, count: int, call: AuditCall) -> Sequence[tuple[bytes, bytes]]:
+    async def entries(self, reading: Reading, call: AuditCall) -> Sequence[bytes]:
         self._begin(call)
-        return [(b"leaf %d" % number, b"") for number in range(start, start + count)]
+        assert (reading.purpose, reading.filters) == ("integrity", ("kind",))
+        return [b"leaf %d" % number for number in range(reading.start, reading.start + reading.count)]
+
+    async def reveal(
+        self, seq: int, purpose: str, signatures: Sequence[PersonalSignature], call: AuditCall
+    ) -> tuple[bytes, bytes]:
+        self._begin(call)
+        return b"leaf %d" % seq, b"".join(signed.signature for signed in signatures)
 
     async def inclusion(self, index: int, size: int, call: AuditCall) -> Sequence[bytes]:
         self._begin(call)
@@ -181,7 +190,14 @@ async def test_the_counted_size_of_an_answer_is_no_sign_of_a_hit(monkeypatch: py
 async def test_an_auditor_reads_the_log() -> None:
     async with own_doors() as own, AuditClient(own.auditors, leaf=AUDITOR, anchor_pem=ANCHOR) as client:
         assert await client.checkpoint() == b"note"
-        assert await client.entries(5, 2) == [(b"leaf 5", b""), (b"leaf 6", b"")]
+        assert await client.entries(Reading(5, 2, "integrity", ("kind",))) == [b"leaf 5", b"leaf 6"]
+        signed = [
+            statement.make(
+                statement.REVEAL, {"entry": 5}, role=Role.AUDITOR, signed_ns=world.NOW_NS, seed=bytes([n]) * 32
+            )
+            for n in (1, 2)
+        ]
+        assert await client.reveal(5, "integrity", signed) == (b"leaf 5", signed[0].signature + signed[1].signature)
         assert await client.inclusion(0, 2) == [bytes(32)]
         assert await client.consistency(1, 2) == [bytes(32)] * 2
         assert {one.listener for one in own.seen} == {"auditors"}
