@@ -1628,7 +1628,7 @@ def audit_of(export: Export, card: Card, witnessed: list[bytes], progress: Calla
 
 def is_disclosure(public: dict[str, Any]) -> bool:
     """True for a `case.sent` that gives the other side fields of a record."""
-    return public["message"] == "decision" and public["state"] in ("GRANTED", "PARTLY_GRANTED")
+    return public["message"] == "decision" and public["state"] in ("GRANTED", "PARTLY_GRANTED", "CORRECTED")
 
 
 def thumb(public_key: Any) -> bytes:

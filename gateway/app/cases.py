@@ -68,7 +68,12 @@ class CaseDesk:
     async def cases(self, query: CaseQuery, call: HomeCall) -> tuple[Sequence[CaseLine], bool]:
         """The inbox of this officer."""
         found = await disclose.inbox(
-            officer_of(self.node, call), self._world(), mine=query.mine, due=query.due, states=query.states
+            officer_of(self.node, call),
+            self._world(),
+            mine=query.mine,
+            due=query.due,
+            states=query.states,
+            most=LINES_MAX + 1,
         )
         return [line_of(case) for case in found[:LINES_MAX]], len(found) > LINES_MAX
 
@@ -130,6 +135,10 @@ class CaseDesk:
         """A peer's people decided."""
         return await deliver.receive_decision(call.peer, message, call.request_hash, self._world())
 
+    async def correct(self, message: Decision, call: CallContext) -> int:
+        """A peer's people correct what they disclosed."""
+        return await deliver.receive_correction(call.peer, message, call.request_hash, self._world())
+
     async def close_case(self, message: Closing, call: CallContext) -> int:
         """A peer tells what came of a case."""
         return await deliver.receive_close(call.peer, message, call.request_hash, self._world())
@@ -169,7 +178,7 @@ class CaseDesk:
 
     def waiting(self) -> list[Notice]:
         """The cases that wait for our own people, for notices: number and due time."""
-        cases = (decode(body) for body in self.node.reader.cases(only_open=True))
+        cases = (decode(body) for body in self.node.reader.cases(due=True))
         return [
             Notice(case_number(case.case_id), case.due_ns)
             for case in cases

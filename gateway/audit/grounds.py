@@ -15,8 +15,8 @@ from gateway.audit.leaf import Leaf
 from gateway.errors import Malformed
 from gateway.primitives import cbor
 
-RELEASED: Final = frozenset({"GRANTED", "PARTLY_GRANTED"})
-"""States of a case in which a decision discloses fields."""
+RELEASED: Final = frozenset({"GRANTED", "PARTLY_GRANTED", "CORRECTED"})
+"""States of a case in which a decision discloses fields, the first time or corrected."""
 
 LAYERS: Final = ("baseline", "national")
 """Layers of rules that a permit names."""

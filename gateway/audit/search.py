@@ -336,6 +336,6 @@ class Query:
 SHIPPED: Final[Mapping[str, Mapping[str, object]]] = {
     "denied-this-month": {"denied": True, "since": "30d"},
     "unfinished": {"unpaired": True},
-    "disclosures": {"kind": ["case.sent"], "decision": ["GRANTED", "PARTLY_GRANTED"]},
+    "disclosures": {"kind": ["case.sent"], "decision": ["GRANTED", "PARTLY_GRANTED", "CORRECTED"]},
 }
 """Questions that come with the program, under their names."""

@@ -8,6 +8,7 @@ SIGNED = {
     "request": "ask the owner for fields",
     "prepare": "prepare a release: which fields, which are withheld",
     "approve": "approve a prepared release: another person than the one who prepared it",
+    "correct": "the record was wrong: give the recipient its fields anew; another person approves",
     "refuse": "refuse, with a code",
     "outcome": "report what came of it",
     "withdraw": "end our own case, or take back a release that is prepared and not approved",

@@ -47,6 +47,9 @@ class State(StrEnum):
     CLOSED = "CLOSED"
     WITHDRAWN = "WITHDRAWN"
     NO_REPLY = "NO_REPLY"
+    CORRECTION_DUE = "CORRECTION_DUE"
+    CORRECTION_PENDING = "CORRECTION_PENDING"
+    CORRECTED = "CORRECTED"
     FROZEN = "FROZEN"
 
 
@@ -66,6 +69,8 @@ class Event(StrEnum):
     ASSIGN = "ASSIGN"
     HAND_OVER = "HAND_OVER"
     TAKE = "TAKE"
+    CORRECT = "CORRECT"
+    RECALL = "RECALL"
     HIT = "HIT"
     OPENED = "OPENED"
     ACKNOWLEDGE = "ACKNOWLEDGE"
@@ -91,8 +96,10 @@ class Outbound(StrEnum):
 _A, _O = Side.ASKER, Side.OWNER
 _ASKED = (State.REQUESTED, State.ACKNOWLEDGED)
 _DECIDED = (State.GRANTED, State.PARTLY_GRANTED, State.REFUSED)
-_OPEN_ASKER = (State.CANDIDATE, State.CONFIRMED, *_ASKED, *_DECIDED)
-_OPEN_OWNER = (State.UNDER_REVIEW, State.AWAITING_SECOND_APPROVAL, *_DECIDED, State.DELIVERED)
+_CORRECTING = (State.CORRECTION_DUE, State.CORRECTION_PENDING, State.CORRECTED)
+_RELEASED = (State.GRANTED, State.PARTLY_GRANTED, State.OUTCOME_REPORTED, State.CLOSED, State.CORRECTED)
+_OPEN_ASKER = (State.CANDIDATE, State.CONFIRMED, *_ASKED, *_DECIDED, State.CORRECTED)
+_OPEN_OWNER = (State.UNDER_REVIEW, State.AWAITING_SECOND_APPROVAL, *_DECIDED, State.DELIVERED, *_CORRECTING)
 
 MOVES: Final[Mapping[tuple[Side, State, Event], State]] = {
     (_A, State.CANDIDATE, Event.SCREEN): State.CANDIDATE,
@@ -109,6 +116,9 @@ MOVES: Final[Mapping[tuple[Side, State, Event], State]] = {
     **{(_A, state, Event.WITHDRAW): State.WITHDRAWN for state in _ASKED},
     **{(_A, state, Event.EXPIRE): State.NO_REPLY for state in _ASKED},
     **{(_A, state, Event.OUTCOME): State.OUTCOME_REPORTED for state in _DECIDED},
+    # What was disclosed is corrected: people look at it again, and say anew what came of it.
+    **{(_A, state, Event.CORRECT): State.CORRECTED for state in _RELEASED},
+    (_A, State.CORRECTED, Event.OUTCOME): State.OUTCOME_REPORTED,
     (_A, State.OUTCOME_REPORTED, Event.CLOSE): State.CLOSED,
     (_A, State.WITHDRAWN, Event.CLOSE): State.CLOSED,
     (_O, State.UNDER_REVIEW, Event.PREPARE): State.AWAITING_SECOND_APPROVAL,
@@ -127,6 +137,18 @@ MOVES: Final[Mapping[tuple[Side, State, Event], State]] = {
         (_O, state, Event.FREEZE): State.FROZEN
         for state in (State.UNDER_REVIEW, State.AWAITING_SECOND_APPROVAL, State.GRANTED, State.PARTLY_GRANTED)
     },
+    # The record was wrong when it was disclosed: each who got it gets it anew, by two persons as the first time.
+    **{(_O, state, Event.RECALL): State.CORRECTION_DUE for state in (State.DELIVERED, State.CLOSED)},
+    **{
+        (_O, state, Event.CORRECT): State.CORRECTION_PENDING
+        for state in (State.DELIVERED, State.CLOSED, State.CORRECTION_DUE, State.CORRECTION_PENDING)
+    },
+    **{(_O, State.CORRECTION_PENDING, event): State.CORRECTED for event in (Event.APPROVE, Event.APPROVE_PART)},
+    (_O, State.CORRECTED, Event.DELIVER): State.DELIVERED,
+    (_O, State.CORRECTED, Event.RETURN): State.CORRECTION_DUE,
+    (_O, State.CORRECTED, Event.FREEZE): State.FROZEN,
+    # An outcome that crosses a correction is kept, and the correction still goes.
+    **{(_O, state, Event.OUTCOME): state for state in _CORRECTING},
     **{(_O, state, Event.CLOSE): State.CLOSED for state in (*_OPEN_OWNER, State.NO_REPLY, State.FROZEN)},
     # The inbox: who has it changes, where it stands does not.
     **{
@@ -214,11 +236,25 @@ class Case:
         """True while somebody still has to do something, or something still has to be sent."""
         return self.state not in FINAL or self.outbound is not Outbound.NONE
 
+    @property
+    def record(self) -> str:
+        """Which record of ours the case is about, list and id; "" at the asker's."""
+        return f"{self.list_id}/{self.entry_id}" if self.entry_id else ""
+
     def encode(self) -> bytes:
         """Canonical bytes."""
         return cbor.encode(
             {"schema": SCHEMA, **{place.name: _out(getattr(self, place.name)) for place in fields(self)}}
         )
+
+
+CORRECTING: Final = frozenset(_CORRECTING)
+"""States of an owner's case in which what was disclosed is being corrected."""
+
+
+def is_correctable(case: Case) -> bool:
+    """Whether the other side still holds fields of our record: released, and not found to be another person's."""
+    return case.side is Side.OWNER and bool(case.released) and case.outcome not in ("DIFFERENT_PERSON", "WITHDRAWN")
 
 
 def can(case: Case, event: Event) -> bool:

@@ -3,7 +3,7 @@ anything is told (rule 1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final, Protocol
@@ -97,7 +97,7 @@ class Closing:
 class CasePeers(Protocol):
     """The other side of cases (`rpc.peers`). Each may be sent again: the receiver knows the case by its number.
 
-    Raises, all three:
+    Raises, all four:
         NotFoundOrNotPermitted: the other side does not take it, whatever the cause.
         PeerUnreachable: no answer that can be trusted.
     """
@@ -107,6 +107,9 @@ class CasePeers(Protocol):
 
     async def deliver(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
         """The decision is there and logged."""
+
+    async def correct(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
+        """The corrected fields are there and logged. Also raises CapabilityMissing: the other side takes none yet."""
 
     async def close_case(self, peer: PeerId, message: Closing, *, timeout_s: float) -> None:
         """The outcome is there and logged."""
@@ -118,8 +121,11 @@ class CaseBook(Protocol):
     def case(self, case_id: bytes) -> bytes | None:
         """A case's body, or None."""
 
-    def cases(self, only_open: bool = False) -> list[bytes]:
-        """Bodies, soonest due first."""
+    def cases(self, due: bool = False, *, officer: str = "", states: Sequence[str] = ()) -> Iterator[bytes]:
+        """Bodies, soonest due first: all, or at least those due here, of the officer's, in these states."""
+
+    def cases_of(self, record: str) -> list[bytes]:
+        """Bodies of our own side's cases about this record (`Case.record`); others may be among them."""
 
     def cases_past(self, now_ns: int) -> list[bytes]:
         """Bodies of the open cases whose time is over."""

@@ -723,6 +723,10 @@ def put(case: Case) -> ports.Change:
             "due_ns": case.due_ns,
             "expires_ns": case.expires_ns,
             "body": case.encode(),
+            "record": case.record,
+            "state": case.state.value,
+            "assigned": case.assigned,
+            "offered": case.offered_to,
         },
     )
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.disclosure import profiles, slots
-from gateway.disclosure.case import Case, Event, Outbound, Side, Signature, State, Step, decode, move
+from gateway.disclosure.case import CORRECTING, Case, Event, Outbound, Side, Signature, State, Step, decode, move
 from gateway.disclosure.ticket import LIFE_NS, Ticket
 from gateway.errors import (
     EpochRefused,
@@ -139,7 +139,7 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
         plain = slots.lay_out(case.fields, {}, {})
     else:
         if case.recipient != world.case_key_of(case.peer):
-            await _settle(case, Event.RETURN, world, released=(), due_ns=now + profiles.DUE_NS)
+            await _return(case, world, now)
             raise VersionMoved("the peer's case key is another")
         try:
             found, body = record(case, permit, world, now)
@@ -148,7 +148,7 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
             await _settle(case, Event.FREEZE, world, due_ns=0, expires_ns=0)
             raise
         if version_of(body) != case.record_version:
-            await _settle(case, Event.RETURN, world, released=(), due_ns=now + profiles.DUE_NS)
+            await _return(case, world, now)
             raise VersionMoved("the record changed after it was approved")
         persons = tuple(one for one in case.signatures if one.act in (_PREPARE, _APPROVE))
         try:
@@ -157,7 +157,7 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
             # Whoever can write in the store cannot sign: what two persons did not release goes back to them.
             reason = {"act": "send", "reasons": "second_person"}
             await world.uow.commit([entry("case.denied", case, public=reason)])
-            await _settle(case, Event.RETURN, world, released=(), due_ns=now + profiles.DUE_NS)
+            await _return(case, world, now)
             raise
         values = {name: one for name, one in values_of(found).items() if name in case.released}
         plain = slots.lay_out(case.fields, values, marks_of(found, now))
@@ -179,13 +179,20 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
         national=permit.national,
         permit_expires_ns=permit.expires_ns,
     )
+    bring = world.peers.correct if case.state is State.CORRECTED else world.peers.deliver
     try:
-        await world.peers.deliver(case.peer, message, timeout_s=world.timeout_s)
+        await bring(case.peer, message, timeout_s=world.timeout_s)
     except NotFoundOrNotPermitted:
         # The asker has ended it meanwhile.
         await _settle(case, Event.CLOSE, world, due_ns=0, expires_ns=0)
         return
     await _settle(case, Event.DELIVER, world, due_ns=0, expires_ns=0)
+
+
+async def _return(case: Case, world: CaseWorld, now: int) -> None:
+    """People look at it again. What a correction is of stays: the other side holds those fields."""
+    released = case.released if case.state is State.CORRECTED else ()
+    await _settle(case, Event.RETURN, world, released=released, due_ns=now + profiles.DUE_NS)
 
 
 def _judge_release(case: Case, persons: Sequence[Signature], world: CaseWorld) -> None:
@@ -500,7 +507,8 @@ async def receive_close(peer: PeerId, told: Closing, request_hash: bytes, world:
         case = held(told.case_id, world)
         if case.peer != peer or case.side is not Side.OWNER:
             raise NotFoundOrNotPermitted("not a case of this peer's")
-        if case.state is State.CLOSED:
+        said = {one.statement for one in case.signatures}
+        if case.state is State.CLOSED or any(one.statement in said for one in told.signatures):
             return await _again(peer, case, "close", request_hash, world)
         if told.code != "WITHDRAWN":
             profiles.code(told.code, profiles.OUTCOMES, "code")
@@ -509,18 +517,24 @@ async def receive_close(peer: PeerId, told: Closing, request_hash: bytes, world:
         if one is None:
             raise VerificationFailed("persons", "an outcome is one person's word")
         statement.says(one, word, {"case": case.case_id, "state": peer, "peer": world.state})
-        after = move(
-            case,
-            Event.CLOSE,
-            world.clock.now_ns(),
-            outcome=told.code,
-            outbound=Outbound.NONE,
-            due_ns=0,
-            expires_ns=0,
-            sealed=(),
-            reasons=b"",
-            signatures=(*case.signatures, Signature(word, one.statement, one.signature)),
-        )
+        signatures = (*case.signatures, Signature(word, one.statement, one.signature))
+        now = world.clock.now_ns()
+        if case.state in CORRECTING and told.code != "DIFFERENT_PERSON":
+            # It was said of what is being corrected, and they still hold it.
+            after = move(case, Event.OUTCOME, now, outcome=told.code, signatures=signatures)
+        else:
+            after = move(
+                case,
+                Event.CLOSE,
+                now,
+                outcome=told.code,
+                outbound=Outbound.NONE,
+                due_ns=0,
+                expires_ns=0,
+                sealed=(),
+                reasons=b"",
+                signatures=signatures,
+            )
         return await _take(after, "close", request_hash, {"code": told.code}, world)
     except _NOT_TAKEN as cause:
         raise await _dropped(peer, told.case_id, "close", request_hash, cause, world) from None
@@ -574,6 +588,47 @@ async def receive_decision(peer: PeerId, told: Decision, request_hash: bytes, wo
         return await _take(after, "decision", request_hash, {}, world)
     except _NOT_TAKEN as cause:
         raise await _dropped(peer, told.case_id, "decision", request_hash, cause, world) from None
+
+
+async def receive_correction(peer: PeerId, told: Decision, request_hash: bytes, world: CaseWorld) -> int:
+    """The fields that were disclosed to us, of the record as it is now: they take the place of the older ones, and our
+    people look at the case again. Returns our entry's number in the pair's sequence: the receipt.
+
+    Raises:
+        NotFoundOrNotPermitted: no such case here, nothing is held of it any more, or the approvals do not hold.
+    """
+    try:
+        case = held(told.case_id, world)
+        if case.peer != peer or case.side is not Side.ASKER:
+            raise NotFoundOrNotPermitted("not a case with this peer")
+        taken = {one.statement for one in case.signatures}
+        if told.signatures and all(one.statement in taken for one in told.signatures):
+            return await _again(peer, case, "correction", request_hash, world)
+        if not case.sealed or told.refusal:
+            raise NotFoundOrNotPermitted("nothing of this case is held that could be corrected")
+        if len(told.sealed) != len(case.fields) + 1 or len({len(one) for one in told.sealed}) != 1:
+            raise VerificationFailed("slots", "are not one for each field asked, of one size")
+        if _approvers(case, peer, told, world) != case.released:
+            raise VerificationFailed("fields", "are not those that were disclosed")
+        now = world.clock.now_ns()
+        # Every approval is kept, so that an older correction that comes again is known for one.
+        kept = tuple(one for one in case.signatures if one.act != statement.CASE_ACTS["outcome"])
+        approved = tuple(Signature(_act_of(one), one.statement, one.signature) for one in told.signatures)
+        after = move(
+            case,
+            Event.CORRECT,
+            now,
+            outbound=Outbound.NONE,
+            outcome="",
+            record_version=told.record_version,
+            sealed=told.sealed,
+            due_ns=now + OUTCOME_NS,
+            expires_ns=0,
+            signatures=(*kept, *approved),
+        )
+        return await _take(after, "correction", request_hash, {}, world)
+    except _NOT_TAKEN as cause:
+        raise await _dropped(peer, told.case_id, "correction", request_hash, cause, world) from None
 
 
 def _approvers(case: Case, peer: PeerId, told: Decision, world: CaseWorld) -> tuple[str, ...]:
@@ -704,4 +759,4 @@ def marks_of(found: ListEntry, now_ns: int) -> dict[str, tuple[str, ...]]:
     }
 
 
-__all__ = ["receive_close", "receive_decision", "receive_open", "send", "values_of"]
+__all__ = ["receive_close", "receive_correction", "receive_decision", "receive_open", "send", "values_of"]

@@ -10,12 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final
 
 from gateway.audit.entry import Entry, Phase
 from gateway.disclosure import profiles, slots
-from gateway.disclosure.case import Case, Event, Outbound, Side, Signature, State, can, decode, move
-from gateway.errors import NotFoundOrNotPermitted, PolicyDenied, VerificationFailed, VersionMoved
+from gateway.disclosure.case import (
+    CORRECTING,
+    Case,
+    Event,
+    Outbound,
+    Side,
+    Signature,
+    State,
+    can,
+    decode,
+    is_correctable,
+    move,
+)
+from gateway.errors import InputRefused, NotFoundOrNotPermitted, PolicyDenied, VerificationFailed, VersionMoved
 from gateway.federation import statement
 from gateway.federation.officers import Enrolled
 from gateway.federation.statement import PersonalSignature
@@ -39,6 +52,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "withdraw": _DESK,
     "screen": frozenset({Role.PROTECTION_OFFICER}),
     "prepare": frozenset({Role.DESK_NATIONAL, Role.CHILD_PROTECTION}),
+    "correct": frozenset({Role.DESK_NATIONAL, Role.CHILD_PROTECTION}),
     "approve": frozenset({Role.DESK_NATIONAL, Role.SUPERVISOR, Role.CHILD_PROTECTION}),
     "refuse": frozenset({Role.DESK_NATIONAL, Role.SUPERVISOR, Role.CHILD_PROTECTION}),
     "deliver": frozenset({Role.DESK_NATIONAL, Role.SUPERVISOR, Role.CHILD_PROTECTION}),
@@ -56,6 +70,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "withdraw": Event.WITHDRAW,
     "screen": Event.SCREEN,
     "prepare": Event.PREPARE,
+    "correct": Event.CORRECT,
     "approve": Event.APPROVE,
     "refuse": Event.REFUSE,
     "deliver": Event.DELIVER,
@@ -64,6 +79,9 @@ EVENTS: Final[Mapping[str, Event]] = {
     "take": Event.TAKE,
 }
 """The move that an act is. Delivering is the gateway's own: the act only hurries it."""
+
+SIGNED_AS: Final[Mapping[str, str]] = {"correct": "prepare"}
+"""Acts that are signed, and stand in the log, as another: a correction is the preparation of a release once more."""
 
 WORDS_CHARACTERS_MAX: Final = 2_048
 
@@ -114,9 +132,15 @@ def may_see(case: Case, roles: Sequence[Role]) -> bool:
 
 
 async def inbox(
-    officer: Officer, world: CaseWorld, *, mine: bool = False, due: bool = False, states: Sequence[str] = ()
+    officer: Officer,
+    world: CaseWorld,
+    *,
+    mine: bool = False,
+    due: bool = False,
+    states: Sequence[str] = (),
+    most: int | None = None,
 ) -> list[Case]:
-    """The cases that this officer's roles may follow, soonest due first. Logged before it is told.
+    """The first `most` of the cases that this officer's roles may follow, soonest due first. Logged before it is told.
 
     Raises:
         PolicyDenied: `role`: none of the officer's roles follows cases.
@@ -124,22 +148,54 @@ async def inbox(
     """
     _judge_reader(officer)
     await world.uow.commit([_read(officer, b"")])
-    found = [decode(body) for body in world.book.cases(only_open=due)]
-    return [
+    bodies = world.book.cases(due, officer=officer.officer if mine else "", states=states)
+    found = (
         case
-        for case in found
+        for case in map(decode, bodies)
         if may_see(case, officer.roles)
         and (not mine or officer.officer in (case.assigned, case.offered_to))
         and (not due or (case.due_ns and case.outbound is Outbound.NONE and waits_here(case)))
         and (not states or case.state.value in states)
-    ]
+    )
+    return list(islice(found, most))
+
+
+_REVIEWED: Final = frozenset(
+    {
+        State.UNDER_REVIEW,
+        State.AWAITING_SECOND_APPROVAL,
+        State.DELIVERED,
+        State.CLOSED,
+        State.CORRECTION_DUE,
+        State.CORRECTION_PENDING,
+    }
+)
+"""States of the owner's in which a person signs over the record as it is now."""
+
+_TOLD: Final = frozenset(
+    {
+        State.GRANTED,
+        State.PARTLY_GRANTED,
+        State.DELIVERED,
+        State.OUTCOME_REPORTED,
+        State.CORRECTED,
+        State.CLOSED,
+    }
+)
+"""States in which fields were given."""
 
 
 def waits_here(case: Case) -> bool:
     """Whether the next act in the case is one of our own people's."""
     if case.side is Side.OWNER:
-        return case.state in (State.UNDER_REVIEW, State.AWAITING_SECOND_APPROVAL)
+        return case.state in (
+            State.UNDER_REVIEW,
+            State.AWAITING_SECOND_APPROVAL,
+            State.CORRECTION_DUE,
+            State.CORRECTION_PENDING,
+        )
     return case.state in (
+        State.CORRECTED,
         State.CANDIDATE,
         State.CONFIRMED,
         State.GRANTED,
@@ -159,12 +215,14 @@ async def show(case_id: bytes, officer: Officer, world: CaseWorld) -> View:
     has_it = officer.officer in {case.assigned, case.confirmed_by} - {""} and _may_receive(case, officer)
     opens = bool(case.sealed) and case.side is Side.ASKER and has_it
     await world.uow.commit([_read(officer, case.case_id, opens=opens)])
-    if case.side is Side.OWNER and case.entry_id and case.state in (State.UNDER_REVIEW, State.AWAITING_SECOND_APPROVAL):
+    acts = tuple(name for name in EVENTS if _possible(case, name, officer))
+    if case.side is Side.OWNER and case.entry_id and case.state in _REVIEWED:
         body = world.book.entry(ListId(case.list_id), case.entry_id)
         if body is not None:
             case = replace(case, record_version=version_of(body))
-    acts = tuple(name for name in EVENTS if _possible(case, name, officer))
-    decided = case.state in (State.GRANTED, State.PARTLY_GRANTED, State.DELIVERED, State.OUTCOME_REPORTED, State.CLOSED)
+        if can(case, Event.CORRECT):
+            case = replace(case, recipient=world.case_key_of(case.peer))
+    decided = case.state in _TOLD
     part = bool(case.released) and (decided or case.side is Side.OWNER)
     withheld = profiles.classes(tuple(name for name in case.fields if name not in case.released)) if part else ()
     if case.side is Side.OWNER and case.reasons:
@@ -236,6 +294,8 @@ def _possible(case: Case, name: str, officer: Officer) -> bool:
         return case.screening_required and not case.screened and can(case, Event.SCREEN)
     if name == "confirm":
         return can(case, Event.CONFIRM) and (case.screened or not case.screening_required)
+    if name == "correct":
+        return can(case, Event.CORRECT) and is_correctable(case)
     if name == "approve":
         return can(case, Event.APPROVE) and case.prepared_by != officer.officer
     return can(case, EVENTS[name])
@@ -295,10 +355,10 @@ async def _act(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: 
         "case.act",
         after,
         public={
-            "act": asked.name,
+            "act": SIGNED_AS.get(asked.name, asked.name),
             "state": after.state.value,
             "version": after.version,
-            "fields": ",".join(after.released if asked.name in ("prepare", "approve") else asked.fields),
+            "fields": ",".join(after.released if asked.name in _RELEASES else asked.fields),
             "statement": signed.statement if signed else b"",
             "signature": signed.signature if signed else b"",
             "signer": signed.key if signed else b"",
@@ -313,8 +373,29 @@ async def _act(case: Case, asked: Act, officer: Officer, world: CaseWorld, now: 
         },
     )
     changes = [expect(permit, case.peer), put(after)] if after is not case else [expect(permit, case.peer)]
-    await world.uow.commit([entered], changes)
+    recalled = _recalled(after, world, now) if asked.name == "correct" else []
+    silent = [entry("case.act", one, public=_silent("recall", one), secret={}) for one in recalled]
+    await world.uow.commit([entered, *silent], [*changes, *(put(one) for one in recalled)])
     return after
+
+
+_RELEASES: Final = ("prepare", "approve", "correct")
+"""Acts over the fields that are released."""
+
+
+def _recalled(corrected: Case, world: CaseWorld, now: int) -> list[Case]:
+    """The other cases in which an older version of the record was disclosed: in each of them a correction is due from
+    now on, so that no earlier recipient is forgotten."""
+    found = (decode(body) for body in world.book.cases_of(corrected.record))
+    return [
+        move(one, Event.RECALL, now, due_ns=now + profiles.DUE_NS, expires_ns=0)
+        for one in found
+        if one.case_id != corrected.case_id
+        and one.record == corrected.record
+        and is_correctable(one)
+        and can(one, Event.RECALL)
+        and one.record_version != corrected.record_version
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +418,7 @@ async def _known(case: Case, permit: Permit, asked: Act, world: CaseWorld, now: 
     if asked.name == "refuse":
         body = world.book.entry(ListId(case.list_id), case.entry_id)
         return _Known(version_of(body) if body is not None else case.record_version)
-    if asked.name not in ("prepare", "approve"):
+    if asked.name not in _RELEASES:
         return _Known()
     found, body = record(case, permit, world, now)
     return _Known(version_of(body), found.handling)
@@ -360,7 +441,7 @@ class _Doing:
         if len(asked.signatures) != 1:
             raise VerificationFailed("persons", "this act takes the person's own signature")
         (one,) = asked.signatures
-        word = statement.CASE_ACTS[asked.name]
+        word = statement.CASE_ACTS[SIGNED_AS.get(asked.name, asked.name)]
         told = statement.case(
             case_id=case.case_id,
             state=world.state,
@@ -448,6 +529,30 @@ def _prepare(doing: _Doing) -> tuple[Case, Signature]:
         prepared_by=person.officer,
         assigned=doing.case.assigned or person.officer,
         signatures=(*_others(doing.case), signed),
+    )
+    return after, signed
+
+
+def _correct(doing: _Doing) -> tuple[Case, Signature]:
+    """The fields that were released, once more, of the record as it is now: for whoever holds the older ones."""
+    case, version = doing.case, doing.known.version
+    if not can(case, Event.CORRECT) or not is_correctable(case):
+        raise PolicyDenied(("case_state",))
+    if version == case.record_version and case.state not in CORRECTING:
+        raise InputRefused("the record is as it was disclosed; correct it on the list first", field="case",
+                           code="UNCHANGED")  # fmt: skip
+    recipient = doing.world.case_key_of(case.peer)
+    known = replace(case, recipient=recipient)
+    signed, person = replace(doing, case=known).signed(**_release(known, case.released, version))
+    after = doing.moved(
+        Event.CORRECT,
+        recipient=recipient,
+        record_version=version,
+        prepared_by=person.officer,
+        assigned=case.assigned or person.officer,
+        due_ns=doing.now_ns + profiles.DUE_NS,
+        expires_ns=0,
+        signatures=(*_others(case), signed),
     )
     return after, signed
 
@@ -554,6 +659,7 @@ _STEPS: Final[Mapping[str, Step]] = {
     "screen": _screen,
     "request": _request,
     "prepare": _prepare,
+    "correct": _correct,
     "approve": _approve,
     "refuse": _refuse,
     "outcome": _outcome,

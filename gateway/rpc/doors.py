@@ -90,6 +90,9 @@ class PeerCaseDoor(Protocol):
     async def deliver(self, message: Decision, call: CallContext) -> int:
         """A peer's people decided."""
 
+    async def correct(self, message: Decision, call: CallContext) -> int:
+        """A peer's people correct what they disclosed."""
+
     async def close_case(self, message: Closing, call: CallContext) -> int:
         """A peer tells what came of a case."""
 

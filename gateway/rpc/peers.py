@@ -221,6 +221,15 @@ class PeersClient:
         body = cases_convert.encode_decision(message)
         await self._ask(peer, cases_convert.DELIVER_DECISION, body, read, timeout_s)
 
+    async def correct(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
+        """See `flows.casework.CasePeers`."""
+
+        def read(body: bytes, header: envelope.Header) -> None:
+            cases_convert.corrected(body)
+
+        body = cases_convert.encode_correction(message)
+        await self._ask(peer, cases_convert.CORRECT_DISCLOSURE, body, read, timeout_s)
+
     async def close_case(self, peer: PeerId, message: Closing, *, timeout_s: float) -> None:
         """See `flows.casework.CasePeers`."""
 

@@ -336,6 +336,9 @@ PEER_METHODS: Final[Mapping[str, _PeerMethod]] = {
     cases_convert.DELIVER_DECISION: _PeerMethod(
         cases_convert.DECISION_BYTES_MAX, cases_convert.decision, _permit_agrees
     ),
+    cases_convert.CORRECT_DISCLOSURE: _PeerMethod(
+        cases_convert.DECISION_BYTES_MAX, cases_convert.correction, _permit_agrees
+    ),
     cases_convert.CLOSE_CASE: _PeerMethod(cases_convert.CLOSE_BYTES_MAX, cases_convert.close, _permit_agrees),
     releases_convert.PLAN_RELEASE: _PeerMethod(
         releases_convert.ASK_BYTES_MAX, releases_convert.plan_ask, _permit_agrees
@@ -555,6 +558,10 @@ def _case_handlers(desk: PeerCaseDoor, signed: Signed) -> dict[str, PeerHandler]
         request: Decision = call.request
         return await signed(cases_convert.encode_receipt(await desk.deliver(request, call)), call)
 
+    async def correct(body: bytes, call: CallContext) -> SignedMessage:
+        request: Decision = call.request
+        return await signed(cases_convert.encode_corrected(await desk.correct(request, call)), call)
+
     async def close_case(body: bytes, call: CallContext) -> SignedMessage:
         request: Closing = call.request
         return await signed(cases_convert.encode_closed(await desk.close_case(request, call)), call)
@@ -562,6 +569,7 @@ def _case_handlers(desk: PeerCaseDoor, signed: Signed) -> dict[str, PeerHandler]
     return {
         cases_convert.OPEN_CASE: open_case,
         cases_convert.DELIVER_DECISION: deliver,
+        cases_convert.CORRECT_DISCLOSURE: correct,
         cases_convert.CLOSE_CASE: close_case,
     }
 

@@ -263,7 +263,8 @@ def _federation_put(db: sqlite3.Connection, a: Args) -> None:
 
 
 def _case_put(db: sqlite3.Connection, a: Args) -> None:
-    """{case_id, peer, version, open, outbound, due_ns, expires_ns, body}: the case after a move.
+    """{case_id, peer, version, open, outbound, due_ns, expires_ns, body}: the case after a move; {record?, state?,
+    assigned?, offered?} are what it is looked for by.
 
     Version 1 begins a case whose number is not taken; every other version follows the one held. The same case again
     changes nothing.
@@ -274,7 +275,9 @@ def _case_put(db: sqlite3.Connection, a: Args) -> None:
     if (0 if row is None else row[0]) != a["version"] - 1:
         raise VersionMoved("the case went on meanwhile")
     db.execute(
-        "INSERT OR REPLACE INTO case_file VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO case_file"
+        " (case_id, peer, version, open, outbound, due_ns, expires_ns, body, record, state, assigned, offered)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             a["case_id"],
             a["peer"],
@@ -284,6 +287,7 @@ def _case_put(db: sqlite3.Connection, a: Args) -> None:
             a["due_ns"],
             a["expires_ns"],
             a["body"],
+            *(a.get(name) for name in ("record", "state", "assigned", "offered")),
         ),
     )
 

@@ -350,9 +350,19 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
         held = self._tables.cases.get(case_id)
         return None if held is None else held["body"]
 
-    def cases(self, only_open: bool = False) -> list[bytes]:
-        found = sorted(self._tables.cases.values(), key=lambda a: (a["due_ns"] or 1 << 62, a["case_id"]))
-        return [a["body"] for a in found if a["open"] or not only_open]
+    def cases(self, due: bool = False, *, officer: str = "", states: Sequence[str] = ()) -> Iterator[bytes]:
+        for a in sorted(self._tables.cases.values(), key=lambda a: (a["due_ns"] or 1 << 62, a["case_id"])):
+            is_old = a.get("assigned") is None
+            if due and not (a["open"] and a["due_ns"] and not a["outbound"]):
+                continue
+            if officer and not is_old and officer not in (a["assigned"], a["offered"]):
+                continue
+            if not states or is_old or a["state"] in states:
+                yield a["body"]
+
+    def cases_of(self, record: str) -> list[bytes]:
+        found = sorted(self._tables.cases.values(), key=lambda a: bytes(a["case_id"]))
+        return [a["body"] for a in found if a.get("record") in (record, None)]
 
     def cases_to_send(self) -> list[bytes]:
         found = sorted(self._tables.cases.values(), key=lambda a: (a["due_ns"], a["case_id"]))

@@ -186,11 +186,30 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         row = self._one("SELECT body FROM case_file WHERE case_id = ?", (case_id,)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def cases(self, only_open: bool = False) -> list[bytes]:
-        """Bodies of all cases, or of the open ones; soonest due first, those without a due time last."""
-        rows = self._one(
-            "SELECT body FROM case_file WHERE open >= ? ORDER BY due_ns = 0, due_ns, case_id", (int(only_open),)
-        )
+    def cases(self, due: bool = False, *, officer: str = "", states: Sequence[str] = ()) -> Iterator[bytes]:
+        """Bodies of cases, one after the other as they are taken; soonest due first, those without a due time last.
+
+        `due`: open, with a due time and nothing to send; `officer`: assigned or offered to this one; `states`: in one
+        of these. A case kept before there was an index is always among them: whoever asks judges the case itself.
+        """
+        where, values = ["1"], list[str]()
+        if officer:
+            where.append("(assigned = ? OR offered = ? OR assigned IS NULL)")
+            values += [officer, officer]
+        if states:
+            where.append(f"(state IN ({', '.join('?' * len(states))}) OR state IS NULL)")
+            values += states
+        order = "due_ns = 0, due_ns, case_id"
+        if due:
+            # In the order of the index over open cases.
+            where.append("open = 1 AND due_ns > 0 AND outbound = ''")
+            order = "due_ns, case_id"
+        for row in self._one(f"SELECT body FROM case_file WHERE {' AND '.join(where)} ORDER BY {order}", values):
+            yield bytes(row[0])
+
+    def cases_of(self, record: str) -> list[bytes]:
+        """Bodies of the cases about a record of ours (`Case.record`), and of those kept before there was an index."""
+        rows = self._one("SELECT body FROM case_file WHERE record = ? OR record IS NULL ORDER BY case_id", (record,))
         return [bytes(row[0]) for row in rows]
 
     def cases_to_send(self) -> list[bytes]:

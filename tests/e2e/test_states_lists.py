@@ -15,6 +15,7 @@ import pytest
 from examples.region.travellers import Passport
 from gateway.cli.acts import booth
 from gateway.cli.acts.nodes import LISTING_BASIS, Ran, limen
+from gateway.disclosure.case import decode
 from gateway.errors import GatewayError, InputRefused, Malformed, NotIdentified, PolicyDenied, VerificationFailed
 from gateway.federation.statement import PersonalSignature
 from gateway.rpc.doors import Became, ListFile, LoadReport, Origin
@@ -211,6 +212,55 @@ def test_the_hit_of_a_delta_opens_a_case(states: States) -> None:
     assert states.nodes.case("HND", "desk-1", "request", hit["case"]).code == 0
     states.until(lambda: bool(states.nodes.cases(AT, "desk-1")), "the owner has the case")
     assert states.nodes.case("HND", "desk-1", "withdraw", hit["case"]).code == 0
+
+
+def test_a_field_that_was_disclosed_wrong_is_corrected_at_who_was_given_it(states: States, tmp_path: Path) -> None:
+    states.settled()
+    states.nodes.staff("HND", AT)
+    record = {**DOCUMENT, "entry_id": "DWRONG", "document_no": "PA7300400", "contact": "1"}
+    assert states.nodes.add(AT, ListId.DOCUMENTS, json.dumps(record).encode()).code == 0
+    states.login("HND")
+    paper = Passport("SOLARI", "MARTA", "PA7300400", AT, AT, "1984-02-03", "F", "2029-12-31")
+    (hit,) = states.scan("HND", paper, purpose="DOC.STATUS").json["hits"]
+    number = hit["case"]
+
+    def act(state: str, who: str, verb: str, *more: str) -> None:
+        ran = states.nodes.case(state, who, verb, number, *more)
+        assert ran.code == 0, (verb, ran.out, ran.err)
+
+    def state_of(state: str) -> str:
+        with states.reading(state) as reader:
+            body = reader.case(bytes.fromhex(number.removeprefix("case_")))
+        return decode(body).state.value if body is not None else ""
+
+    def wait(state: str, wanted: str) -> None:
+        states.until(lambda: state_of(state) == wanted, f"{state} has the case {wanted}")
+
+    act("HND", "protection-1", "screen", "--code", "CLEAR")
+    act("HND", "desk-1", "confirm")
+    act("HND", "desk-1", "request")
+    wait(AT, "UNDER_REVIEW")
+    act(AT, "desk-1", "prepare")
+    act(AT, "approver-1", "approve")
+    wait("HND", "GRANTED")
+    assert states.nodes.case("HND", "desk-1", "show", number).json["disclosed"]["contact"] == ["1"]
+    wait(AT, "DELIVERED")
+    early = states.nodes.case(AT, "desk-1", "correct", number)
+    assert early.code == REFUSED, (early.out, early.err)
+
+    assert states.nodes.add(AT, ListId.DOCUMENTS, json.dumps({**record, "contact": "7"}).encode()).json["changed"] == 1
+    assert "correct" in states.nodes.case(AT, "desk-1", "show", number).json["acts"]
+    act(AT, "desk-1", "correct")
+    alone = states.nodes.case(AT, "desk-1", "approve", number)
+    assert alone.code == DENIED and "second_person" in alone.err
+    act(AT, "approver-1", "approve")
+    wait("HND", "CORRECTED")
+    shown = states.nodes.case("HND", "desk-1", "show", number).json
+    assert shown["disclosed"]["contact"] == ["7"] and shown["history"][-1]["event"] == "CORRECT"
+    assert number in {one["case"] for one in states.nodes.cases("HND", "desk-1", "--due")}
+    act("HND", "desk-1", "outcome", "--code", "DOCUMENT_ONLY")
+    wait(AT, "CLOSED")
+    assert states.audit(AT, tmp_path / "audit").code == 0
 
 
 def test_a_wanted_person_leaves_on_the_tick(states: States) -> None:

@@ -80,6 +80,12 @@ class Post:
         await deliver.receive_decision(self.desk.state.code, convert.decision(body), _hash(body), other.world())
         self._back()
 
+    async def correct(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
+        body = self._out(convert.encode_correction(self.bend(message)))
+        other = self.desk.other
+        await deliver.receive_correction(self.desk.state.code, convert.correction(body), _hash(body), other.world())
+        self._back()
+
     async def close_case(self, peer: PeerId, message: Closing, *, timeout_s: float) -> None:
         body = self._out(convert.encode_close(self.bend(message)))
         other = self.desk.other
@@ -157,15 +163,17 @@ class Desk:
             **facts,
         )
         now = self.state.world.clock.now_ns()
-        word = statement.CASE_ACTS[act]
+        word = statement.CASE_ACTS[disclose.SIGNED_AS.get(act, act)]
         return statement.make(word, told, role=PEOPLE[who], signed_ns=now, seed=seed(self.state.code, who))
 
     def facts(self, act: str, case: Case, fields: Sequence[str], code: str) -> dict[str, Any]:
         """What `limen case` lets the person sign, out of what the screen shows."""
         if act == "request":
             return {"fields": fields, "code": code}
-        if act in ("prepare", "approve"):
-            named = case.released if act == "approve" else fields
+        if act in ("prepare", "approve", "correct"):
+            named = fields if act == "prepare" else case.released
+            if act == "correct":
+                case = replace(case, recipient=self.other.state.keys.case_key)
             return {
                 "fields": named,
                 "withheld": [name for name in case.fields if name not in named],
@@ -192,7 +200,7 @@ class Desk:
         """`who` is logged in and acts; `by` is who signed, where it is somebody else."""
         case = self.case(case_id)
         signed: tuple[PersonalSignature, ...] = ()
-        if act in statement.CASE_ACTS:
+        if act in (*statement.CASE_ACTS, *disclose.SIGNED_AS):
             signed = (self.sign(by or who, act, case, **self.facts(act, case, fields, code)),)
         asked = disclose.Act(act, version or case.version, fields, code, to, Hidden(""), signed)
         return await disclose.act(case_id, asked, self.officer(who), self.world())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -284,7 +284,7 @@ async def test_what_does_not_hold_looks_like_any_other_refusal_and_opens_nothing
     await pair.asker.send(number)
     # The asker learns no more than from a record that was withdrawn.
     assert (pair.asker.where(number), pair.asker.case(number).refusal) == ("REFUSED", "R11")
-    assert pair.owner.state.store.cases() == []
+    assert list(pair.owner.state.store.cases()) == []
     (dropped,) = pair.owner.state.logged("case.dropped")
     assert set(dropped.public) == {"case_id", "message", "request_hash"}
 
@@ -316,7 +316,7 @@ async def test_other_causes_look_the_same(cause: str) -> None:
         return
     await pair.asker.send(number)
     assert (pair.asker.where(number), pair.asker.case(number).refusal) == ("REFUSED", "R11")
-    assert pair.owner.state.store.cases() == []
+    assert list(pair.owner.state.store.cases()) == []
 
 
 async def test_an_opening_derives_the_handles_of_new_entries_only_and_forgets_those_withdrawn() -> None:
@@ -356,7 +356,7 @@ async def test_a_token_opens_one_case_however_often_it_comes() -> None:
         with pytest.raises(PeerUnreachable):
             await pair.asker.send(number)
     await pair.asker.send(number)
-    assert pair.asker.where(number) == "ACKNOWLEDGED" and len(pair.owner.state.store.cases()) == 1
+    assert pair.asker.where(number) == "ACKNOWLEDGED" and len(list(pair.owner.state.store.cases())) == 1
     # Under another number, also with the persons' words about that number: the token is used.
     case = replace(pair.asker.case(number), case_id=b"n" * 16)
     signed = (
@@ -369,7 +369,7 @@ async def test_a_token_opens_one_case_however_often_it_comes() -> None:
     # Other words under the number of the case that is open.
     with pytest.raises(NotFoundOrNotPermitted):
         await deliver.receive_open(PAN, replace(kept[0], fields=("names",)), b"h" * 64, pair.owner.world())
-    assert len(pair.owner.state.store.cases()) == 1
+    assert len(list(pair.owner.state.store.cases())) == 1
 
 
 async def test_a_request_that_comes_again_does_not_show_that_the_record_was_tagged_or_withdrawn() -> None:
@@ -393,7 +393,7 @@ async def test_a_candidate_origin_hears_nothing_before_a_screening() -> None:
         await pair.asker.do("desk-1", "screen", number, code="CLEAR")
     await pair.asker.do("protection", "screen", number, code="PROTECTED")
     assert pair.asker.where(number) == "DISMISSED" and pair.asker.case(number).ticket == b""
-    assert pair.asker.post.bodies == [] and pair.owner.state.store.cases() == []
+    assert pair.asker.post.bodies == [] and list(pair.owner.state.store.cases()) == []
 
     pair = await desks(OF_HND)
     number = await pair.hit("HND")
@@ -576,3 +576,35 @@ async def test_what_nobody_follows_ends_by_itself_and_releases_nothing() -> None
     await asyncio.gather(disclose.expire(pair.asker.world()), disclose.expire(pair.owner.world()))
     assert (pair.asker.where(left), pair.asker.case(left).ticket) == ("DISMISSED", b"")
     assert (pair.asker.where(asked), pair.owner.where(asked)) == ("NO_REPLY", "NO_REPLY")
+
+
+async def test_an_inbox_reads_no_more_cases_than_it_shows_and_asks_the_store_for_the_rest() -> None:
+    pair = await desks()
+    numbers = [await pair.hit() for _ in range(4)]
+    await pair.asker.do("desk-1", "confirm", numbers[0])
+    world, read, asked = pair.asker.world(), list[bytes](), list[dict[str, Any]]()
+
+    class Counted:
+        """The store, and what is taken of it."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(pair.asker.state.store, name)
+
+        def cases(self, due: bool = False, **narrowed: Any) -> Iterator[bytes]:
+            asked.append({"due": due, **narrowed})
+            for body in pair.asker.state.store.cases(due, **narrowed):
+                read.append(body)
+                yield body
+
+    world = replace(world, book=Counted())
+    officer = pair.asker.officer("desk-1")
+    assert len(await disclose.inbox(officer, world, most=2)) == 2 and len(read) == 2
+    read.clear()
+    (mine,) = await disclose.inbox(officer, world, mine=True)
+    assert mine.case_id == numbers[0] and len(read) == 1
+    assert len(await disclose.inbox(officer, world, states=("CANDIDATE",))) == 3
+    assert asked == [
+        {"due": False, "officer": "", "states": ()},
+        {"due": False, "officer": "desk-1", "states": ()},
+        {"due": False, "officer": "", "states": ("CANDIDATE",)},
+    ]

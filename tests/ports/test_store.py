@@ -337,14 +337,14 @@ def test_a_case_goes_on_version_by_version(run: Run) -> None:
                 await s.uow.commit([], [stale])
         assert s.reader.case(bytes([2]) * 16) is None
         await s.uow.commit([], [put(1, b"later", number=3), put(1, b"sooner", number=4, due_ns=3)])
-        assert s.reader.cases() == [b"sooner", b"two", b"later"]
+        assert list(s.reader.cases()) == [b"sooner", b"two", b"later"]
         await s.uow.commit([], [Change("case.expect", {"case_id": bytes([1]) * 16, "version": 2})])
         for number, version in ((1, 1), (1, 3), (9, 1)):
             with pytest.raises(VersionMoved):
                 await s.uow.commit([], [Change("case.expect", {"case_id": bytes([number]) * 16, "version": version})])
         await s.uow.commit([], [put(3, b"over", is_open=False)])
-        assert s.reader.cases(only_open=True) == [b"sooner", b"later"]
-        assert len(s.reader.cases()) == 3
+        assert list(s.reader.cases(due=True)) == [b"sooner"]
+        assert len(list(s.reader.cases())) == 3
         assert (s.reader.cases_to_send(), s.reader.cases_past(1 << 62)) == ([], [])
         late = {"case_id": bytes([5]) * 16, "peer": HND, "version": 1, "open": True, "outbound": "open", "due_ns": 0,
                 "expires_ns": 50, "body": b"late"}  # fmt: skip
@@ -354,6 +354,37 @@ def test_a_case_goes_on_version_by_version(run: Run) -> None:
         await s.uow.commit([], [Change("case.put", {**late, "version": 2, "open": False, "outbound": ""})])
         assert (s.reader.cases_to_send(), s.reader.cases_past(50)) == ([], [])
         assert sum(s.reader.open_cases(PeerId(peer)) for peer in ("HND", "PAN", "GTM")) == 2
+
+    run(test)
+
+
+def test_cases_are_found_by_officer_state_and_record_and_those_without_an_index_by_all(run: Run) -> None:
+    def put(number: int, body: bytes, **indexed: str) -> Change:
+        return Change(
+            "case.put",
+            {"case_id": bytes([number]) * 16, "peer": HND, "version": 1, "open": True, "outbound": "", "due_ns": number,
+             "expires_ns": 0, "body": body, **indexed},
+        )  # fmt: skip
+
+    async def test(s: Store) -> None:
+        row = {"record": "PERSONS/A", "state": "DELIVERED", "assigned": "ana", "offered": ""}
+        await s.uow.commit(
+            [],
+            [
+                put(1, b"old"),
+                put(2, b"ana's", **row),
+                put(3, b"offered", **{**row, "assigned": "ben", "offered": "ana", "state": "CLOSED"}),
+                put(4, b"another's", **{**row, "assigned": "ben", "record": "PERSONS/B"}),
+                put(5, b"asked", **{**row, "assigned": "", "record": ""}),
+            ],
+        )
+        assert list(s.reader.cases()) == [b"old", b"ana's", b"offered", b"another's", b"asked"]
+        assert list(s.reader.cases(officer="ana")) == [b"old", b"ana's", b"offered"]
+        assert list(s.reader.cases(officer="ana", states=("CLOSED", "FROZEN"))) == [b"old", b"offered"]
+        assert list(s.reader.cases(due=True, states=("CLOSED",))) == [b"old", b"offered"]
+        assert s.reader.cases_of("PERSONS/A") == [b"old", b"ana's", b"offered"]
+        await s.uow.commit([], [Change("case.put", {**put(2, b"gone on", **row).args, "version": 2})])
+        assert list(s.reader.cases(officer="ana"))[1] == b"gone on"
 
     run(test)
 

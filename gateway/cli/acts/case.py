@@ -25,7 +25,7 @@ from gateway.cli.verbs import SIGNED
 from gateway.errors import InputRefused, Malformed
 from gateway.federation import claims, statement
 from gateway.federation.statement import PersonalSignature
-from gateway.flows.disclose import ROLES
+from gateway.flows.disclose import ROLES, SIGNED_AS
 from gateway.people import messages
 from gateway.rpc.doors import CaseAct, CaseLine, CaseQuery, CaseView
 from gateway.rpc.home import HomeClient
@@ -258,7 +258,7 @@ async def _act(args: argparse.Namespace, place: booth.Booth, token: str, case_id
         if key is not None:
             signatures = (
                 statement.make(
-                    statement.CASE_ACTS[args.verb],
+                    statement.CASE_ACTS[SIGNED_AS.get(args.verb, args.verb)],
                     facts(view, place.state, args.verb, arguments, words.open()),
                     role=role_of(args, token),
                     signed_ns=place.now_ns(),
@@ -270,6 +270,8 @@ async def _act(args: argparse.Namespace, place: booth.Booth, token: str, case_id
     done = f"{case_number(case_id)}: {args.verb} is done; now {state_words(line.state)}"
     due = f", due {when(line.due_ns, place.now_ns())}" if line.due_ns else ""
     emit(args, line_document(line), [done + due])
+    if args.verb == "correct":
+        note(args, "others who were given this record are in `limen case list --state CORRECTION_DUE`")
     return OK
 
 
@@ -332,7 +334,7 @@ def facts(
     view: CaseView, state: PeerId, verb: str, arguments: Mapping[str, tuple[str, ...]], words: str
 ) -> dict[str, Any]:
     """What a person signs for an act, made from what the screen shows (`federation.statement.case`)."""
-    release = verb in ("prepare", "approve")
+    release = verb in ("prepare", "approve", "correct")
     fields = arguments.get("fields", view.released if release else ())
     (code,) = arguments.get("code", ("",))
     return statement.case(

@@ -272,7 +272,7 @@ class Sandbox(Nodes):
     def answer(self) -> None:
         """SBX's desk: each new request is released or refused as `CASES` has it."""
         with contextlib.closing(Reader(self[OWNER].settings.paths.store)) as reader:
-            found = [decode(body) for body in reader.cases(only_open=True)]
+            found = [decode(body) for body in reader.cases(states=(State.UNDER_REVIEW.value,))]
         for case in found:
             follow = CASES.get(case.entry_id)
             if case.side is not Side.OWNER or case.state is not State.UNDER_REVIEW or follow is None:

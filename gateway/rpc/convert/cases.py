@@ -16,6 +16,7 @@ from gateway.wire.v1 import cases_pb2, vocabulary_pb2
 
 OPEN_CASE: Final = "/gateway.wire.v1.CaseService/OpenCase"
 DELIVER_DECISION: Final = "/gateway.wire.v1.CaseService/DeliverDecision"
+CORRECT_DISCLOSURE: Final = "/gateway.wire.v1.CaseService/CorrectDisclosure"
 CLOSE_CASE: Final = "/gateway.wire.v1.CaseService/CloseCase"
 
 OPEN_BYTES_MAX: Final = 160 << 10
@@ -108,14 +109,7 @@ def encode_decision(message: Decision) -> bytes:
         permit_expires_ns=message.permit_expires_ns,
     )
     if message.origin is not None:
-        made.origin.CopyFrom(
-            vocabulary_pb2.EntryOrigin(
-                originator=message.origin.originator,
-                provenance=[message.origin.provenance],
-                decision_reference=message.origin.decision,
-                legal_basis=message.origin.legal_basis,
-            )
-        )
+        made.origin.CopyFrom(_origin_out(message.origin))
     return made.SerializeToString()
 
 
@@ -124,15 +118,7 @@ def decision(body: bytes) -> Decision:
     wire = shape.parse(cases_pb2.DeliverDecisionRequest, body, DECISION_BYTES_MAX)
     shape.count("refusals", wire.refusals, 0, 1)
     shape.count("sealed", wire.sealed, 2, 33)
-    origin = None
-    if wire.HasField("origin"):
-        shape.count("origin.provenance", wire.origin.provenance, 1, 1)
-        origin = Origin(
-            originator=shape.pattern("origin.originator", wire.origin.originator, shape.ORIGINATOR),
-            provenance=shape.text("origin.provenance", wire.origin.provenance[0], 1, 200),
-            decision=shape.text("origin.decision_reference", wire.origin.decision_reference, 1, 200),
-            legal_basis=shape.text("origin.legal_basis", wire.origin.legal_basis, 1, 200),
-        )
+    origin = _origin(wire.origin) if wire.HasField("origin") else None
     return Decision(
         case_id=shape.fixed("case_id", wire.case_id, 16),
         record_version=shape.whole("record_version", wire.record_version, 1, 1 << 62),
@@ -142,6 +128,65 @@ def decision(body: bytes) -> Decision:
         signatures=_signatures(wire.signatures, 0),
         **_common(wire.pair_sequence, wire.policy, wire.permit_expires_ns),
     )
+
+
+def encode_correction(message: Decision) -> bytes:
+    """The exact body."""
+    return cases_pb2.CorrectDisclosureRequest(
+        case_id=message.case_id,
+        record_version=message.record_version,
+        origin=_origin_out(message.origin) if message.origin is not None else None,
+        sealed=message.sealed,
+        signatures=[signature_out(one) for one in message.signatures],
+        pair_sequence=message.pair_seq,
+        policy=vocabulary_pb2.BundleDigests(baseline=message.baseline, national=message.national),
+        permit_expires_ns=message.permit_expires_ns,
+    ).SerializeToString()
+
+
+def correction(body: bytes) -> Decision:
+    """Raises Malformed."""
+    wire = shape.parse(cases_pb2.CorrectDisclosureRequest, body, DECISION_BYTES_MAX)
+    shape.count("sealed", wire.sealed, 2, 33)
+    return Decision(
+        case_id=shape.fixed("case_id", wire.case_id, 16),
+        record_version=shape.whole("record_version", wire.record_version, 1, 1 << 62),
+        refusal="",
+        origin=_origin(wire.origin),
+        sealed=tuple(shape.sized("sealed", one, 49, SEALED_BYTES_MAX) for one in wire.sealed),
+        signatures=_signatures(wire.signatures, 1),
+        **_common(wire.pair_sequence, wire.policy, wire.permit_expires_ns),
+    )
+
+
+def _origin_out(origin: Origin) -> vocabulary_pb2.EntryOrigin:
+    return vocabulary_pb2.EntryOrigin(
+        originator=origin.originator,
+        provenance=[origin.provenance],
+        decision_reference=origin.decision,
+        legal_basis=origin.legal_basis,
+    )
+
+
+def _origin(wire: vocabulary_pb2.EntryOrigin) -> Origin:
+    shape.count("origin.provenance", wire.provenance, 1, 1)
+    return Origin(
+        originator=shape.pattern("origin.originator", wire.originator, shape.ORIGINATOR),
+        provenance=shape.text("origin.provenance", wire.provenance[0], 1, 200),
+        decision=shape.text("origin.decision_reference", wire.decision_reference, 1, 200),
+        legal_basis=shape.text("origin.legal_basis", wire.legal_basis, 1, 200),
+    )
+
+
+def encode_corrected(pair_seq: int) -> bytes:
+    """A reply's body."""
+    return cases_pb2.CorrectDisclosureResponse(pair_sequence=pair_seq).SerializeToString()
+
+
+def corrected(body: bytes) -> int:
+    """The number of their entry. Raises Malformed."""
+    wire = shape.parse(cases_pb2.CorrectDisclosureResponse, body, REPLY_BYTES_MAX)
+    return shape.whole("pair_sequence", wire.pair_sequence, 1, _SEQUENCE_MAX)
 
 
 def encode_receipt(pair_seq: int) -> bytes:

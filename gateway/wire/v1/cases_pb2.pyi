@@ -248,6 +248,86 @@ class DeliverDecisionRequest(_message.Message):
 Global___DeliverDecisionRequest: _TypeAlias = DeliverDecisionRequest  # noqa: Y015
 
 @_typing.final
+class CorrectDisclosureRequest(_message.Message):
+    """The record as it is now, for whoever was given an older one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    RECORD_VERSION_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    SIGNATURES_FIELD_NUMBER: _builtins.int
+    PAIR_SEQUENCE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    PERMIT_EXPIRES_NS_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.bytes
+    """The case's number. 16 bytes. Required."""
+    record_version: _builtins.int
+    """The version of the record that was decided about, from 1. Required."""
+    pair_sequence: _builtins.int
+    """Number of this message in the sender's sequence towards the receiver, from 1. Required."""
+    permit_expires_ns: _builtins.int
+    """When the sender's permit ends, UTC nanoseconds since 1970. Required."""
+    @_builtins.property
+    def origin(self) -> _vocabulary_pb2.EntryOrigin:
+        """Where the entry comes from. Required."""
+
+    @_builtins.property
+    def sealed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The slots as in DeliverDecisionRequest, with the same fields as were disclosed. Each at most 65,536 bytes, 2 to 33."""
+
+    @_builtins.property
+    def signatures(self) -> _containers.RepeatedCompositeFieldContainer[_vocabulary_pb2.PersonalSignature]:
+        """Two distinct persons: preparation and approval of this version. At most 4. Required."""
+
+    @_builtins.property
+    def policy(self) -> _vocabulary_pb2.BundleDigests:
+        """The sender's policy. Required."""
+
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.bytes = ...,
+        record_version: _builtins.int = ...,
+        origin: _vocabulary_pb2.EntryOrigin | None = ...,
+        sealed: _abc.Iterable[_builtins.bytes] | None = ...,
+        signatures: _abc.Iterable[_vocabulary_pb2.PersonalSignature] | None = ...,
+        pair_sequence: _builtins.int = ...,
+        policy: _vocabulary_pb2.BundleDigests | None = ...,
+        permit_expires_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin", "policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "origin", b"origin", "pair_sequence", b"pair_sequence", "permit_expires_ns", b"permit_expires_ns", "policy", b"policy", "record_version", b"record_version", "sealed", b"sealed", "signatures", b"signatures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectDisclosureRequest: _TypeAlias = CorrectDisclosureRequest  # noqa: Y015
+
+@_typing.final
+class CorrectDisclosureResponse(_message.Message):
+    """The asker has it and has logged it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAIR_SEQUENCE_FIELD_NUMBER: _builtins.int
+    pair_sequence: _builtins.int
+    """Number of the asker's entry in its sequence with this peer, from 1. Required."""
+    def __init__(
+        self,
+        *,
+        pair_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pair_sequence", b"pair_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectDisclosureResponse: _TypeAlias = CorrectDisclosureResponse  # noqa: Y015
+
+@_typing.final
 class CloseCaseRequest(_message.Message):
     """What came of the case."""
 

@@ -206,10 +206,13 @@ def test_a_person_signs_what_the_screen_says(desk: Desk, limen: Limen, person: P
     (done,) = desk.acts
     (made,) = done.signatures
     view = a_view()
-    release = verb in ("prepare", "approve")
-    fields = {"request": view.fields, "prepare": view.fields, "approve": view.released}.get(verb, ())
+    release = verb in ("prepare", "approve", "correct")
+    named = {"request": view.fields, "prepare": view.fields, "approve": view.released, "correct": view.released}
+    fields = named.get(verb, ())
     said = cbor.decode(made.statement)
-    assert said["act"] == f"limen/case/{verb}/1" == statement.CASE_ACTS[verb]
+    # A correction is the preparation of a release once more.
+    word = "prepare" if verb == "correct" else verb
+    assert said["act"] == f"limen/case/{word}/1" == statement.CASE_ACTS[word]
     facts = {name: said[name] for name in said.keys() - {"act", "key", "role", "signed_ns"}}
     assert facts == {
         "case": CASE,
@@ -218,7 +221,7 @@ def test_a_person_signs_what_the_screen_says(desk: Desk, limen: Limen, person: P
         "purpose": "SEC.WATCH",
         "legal_basis": "bilateral agreement",
         "fields": list(fields),
-        "withheld": ["birth_date"] if verb == "approve" else [],
+        "withheld": ["birth_date"] if verb in ("approve", "correct") else [],
         "recipient": b"r" * 32 if release else b"",
         "record_version": 2 if release or verb == "refuse" else 0,
         "code": "R06" if more else "",

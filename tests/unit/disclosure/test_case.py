@@ -116,10 +116,21 @@ def test_time_never_releases() -> None:
     }
 
 
-def test_what_is_over_stays_over_but_for_the_others_word() -> None:
+def test_what_is_over_stays_over_but_for_the_others_word_and_for_what_was_wrong() -> None:
     for (_, state, event), after in MOVES.items():
-        if state in FINAL:
+        if state in FINAL and event not in (Event.CORRECT, Event.RECALL):
             assert (event, after) == (Event.CLOSE, State.CLOSED)
+    begun = {(state, after) for (side, state, event), after in MOVES.items()
+             if side is Side.OWNER and event in (Event.CORRECT, Event.RECALL) and state in FINAL}  # fmt: skip
+    assert begun == {(State.CLOSED, State.CORRECTION_DUE), (State.CLOSED, State.CORRECTION_PENDING)}
+
+
+def test_nothing_is_corrected_but_by_two_moves_of_persons() -> None:
+    into = {(state, event) for (side, state, event), after in MOVES.items()
+            if side is Side.OWNER and after is State.CORRECTED and state is not after}  # fmt: skip
+    assert into == {(State.CORRECTION_PENDING, Event.APPROVE), (State.CORRECTION_PENDING, Event.APPROVE_PART)}
+    pending = {event for (_, _, event), after in MOVES.items() if after is State.CORRECTION_PENDING}
+    assert pending == {Event.CORRECT, Event.OUTCOME, Event.ASSIGN, Event.HAND_OVER, Event.TAKE}
 
 
 @pytest.mark.parametrize("side", list(Side))
