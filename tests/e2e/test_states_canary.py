@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,8 +16,10 @@ from gateway_adapters.traveller import from_zone
 from examples.region import events
 from examples.region.generate import COLUMNS
 from examples.region.travellers import Entry, Passport
+from gateway.audit import seal
 from gateway.cli.acts.nodes import Ran, limen
 from gateway.disclosure.case import decode
+from gateway.errors import Malformed, VerificationFailed
 from gateway.keyring import process
 from gateway.keyring.process import KeyringConfig
 from gateway.primitives.group import scalar_of
@@ -352,6 +355,64 @@ def test_whether_honduras_asked_cannot_be_told_from_its_disk(run: Run) -> None:
     # The search is right: of somebody whom Panama lists the tags stand in the table that it gave to Honduras.
     listed = found(LISTED)
     assert listed and all(place.startswith("HND/copies/PAN/") for place in listed)
+
+
+def _secrets(states: States, state: str) -> list[bytes]:
+    """Every secret in the node's own folder of keys: its own, and the seeds of epochs."""
+    root = states.nodes[state].settings.paths.keys
+    return [bytes.fromhex(path.read_text().split("secret: ")[1].strip()) for path in sorted(root.rglob("*.key"))]
+
+
+def test_nor_with_every_key_that_is_on_the_node(run: Run) -> None:
+    """A stolen node whole: no keyed hash of a guessed traveller, whatever key it was made with (T11)."""
+    guessed = derived(run.states, MISSED)
+    for state in ("HND", "PAN"):
+        folder, secrets = run.states.folder(state), _secrets(run.states, state)
+        assert len(secrets) > 6
+        keyed: set[bytes] = set()
+        for one in guessed:
+            for secret in secrets:
+                for digest in (hmac.digest(secret, one, "sha256"), hmac.digest(secret, one, "sha512"),
+                               hashlib.blake2b(one, key=secret, digest_size=32).digest()):  # fmt: skip
+                    # As long as a token or a handle, and as text.
+                    keyed |= {digest[:8], digest[:8].hex().encode()}
+
+        def found(folder: Path = folder, keyed: set[bytes] = keyed) -> list[str]:
+            disk = Haystack()
+            disk.files(folder, apart_from=("handover", "booth", "anchor"))
+            return [place for place, data in disk.places.items() if any(one in data for one in keyed)]
+
+        assert found() == []
+        # And would be found: somewhere among other bytes, in one file of them all.
+        planted = folder / "store" / "planted"
+        planted.write_bytes(bytes(1000) + sorted(keyed)[0] + bytes(1000))
+        assert found() == [f"{state}/store/planted"]
+        planted.unlink()
+
+
+def test_what_is_sealed_opens_for_its_readers_and_for_no_key_of_the_node(run: Run) -> None:
+    states = run.states
+    asked = [leaf for leaf in states.leaves("HND", kind="check.ask") if leaf.sealed]
+    payloads = {leaf.seq: states.payload("HND", leaf.seq) for leaf in asked}
+    seen = from_zone(list(MISSED.mrz()), date(2026, 11, 2), 1)
+    wanted = {key.input.open() for key in matchkeys.for_asking(seen.person, seen.documents, frozenset(KeyType))}
+
+    def told(secret: bytes) -> bool:
+        reader = seal.Opener(secret)
+        for leaf in asked:
+            try:
+                opened = reader.open(payloads[leaf.seq])
+            except (VerificationFailed, Malformed):
+                continue
+            if any(one in opened.secret for one in wanted):
+                return True
+        return False
+
+    for state in ("HND", "PAN"):
+        assert not any(told(secret) for secret in _secrets(states, state))
+    # The auditor's key, which is not on the node, says who was asked about: so it was there to be found.
+    handed = (states.folder("HND") / "handover" / "auditor.key").read_text()
+    assert told(bytes.fromhex(handed.split("secret: ")[1].strip()))
 
 
 def test_whom_panama_lists_is_nowhere_abroad(run: Run) -> None:
