@@ -30,9 +30,10 @@ class Row:
 
 
 class GatewayError(Exception):
-    """The root. Subclasses carry their catalogue row."""
+    """The root. Subclasses carry their catalogue row; `file` is the user's file that it is about, where it is one."""
 
     row: ClassVar[Row] = Row("INTERNAL", "INTERNAL", "The gateway failed.", "us", False)
+    file: str = ""
 
 
 class Malformed(GatewayError):

@@ -18,7 +18,7 @@ from gateway_adapters import paxlst, watchlist_csv
 from gateway_adapters.traveller import read_csv
 from gateway_adapters.watchlist_csv import Defaults, Remark
 
-from gateway.app import engines, federation, parts
+from gateway.app import bundles, engines, federation, parts
 from gateway.app.book import ListBook
 from gateway.app.home import Node, officer_of
 from gateway.config import Config
@@ -32,6 +32,7 @@ from gateway.flows.check import Traveller
 from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference, ListingWorld, Load, Signer
 from gateway.keyring.client import KeysClient
 from gateway.keyring.files import read_public
+from gateway.policy import agreement
 from gateway.primitives import strict_json
 from gateway.primitives.lp import lp
 from gateway.rpc.convert.peers import Sender
@@ -207,6 +208,17 @@ def facts(state: PeerId, list_id: ListId, mode: str, file_hash: bytes, defaults:
         decision=defaults.decision,
         legal_basis=defaults.legal_basis,
     )
+
+
+def mandated(settings: Config, list_id: ListId) -> tuple[str, ...]:
+    """The legal bases that this state's mandates in force name for a list, sorted. Raises as `bundles.open_bundle`."""
+    reader = Reader(settings.paths.store)
+    try:
+        held = bundles.open_bundle(settings, "national", reader, parts.clock_of(settings).now_ns())
+    finally:
+        reader.close()
+    found = [agreement.parse_mandate(one) for one in held.data["limen"]["national"].get("mandates", {}).values()]
+    return tuple(sorted({basis for one in found if one.list == list_id.value for basis in one.legal_bases}))
 
 
 def signers(

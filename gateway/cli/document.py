@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print every zone. Exit 0 when all are valid, 8 when one is not."""
     on = inputs.day(args.on)
-    readings = [mrz.parse(lines, on) for lines in mrz.split(text_of(args.file))]
+    with inputs.about(args.file):
+        readings = [mrz.parse(lines, on) for lines in mrz.split(text_of(args.file))]
+        if len(readings) > 1 and not any(reading.format for reading in readings):
+            raise InputRefused("there is no machine readable zone", code="MRZ_EMPTY")
     shown = [as_json(reading) for reading in readings]
     lines: list[str] = []
     for entry in shown:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.cli.main import Refused
-from gateway.errors import CapabilityMissing, ConfigRefused, InputRefused
+from gateway.errors import CapabilityMissing, ConfigRefused, GatewayError, InputRefused, Malformed
 from gateway.terms.words import Role
+
+if TYPE_CHECKING:
+    from gateway.federation.statement import PersonalSignature
 
 
 def day(text: str) -> date:
@@ -31,6 +36,31 @@ def bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as cause:
         raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None
+
+
+@contextmanager
+def about(name: Path | str) -> Iterator[None]:
+    """What is refused inside is told with the file's name, `standard input` for `-`; the innermost file is the one."""
+    try:
+        yield
+    except GatewayError as refusal:
+        if not refusal.file:
+            refusal.file = "standard input" if str(name) == "-" else str(name)
+        raise
+
+
+def signatures(paths: Iterable[Path]) -> list[PersonalSignature]:
+    """Personal signatures, each from its file. Raises InputRefused naming the file."""
+    from gateway.federation.statement import PersonalSignature  # here: a command's help needs no cryptography
+
+    found = []
+    for path in paths:
+        with about(path):
+            try:
+                found.append(PersonalSignature.decode(bytes_of(path)))
+            except Malformed:
+                raise InputRefused("is no personal signature (`limen ... sign` or `--sign` writes one)") from None
+    return found
 
 
 def role(text: str, offered: Iterable[Role] = Role) -> Role:

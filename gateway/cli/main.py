@@ -125,7 +125,8 @@ def run(argv: Sequence[str]) -> int:
             import json  # here, because most commands end otherwise
 
             print(json.dumps({"error": error.row.reason, "reasons": list(getattr(error, "reasons", ()))}, indent=2))
-        return fail(str(error), error.row.exit_code)
+        told = str(error)
+        return fail(told if not error.file or error.file in told else f"{error.file}: {told}", error.row.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (`| head`). Standard output must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.cli.inputs import bytes_of
+from gateway.cli.inputs import about, bytes_of
 from gateway.cli.main import Refused
 from gateway.errors import ConfigRefused
 from gateway.terms.hidden import Hidden
@@ -38,7 +38,10 @@ def unlock(args: argparse.Namespace) -> PersonalKey:
     """
     from gateway.keyring import personal  # here, because a command's help needs no cryptography
 
-    return personal.open_(bytes_of(args.key), ask(args))
+    with about(args.key):
+        data = bytes_of(args.key)
+        personal.officer_of(data)  # what is no key file is said before anybody types a passphrase
+    return personal.open_(data, ask(args))
 
 
 def sign(

@@ -52,17 +52,18 @@ def _new(args: argparse.Namespace) -> int:
 def read(path: Path) -> tuple[str, object]:
     """A file's text and its JSON value. Raises InputRefused naming file and line."""
     data = inputs.bytes_of(path)
-    if len(data) > BYTES_MAX:
-        raise InputRefused(f"{path}: is larger than an agreement can be ({BYTES_MAX} bytes)", code="FILE")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputRefused(f"{path}: is not text in UTF-8", code="FILE") from None
-    try:
-        places.lines(text)
-    except ValueError:
-        line = places.line_of_fault(text)
-        raise InputRefused(f"{path}: is not JSON with each name once", line=line, code="FILE") from None
+    with inputs.about(path):
+        if len(data) > BYTES_MAX:
+            raise InputRefused(f"is larger than an agreement can be ({BYTES_MAX} bytes)", code="FILE")
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise InputRefused("is not text in UTF-8", code="FILE") from None
+        try:
+            places.lines(text)
+        except ValueError:
+            line = places.line_of_fault(text)
+            raise InputRefused("is not JSON with each name once", line=line, code="FILE") from None
     return text, json.loads(text)
 
 
@@ -74,9 +75,8 @@ def judged(path: Path) -> Agreement:
         return agreements.parse(document)
     line, fault = _placed(text, faults)[0]
     more = f"; {len(faults) - 1} more" if len(faults) > 1 else ""
-    raise InputRefused(
-        f"{path}: {_words_of(fault)}{more}; `limen agreement check` says all", line=line, code="AGREEMENT"
-    )
+    with inputs.about(path):
+        raise InputRefused(f"{_words_of(fault)}{more}; `limen agreement check` says all", line=line, code="AGREEMENT")
 
 
 def _placed(text: str, faults: Sequence[Fault]) -> list[tuple[int, Fault]]:

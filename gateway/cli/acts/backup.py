@@ -31,7 +31,7 @@ from typing import Any, BinaryIO, Final, cast
 from gateway import __version__, config
 from gateway.app import parts
 from gateway.audit.entry import Entry, Phase
-from gateway.cli import node, passphrase
+from gateway.cli import inputs, node, passphrase
 from gateway.cli.acts import writer
 from gateway.cli.main import OK
 from gateway.cli.output import emit
@@ -111,10 +111,10 @@ def restore(args: argparse.Namespace) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigRefused(f"{folder}: there is something already; choose a new folder, nothing is overwritten")
     try:
-        with args.file.open("rb") as source:
+        with args.file.open("rb") as source, inputs.about(args.file):
             read = vault.header(source)
             if read.about.get("schema") != SCHEMA:
-                raise InputRefused("is no backup of a node", field=str(args.file))
+                raise InputRefused("is no backup of a node")
             opener = Opener(source, read, passphrase.ask(args))
             folder.parent.mkdir(parents=True, exist_ok=True)
             draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")

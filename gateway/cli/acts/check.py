@@ -20,7 +20,6 @@ from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note
 from gateway.errors import InputRefused, PeerUnreachable, PolicyDenied
 from gateway.federation import statement
-from gateway.federation.statement import PersonalSignature
 from gateway.flows import check
 from gateway.flows.check import TRAVELLERS_MAX, CheckAnswer, Hit, Inquiry, Traveller
 from gateway.people import messages
@@ -89,7 +88,7 @@ def inquiry(args: argparse.Namespace, travellers: Sequence[Traveller]) -> Inquir
         digest=b"",
         asylum=AsylumState(args.asylum.replace("-", "_")),
         best_interest=args.best_interest,
-        signatures=tuple(PersonalSignature.decode(_file(path)) for path in args.signature),
+        signatures=tuple(inputs.signatures(args.signature)),
         flight_ends_ns=_flight_end(args.flight_ends),
         crew=args.crew,
     )
@@ -98,18 +97,28 @@ def inquiry(args: argparse.Namespace, travellers: Sequence[Traveller]) -> Inquir
 def _passengers(args: argparse.Namespace, on: date) -> list[Traveller]:
     """One flight's list: CSV, or a carrier's message, whose crew and passengers are questions apart."""
     data = _file(args.passengers)
-    if paxlst.is_message(data):
-        message = paxlst.read(data, on)
-        if message.crew != args.crew:
-            raise Refused("a crew's list is a question of its own: ask it with --crew, a passengers' list without")
-        for one in message.warnings:
-            note(args, f"{args.passengers}: segment {one.segment}: {one.code}")
-        seen = [one for _, one in message.travellers()]
-    else:
-        seen = [one for _, one in traveller.read_csv(data)]
-    if not seen:
-        raise InputRefused("the list has no travellers", code="EMPTY")
-    return [_traveller(one) for one in seen]
+    with inputs.about(args.passengers):
+        if paxlst.is_message(data):
+            message = paxlst.read(data, on)
+            if message.crew != args.crew:
+                raise Refused("a crew's list is a question of its own: ask it with --crew, a passengers' list without")
+            for one in message.warnings:
+                note(args, f"{args.passengers}: segment {one.segment}: {one.code}")
+            seen = _listed(message)
+        else:
+            seen = [one for _, one in traveller.read_csv(data)]
+        if not seen:
+            raise InputRefused("the list has no travellers", code="EMPTY")
+        return [_traveller(one) for one in seen]
+
+
+def _listed(message: paxlst.Message) -> list[traveller.Seen]:
+    """Everybody on a carrier's list. Raises InputRefused naming the segment: such a file has no lines."""
+    try:
+        return [one for _, one in message.travellers()]
+    except InputRefused as refusal:
+        where = f"segment {refusal.line}: " if refusal.line is not None else ""
+        raise InputRefused(f"{where}{refusal.why}", field=refusal.field, code=refusal.code) from None
 
 
 def _sign(args: argparse.Namespace, place: booth.Booth, question: Inquiry) -> int:

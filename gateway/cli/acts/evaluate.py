@@ -12,7 +12,7 @@ from gateway_adapters import csv_rows, traveller
 from gateway_adapters.watchlist_csv import Defaults
 
 from gateway.app.lists import FORMATS
-from gateway.cli.inputs import bytes_of
+from gateway.cli.inputs import about, bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.errors import InputRefused
@@ -100,10 +100,8 @@ def _percent(share: Share) -> str:
 def _entries(path: Path, form: str, owner: PeerId) -> tuple[list[Whom], int]:
     """The list's entries, and how many rows were refused."""
     defaults = Defaults(owner, str(owner), "NATIONAL", "evaluation", "evaluation", NEVER)
-    try:
+    with about(path):
         reading = FORMATS[form](bytes_of(path), defaults)
-    except InputRefused as refusal:
-        raise _named(path, refusal) from None
     if not reading.rows:
         first = next(iter(reading.refused), None)
         why = f"; line {first.line}: {first.column + ': ' if first.column else ''}{first.why}" if first else ""
@@ -115,10 +113,8 @@ def _travellers(path: Path) -> Iterator[Whom]:
     """Travellers by the fields of `limen check`, each under an `id`."""
     for line, cells in _rows(path, {"id", *traveller.FIELDS}, {"id"}):
         fields = {name: value for name, value in cells.items() if name != "id" and value}
-        try:
+        with about(path):
             seen = traveller.from_fields(fields, line)
-        except InputRefused as refusal:
-            raise _named(path, refusal) from None
         yield cells["id"], seen.person, seen.documents
 
 
@@ -127,8 +123,9 @@ def _truth(path: Path, travellers: Collection[str], entries: Collection[str]) ->
     pairs: set[tuple[str, str]] = set()
     for line, cells in _rows(path, {"traveller", "entry"}, {"traveller", "entry"}):
         for column, known in (("traveller", travellers), ("entry", entries)):
-            if cells[column] not in known:
-                raise InputRefused(f"{path}: stands in neither file", line=line, field=column, code="TRUTH")
+            with about(path):
+                if cells[column] not in known:
+                    raise InputRefused("stands in neither file", line=line, field=column, code="TRUTH")
         pairs.add((cells["traveller"], cells["entry"]))
     return pairs
 
@@ -145,20 +142,13 @@ def _rows(path: Path, columns: Collection[str], required: Collection[str]) -> li
             why = f"the column {missing[0]} is missing" if missing else "a column stands twice"
             raise InputRefused(why, line=1, code="COLUMN")
 
-    try:
-        text = bytes_of(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputRefused(f"{path}: is not text in UTF-8", code="FILE") from None
-    try:
+    with about(path):
+        try:
+            text = bytes_of(path).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InputRefused("is not text in UTF-8", code="FILE") from None
         found = list(csv_rows.rows(text.splitlines(keepends=True), judge, rows_max=ROWS_MAX, lower=True))
         for line, cells in found:
             if "" in cells:
                 raise InputRefused(cells[""], line=line, code="CSV")
-    except InputRefused as refusal:
-        raise _named(path, refusal) from None
     return found
-
-
-def _named(path: Path, refusal: InputRefused) -> InputRefused:
-    """The refusal with the file's name."""
-    return InputRefused(f"{path}: {refusal.why}", line=refusal.line, field=refusal.field, code=refusal.code)

@@ -13,7 +13,7 @@ from gateway_adapters import dataset_yaml, event_csv
 from gateway_adapters.dataset_yaml import Amount
 from gateway_adapters.event_csv import Report
 
-from gateway.cli.inputs import bytes_of
+from gateway.cli.inputs import about, bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note
 from gateway.errors import InputRefused
@@ -67,8 +67,8 @@ def _month(given: str, which: str, flag: str) -> str:
 
 
 def _check(args: argparse.Namespace) -> int:
-    columns = event_csv.read_map(bytes_of(args.map))
-    with opened(args.file) as source:
+    columns = columns_of(args.map)
+    with opened(args.file) as source, about(args.file):
         report = event_csv.check(source, columns)
     document = report_document(report)
     emit(args, document, told(report, args.lines))
@@ -76,6 +76,12 @@ def _check(args: argparse.Namespace) -> int:
         note(args, f"every row was refused ({report.refused})")
         return InputRefused.row.exit_code
     return OK
+
+
+def columns_of(path: Path) -> event_csv.EventMap:
+    """The column map in a file. Raises InputRefused naming it."""
+    with about(path):
+        return event_csv.read_map(bytes_of(path))
 
 
 def declaration_of(read: dataset_yaml.DatasetFile) -> Declaration:

@@ -65,9 +65,11 @@ class Given:
     def of(cls, args: argparse.Namespace) -> Given:
         """Raises InputRefused, ConfigRefused."""
         declared, columns = bytes_of(args.dataset), bytes_of(args.map)
+        with inputs.about(args.dataset):
+            declaration = event_map.declaration_of(dataset_yaml.read(declared))
         return cls(
-            declaration=event_map.declaration_of(dataset_yaml.read(declared)),
-            columns=event_csv.read_map(columns),
+            declaration=declaration,
+            columns=event_map.columns_of(args.map),
             declaration_hash=sha256(declared).digest(),
             columns_hash=sha256(columns).digest(),
             file_hash=_digest(args.file),
@@ -112,7 +114,7 @@ def _load(args: argparse.Namespace) -> int:
             report = event_csv.check(source, given.columns)
         _tell(args, given, report, "would be taken")
         return _judged(args, report)
-    signed = [statement.PersonalSignature.decode(bytes_of(path)) for path in args.signature]
+    signed = inputs.signatures(args.signature)
     people = statement.verify_all(
         signed,
         statement.DATASET,

@@ -18,7 +18,7 @@ from typing import Any
 from gateway.audit.note import LOG_KEY, WITNESS_KEY, Verifier
 from gateway.cli import node
 from gateway.cli.acts import writer
-from gateway.cli.inputs import bytes_of
+from gateway.cli.inputs import about, bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
 from gateway.clock import SystemClock
@@ -96,7 +96,9 @@ def card(settings: Config, *, endpoints: list[str] | None = None, next_certifica
     public = files.read_public(settings.paths.keys)
     pems = [bytes_of(settings.paths.tls / "gateway.crt")]
     if next_certificate is not None:
-        pems.append(bytes_of(next_certificate))
+        with about(next_certificate):
+            pems.append(bytes_of(next_certificate))
+            certificates.der_of(pems[-1])
     log = vkey(names.log_origin(settings.state, settings.store.log_number), public.log, witness=False)
     witness = vkey(names.witness_name(settings.state), public.witness, witness=True)
     made = Member(

@@ -15,7 +15,8 @@ from gateway.cli.output import emit
 
 def run(args: argparse.Namespace) -> int:
     """Print flight, legs, travellers and warnings. Exit 8 for a file that is no such message."""
-    shown = document(paxlst.read(inputs.data_of(args.file, paxlst.MESSAGE_BYTES_MAX), inputs.day(args.on)))
+    with inputs.about(args.file):
+        shown = document(paxlst.read(inputs.data_of(args.file, paxlst.MESSAGE_BYTES_MAX), inputs.day(args.on)))
     who = "crew" if shown["flight"]["crew"] else "passengers"
     lines = [f"{shown['flight']['number']}, {len(shown['travellers'])} {who}"]
     lines += [f"{leg['origin']} to {leg['destination']}, {leg['departure']}" for leg in shown["legs"]]

@@ -12,7 +12,7 @@ from typing import Any
 from gateway import config
 from gateway.app import bundles, engines
 from gateway.cli import node
-from gateway.cli.inputs import bytes_of, data_of
+from gateway.cli.inputs import about, bytes_of, data_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.cli.report import matrix
@@ -415,14 +415,9 @@ def _open(args: argparse.Namespace) -> bundle.Bundle:
         held = reader.policy_sequence(args.layer)
         reader.close()
     sequence, digest = held if held is not None else (0, b"")
-    return bundle.open_(
-        bytes_of(args.file),
-        bundles.policy_keys(settings.paths.policy, args.layer),
-        scope,
-        sequence,
-        now,
-        anchored_digest=digest,
-    )
+    keys = bundles.policy_keys(settings.paths.policy, args.layer)
+    with about(args.file):
+        return bundle.open_(bytes_of(args.file), keys, scope, sequence, now, anchored_digest=digest)
 
 
 def _open_alone(args: argparse.Namespace) -> bundle.Bundle:
@@ -440,4 +435,5 @@ def _open_alone(args: argparse.Namespace) -> bundle.Bundle:
             keys[f"{args.layer}-{certificates.public_pin(pem).hex()[:8]}"] = pem
         except Malformed as cause:
             raise InputRefused(f"{path}: {cause}") from None
-    return bundle.open_(bytes_of(args.file), keys, scope, 0, SystemClock().now_ns())
+    with about(args.file):
+        return bundle.open_(bytes_of(args.file), keys, scope, 0, SystemClock().now_ns())

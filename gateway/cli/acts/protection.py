@@ -62,7 +62,7 @@ def _mark(args: argparse.Namespace) -> int:
 
 
 def _signatures(args: argparse.Namespace) -> list[PersonalSignature]:
-    return [PersonalSignature.decode(inputs.bytes_of(path)) for path in args.signature]
+    return inputs.signatures(args.signature)
 
 
 def _show(args: argparse.Namespace) -> int:

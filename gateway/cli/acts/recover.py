@@ -17,7 +17,7 @@ from gateway.app import parts
 from gateway.audit import leaf
 from gateway.audit.entry import Entry, Phase
 from gateway.audit.seal import Sealer
-from gateway.cli import node, passphrase
+from gateway.cli import inputs, node, passphrase
 from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK
 from gateway.cli.output import emit
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         passphrase.sign(args, args.out, statement.RECOVERY, facts, role=Role.SUPERVISOR, signed_ns=now_ns)
         emit(args, {"file": str(args.out), **_shown(facts)}, [*_told(former, origin), f"{args.out}: signed."])
         return OK
-    signed = [statement.PersonalSignature.decode(bytes_of(path)) for path in args.signature]
+    signed = inputs.signatures(args.signature)
     people = statement.verify_all(
         signed, statement.RECOVERY, facts, register=parts.register_of(settings), roles=ROLES, now_ns=now_ns
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.cli import node
 from gateway.cli.acts.agreement import judged
-from gateway.cli.inputs import bytes_of
+from gateway.cli.inputs import about, bytes_of
 from gateway.cli.main import ERROR, OK
 from gateway.cli.output import emit, note
 from gateway.errors import ConfigRefused, InputRefused
@@ -104,12 +104,18 @@ def _build(args: argparse.Namespace) -> int:
     }
     if args.rules is not None:
         content = _with_own_rules(args, content, form)
-    raw = bundle.build(content, **form, signing_key_pem=bytes_of(args.key), key_id=args.key.stem)
+    with about(args.key):
+        raw = bundle.build(content, **form, signing_key_pem=bytes_of(args.key), key_id=args.key.stem)
     files.replace(args.out, raw, mode=0o644)
     emit(
         args,
         {"file": str(args.out), "sequence": sequence, "agreements": len(signed)},
-        [f"{args.out}: sequence {sequence}, {len(signed)} agreements; `limen policy activate` puts it in force"],
+        [
+            [
+                f"{args.out}: sequence {sequence}, {len(signed)} agreement{'s' * (len(signed) != 1)}; "
+                "`limen policy activate` puts it in force"
+            ],
+        ],
     )
     return OK
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from hashlib import sha512
+from typing import Any
 
 from gateway_adapters.watchlist_csv import FILE_BYTES_MAX, Defaults, Remark
 
@@ -18,7 +21,7 @@ from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table
 from gateway.config import Config
-from gateway.errors import InputRefused
+from gateway.errors import InputRefused, PolicyDenied
 from gateway.federation import statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows.listing import DELTA, SNAPSHOT, WITHDRAW, Difference
@@ -53,27 +56,66 @@ def _sign(args: argparse.Namespace) -> int:
     settings = node.load(args)
     if (args.file is None) == (not args.withdraw):
         raise Refused("sign a file, or the withdrawal of an entry: write FILE or --withdraw ENTRY_ID")
-    signed = args.withdraw.encode() if args.file is None else bytes_of(args.file)
-    facts = lists.facts(
-        settings.state,
-        ListId(args.list_id),
-        args.mode if args.file is not None else WITHDRAW,
-        sha512(signed).digest(),
-        _defaults(args, settings.state),
-    )
+    list_id, defaults = ListId(args.list_id), _defaults(args, settings.state)
     role, now_ns = inputs.role(args.role, sorted(lists.SIGNING_ROLES)), node.clock_of(settings).now_ns()
+    if args.file is None:
+        signed, mode, document = args.withdraw.encode(), WITHDRAW, {}
+    else:
+        signed, mode = bytes_of(args.file), args.mode
+        with inputs.about(args.file):
+            document = _looked_at(signed, lists.read(signed, _form(signed), list_id, defaults, now_ns))
+    facts = lists.facts(settings.state, list_id, mode, sha512(signed).digest(), defaults)
+    for line in _to_be_signed(args, mode, document):
+        # Before the passphrase is asked for: who signs has seen what.
+        note(args, line)
     passphrase.sign(args, args.out, statement.LISTING, facts, role=role, signed_ns=now_ns)
-    emit(args, {"file": str(args.out)}, [f"{args.out}: signed; the second person signs the same"])
+    told = f"{args.out}: signed; the second person looks at the same and signs it"
+    emit(args, {"file": str(args.out), **document}, [told])
     return OK
+
+
+def _form(data: bytes) -> str:
+    """The format of a file that is signed, by its first character: JSON begins with a bracket, CSV with a name."""
+    return "json" if data.lstrip()[:1] in (b"{", b"[") else "csv"
+
+
+def _looked_at(data: bytes, reading: lists.Read) -> dict[str, Any]:
+    """What a file holds, for the person who signs it. Raises InputRefused for one that holds nothing to be listed."""
+    if not reading.entries:
+        first = next(iter(reading.refused), None)
+        why = f"; line {first.line}: {first.column + ': ' if first.column else ''}{first.why}" if first else ""
+        raise InputRefused(f"holds no row that can be taken{why}", code="EMPTY")
+    kinds = Counter(entry.kind.name for entry in reading.entries)
+    return {
+        "rows": len(reading.entries),
+        "kinds": dict(sorted(kinds.items())),
+        "refused": len(reading.refused),
+        "sha512": sha512(data).hexdigest(),
+    }
+
+
+def _to_be_signed(args: argparse.Namespace, mode: str, document: Mapping[str, Any]) -> Iterator[str]:
+    if mode == WITHDRAW:
+        yield f"you sign: one entry is withdrawn from {args.list_id}"
+    else:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in document["kinds"].items())
+        rest = "; the rest of the list is withdrawn" if mode == SNAPSHOT else ""
+        yield f"you sign: {args.file}, for {args.list_id}: {kinds}{rest}"
+        if document["refused"]:
+            rows = f"{document['refused']} row{'s' * (document['refused'] != 1)}"
+            yield f"  {rows} would be refused: `limen watchlist load --preview` says which"
+        yield f"  SHA-512 {document['sha512'][:32]}..."
+    yield f"  decision {args.decision or 'as each row says'}, on {args.basis or 'no basis: --basis is due'}"
 
 
 def _load(args: argparse.Namespace) -> int:
     settings = node.load(args)
     data = bytes_of(args.file)
     defaults = _defaults(args, settings.state)
-    reading = lists.read(data, args.format, ListId(args.list_id), defaults, node.clock_of(settings).now_ns())
-    if args.mode == SNAPSHOT and not args.preview:
-        lists.whole(reading)
+    with inputs.about(args.file):
+        reading = lists.read(data, args.format, ListId(args.list_id), defaults, node.clock_of(settings).now_ns())
+        if args.mode == SNAPSHOT and not args.preview:
+            lists.whole(reading)
     report = lists.report(reading, _changed(args, settings, args.mode, data, reading, defaults))
     if args.report is not None:
         files.replace(args.report, _as_csv(report))
@@ -82,7 +124,8 @@ def _load(args: argparse.Namespace) -> int:
         note(args, f"nothing was taken: every row was refused ({len(reading.refused)})")
         return InputRefused.row.exit_code
     if reading.refused:
-        note(args, f"{len(reading.refused)} rows were refused; the others were taken")
+        then = "the others would be taken" if args.preview else "the others were taken"
+        note(args, f"{len(reading.refused)} rows {'would be' if args.preview else 'were'} refused; {then}")
     return OK
 
 
@@ -91,11 +134,12 @@ def _add(args: argparse.Namespace) -> int:
     settings = node.load(args)
     data = inputs.data_of(args.file, FILE_BYTES_MAX)
     defaults = _defaults(args, settings.state)
-    reading = lists.read(data, args.format, ListId(args.list_id), defaults, node.clock_of(settings).now_ns())
-    for remark in reading.refused:
-        raise InputRefused(remark.why, field=remark.column or None, code=remark.code)
-    if len(reading.taken) != 1:
-        raise InputRefused("one record is entered at a time; `limen watchlist load` takes a file", code="COUNT")
+    with inputs.about(args.file):
+        reading = lists.read(data, args.format, ListId(args.list_id), defaults, node.clock_of(settings).now_ns())
+        for remark in reading.refused:
+            raise InputRefused(remark.why, field=remark.column or None, code=remark.code)
+        if len(reading.taken) != 1:
+            raise InputRefused("one record is entered at a time; `limen watchlist load` takes a file", code="COUNT")
     _tell(args, lists.report(reading, _changed(args, settings, DELTA, data, reading, defaults)), reading.remarks)
     return OK
 
@@ -108,7 +152,21 @@ def _changed(
     facts = lists.facts(settings.state, list_id, mode, sha512(data).digest(), defaults)
     people = lists.signers(_signatures(args), facts, settings, node.clock_of(settings).now_ns())
     load = lists.load_of(list_id, mode, data, reading, defaults, people)
-    return lists.compare(load, settings) if args.preview else lists.apply(load, settings)
+    with _mandated(args, settings):
+        return lists.compare(load, settings) if args.preview else lists.apply(load, settings)
+
+
+@contextmanager
+def _mandated(args: argparse.Namespace, settings: Config) -> Iterator[None]:
+    """A denial over the basis is told with the acts that this state's own mandates name: they are its own rules."""
+    try:
+        yield
+    except PolicyDenied as denied:
+        if not {"legal_basis", "listing_mandate"}.isdisjoint(denied.reasons):
+            acts = lists.mandated(settings, ListId(args.list_id))
+            named = "; ".join(acts) if acts else "none: there is no mandate for it"
+            note(args, f"--basis: the mandates in force for {args.list_id} name: {named}")
+        raise
 
 
 def _withdraw(args: argparse.Namespace) -> int:
@@ -116,7 +174,8 @@ def _withdraw(args: argparse.Namespace) -> int:
     list_id, defaults, signed = ListId(args.list_id), _defaults(args, settings.state), _signatures(args)
     facts = lists.facts(settings.state, list_id, WITHDRAW, sha512(args.entry_id.encode()).digest(), defaults)
     people = lists.signers(signed, facts, settings, node.clock_of(settings).now_ns())
-    change = lists.apply(lists.withdrawal_of(list_id, args.entry_id, defaults, signed, people), settings)
+    with _mandated(args, settings):
+        change = lists.apply(lists.withdrawal_of(list_id, args.entry_id, defaults, signed, people), settings)
     document = {"list": args.list_id, "withdrawn": 1, "immediate": change.immediate}
     emit(args, document, [f"{args.list_id} changed: - 1 withdrawn{_when(change.immediate)}"])
     return OK
@@ -193,8 +252,10 @@ def _impact(args: argparse.Namespace) -> int:
     settings, list_id = node.load(args), ListId(args.list_id)
     now_ns = node.clock_of(settings).now_ns()
     data, traffic = bytes_of(args.file), bytes_of(args.traffic)
-    reading = lists.read(data, args.format, list_id, _defaults(args, settings.state), now_ns)
-    travellers = lists.travellers(traffic, datetime.fromtimestamp(now_ns / 1e9, tz=UTC).date())
+    with inputs.about(args.file):
+        reading = lists.read(data, args.format, list_id, _defaults(args, settings.state), now_ns)
+    with inputs.about(args.traffic):
+        travellers = lists.travellers(traffic, datetime.fromtimestamp(now_ns / 1e9, tz=UTC).date())
     facts = lists.impact_facts(settings.state, list_id, data, traffic, args.case, args.basis)
     signed = passphrase.signed(args, statement.IMPACT, facts, role=inputs.role(args.role), signed_ns=now_ns)
     found = lists.impact(settings, list_id, reading, travellers, facts, signed)
@@ -212,7 +273,7 @@ def _impact(args: argparse.Namespace) -> int:
 
 
 def _signatures(args: argparse.Namespace) -> list[PersonalSignature]:
-    return [PersonalSignature.decode(bytes_of(path)) for path in args.signature]
+    return inputs.signatures(args.signature)
 
 
 def _date(text: str) -> date | None:

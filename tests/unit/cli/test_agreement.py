@@ -113,5 +113,5 @@ def test_building_a_bundle_names_file_and_line(draft: Path, tmp_path: Path, caps
     assert run(["policy", "build", "--config", str(node), "--key", str(key), "--agreement", str(draft), "-o",
                 str(built)]) == 8  # fmt: skip
     _, err = told(capsys)
-    assert f"{draft}: retention: " in err and "line " in err
+    assert f"{draft}: line " in err and ": retention: " in err
     assert not built.exists()

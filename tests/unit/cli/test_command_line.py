@@ -14,13 +14,14 @@ from typing import cast
 
 import pytest
 
-from gateway.cli import main, output
+from gateway.cli import inputs, main, output
 from gateway.cli.main import NOUNS, run
 from gateway.errors import (
     CATALOGUE,
     BudgetExhausted,
     ConfigRefused,
     GatewayError,
+    InputRefused,
     Malformed,
     NotIdentified,
     PolicyDenied,
@@ -198,3 +199,36 @@ def test_a_command_that_decides_nothing_loads_no_policy_engine(tmp_path: Path) -
     )
     done = subprocess.run([sys.executable, "-c", tried], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "0 False"
+
+
+def test_what_is_refused_in_a_file_is_told_with_its_name_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputRefused) as refusal, inputs.about("outer.csv"), inputs.about(Path("inner.csv")):
+        raise InputRefused("is not text", line=3, field="surname")
+    assert refusal.value.file == "inner.csv"
+    with pytest.raises(Malformed) as other, inputs.about("-"):
+        raise Malformed("cbor", "cut")
+    assert other.value.file == "standard input"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["passengers", "read", "FILE"],
+        ["document", "read", "FILE"],
+        ["agreement", "check", "FILE"],
+        ["federation", "show", "FILE"],
+        ["node", "restore", "FILE", "new", "--passphrase-file", "FILE"],
+    ],
+)
+@pytest.mark.parametrize("data", [b"", b"\xff\x00\x80", b"surname,given\nMercedes,Ruiz\n" * 40])
+def test_a_wrong_file_is_named_and_never_quoted(
+    command: list[str], data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIMEN_CONFIG", raising=False)
+    wrong = tmp_path / "wrong.file"
+    wrong.write_bytes(data)
+    assert run([str(wrong) if word == "FILE" else word for word in command]) in (2, 8)
+    found = capsys.readouterr()
+    assert found.err.startswith(f"limen: {wrong}: ") and found.err.count("\n") == 1
+    assert "Mercedes" not in found.err + found.out

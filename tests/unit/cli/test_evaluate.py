@@ -66,14 +66,19 @@ def test_another_purposes_keys_are_measured(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("name", "text", "code", "words"),
     [
-        ("truth.csv", "traveller,entry\nT1,W9\n", 8, "line 2: entry: truth.csv: stands in neither file"),
-        ("truth.csv", "a,b\n", 8, "line 1: truth.csv: column 1 is none of entry, traveller"),
+        ("truth.csv", "traveller,entry\nT1,W9\n", 8, "truth.csv: line 2: entry: stands in neither file"),
+        ("truth.csv", "a,b\n", 8, "truth.csv: line 1: column 1 is none of entry, traveller"),
         ("truth.csv", "traveller\nT1\n", 8, "the column entry is missing"),
-        ("travellers.csv", "surname\nX\n", 8, "travellers.csv: the column id is missing"),
-        ("travellers.csv", "id,birth_date,surname\nT1,17/12/1990,DRENNOVAR\n", 8, "line 2: birth_date: travellers.csv"),
-        ("travellers.csv", "id,surname\nT1\n", 8, "line 2: travellers.csv: 1 cells under 2 columns"),
+        ("travellers.csv", "surname\nX\n", 8, "travellers.csv: line 1: the column id is missing"),
+        (
+            "travellers.csv",
+            "id,birth_date,surname\nT1,17/12/1990,DRENNOVAR\n",
+            8,
+            "travellers.csv: line 2: birth_date: ",
+        ),
+        ("travellers.csv", "id,surname\nT1\n", 8, "travellers.csv: line 2: 1 cells under 2 columns"),
         ("travellers.csv", "", 8, "travellers.csv: the file is empty"),
-        ("list.csv", "id\n", 8, "line 1: list.csv: column 1"),
+        ("list.csv", "id\n", 8, "list.csv: line 1: column 1"),
         ("list.csv", LIST.replace(",PAN,", ",HND,"), 8, "list.csv: holds no entry that can be taken; line 2: owner"),
     ],
 )
