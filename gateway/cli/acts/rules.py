@@ -111,10 +111,8 @@ def _build(args: argparse.Namespace) -> int:
         args,
         {"file": str(args.out), "sequence": sequence, "agreements": len(signed)},
         [
-            [
-                f"{args.out}: sequence {sequence}, {len(signed)} agreement{'s' * (len(signed) != 1)}; "
-                "`limen policy activate` puts it in force"
-            ],
+            f"{args.out}: sequence {sequence}, {len(signed)} agreement{'s' * (len(signed) != 1)}; "
+            "`limen policy activate` puts it in force"
         ],
     )
     return OK
