@@ -28,6 +28,7 @@ from gateway.rpc.convert import peers as convert
 from gateway.store.tables import TableFiles
 from gateway.terms import KeyType, ListId, PeerId, Role
 from gateway.terms.ids import PurposeGroup
+from tests.support import written
 from tests.support.states import States, replaced
 
 EXPIRY = "2031-05-06"
@@ -413,6 +414,33 @@ def test_what_is_sealed_opens_for_its_readers_and_for_no_key_of_the_node(run: Ru
     # The auditor's key, which is not on the node, says who was asked about: so it was there to be found.
     handed = (states.folder("HND") / "handover" / "auditor.key").read_text()
     assert told(bytes.fromhex(handed.split("secret: ")[1].strip()))
+
+
+def test_what_was_called_in_all_this_is_in_the_logs(run: Run) -> None:
+    """The closed table of what is written where, against the logs of a real run: of each call at least one kind."""
+    called = {
+        "PAN": [
+            *(f"WatchlistService/{name}" for name in ("Check",)),
+            *(f"CaseService/{name}" for name in ("OpenCase", "CloseCase")),
+            *(f"StatisticsService/{name}" for name in ("PlanRelease", "RequestRelease", "GetRelease")),
+            *(f"HomeCaseService/{name}" for name in ("GetCase", "ActOnCase")),
+            *(f"HomeStatisticsService/{name}" for name in ("RequestOwnRelease", "GetOwnRelease", "GetBudget")),
+        ],
+        "HND": [
+            *(f"HomeService/{name}" for name in ("Login", "CheckTravellers")),
+            *(f"HomeStatisticsService/{name}" for name in ("PlanOwnRelease", "RequestOwnRelease", "GetOwnRelease")),
+            "CaseService/DeliverDecision",
+        ],
+    }
+    for state, methods in called.items():
+        logged = {leaf.kind for leaf in run.states.leaves(state)}
+        for method in methods:
+            row = {**written.PEERS, **written.HOME}[method]
+            assert logged & set(row), (state, method)
+        for timer in ("writer._checkpoints", "node._watch"):
+            assert logged & set(written.TIMERS[timer]), (state, timer)
+        for name in ("writer", "jobs"):
+            assert logged & set(written.PROCESSES[name]), (state, name)
 
 
 def test_whom_panama_lists_is_nowhere_abroad(run: Run) -> None:
