@@ -216,6 +216,9 @@ def check(source: BinaryIO, event_map: EventMap) -> Report:
     return normalise(source, event_map, bytes(KEY_BYTES), lambda piece: None)
 
 
+_KINDS: Final = ("eventtype", "eventkind", "typeofevent", "event", "movement", "movementtype", "type", "kind")
+
+
 def suggest(header: Sequence[str]) -> str:
     """A map for a file with these columns, as YAML to be read and mended by a person."""
     names = {re.sub(r"[^a-z]", "", name.lower()): name for name in header if name}
@@ -241,7 +244,23 @@ def suggest(header: Sequence[str]) -> str:
     protection = find(*_PROTECTIONS)
     if protection:
         lines.append(f"protection: {_scalar(protection)}")
+    kind = find(*_KINDS)
+    if kind:
+        lines += [f"# {_scalar(kind)} seems to say what kind of event a row is. Without `where` every row is counted:",
+                  f"# where: {{{_scalar(kind)}: [IRREGULAR_ENTRY]}}"]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def doubts(header: Sequence[str]) -> tuple[str, ...]:
+    """What a person should know of a file before its suggested map is used: one sentence each."""
+    names = {re.sub(r"[^a-z]", "", name.lower()) for name in header}
+    found = []
+    missing = [told for told, words in (("date", _DATES), ("nationality", _NATIONALITIES)) if names.isdisjoint(words)]
+    if missing:
+        found.append(f"no column of {' or '.join(missing)} was recognised: is this a file of events?")
+    if not names.isdisjoint(_KINDS):
+        found.append("a column seems to say what kind of event a row is: without `where` every row is counted")
+    return tuple(found)
 
 
 def header_of(source: BinaryIO) -> list[str]:

@@ -30,9 +30,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _suggest(args: argparse.Namespace) -> int:
-    with args.file.open("rb") as source:
+    with opened(args.file) as source, about(args.file):
         header = event_csv.header_of(source)
     columns = event_csv.suggest(header)
+    for doubt in event_csv.doubts(header):
+        note(args, f"{args.file}: {doubt}")
     first, last = _month(args.first, "first", "--from"), _month(args.last, "last", "--to")
     declared = dataset_yaml.skeleton(
         args.name,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from gateway_adapters import event_csv
-from gateway_adapters.event_csv import EventMap, check, normalise, read_map, suggest
+from gateway_adapters.event_csv import EventMap, check, doubts, normalise, read_map, suggest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,3 +173,20 @@ def test_the_synthetic_regions_map_is_one(tmp_path: Path) -> None:
     from tests.support import events
 
     assert read_map(events.MAP.read_bytes()).by_person
+
+
+def test_a_column_of_kinds_is_pointed_at_and_leaves_the_map_as_it_is() -> None:
+    header = ["event_id", "event_type", "event_date", "nationality", "document_no", "document_issuer"]
+    text = suggest(header)
+    assert "# where: {event_type: [IRREGULAR_ENTRY]}" in text and read_map(text.encode()).where == {}
+    uncommented = text.replace("# where", "where")
+    assert read_map(uncommented.encode()).where == {"event_type": frozenset({"IRREGULAR_ENTRY"})}
+    assert doubts(header) == (
+        "a column seems to say what kind of event a row is: without `where` every row is counted",
+    )
+
+
+def test_another_file_than_one_of_events_is_doubted() -> None:
+    (doubt,) = doubts(["surname", "given_names", "birth_date", "document_number"])
+    assert "date or nationality" in doubt
+    assert doubts(["person_ref", "date", "nationality", "border_point"]) == ()
