@@ -136,6 +136,7 @@ audit.revealed event | entry kind purpose persons | - | officers
 audit.denied event | purpose what reasons | - | officer
 log.begun event | former size root held origin reason decision persons | - | officers
 log.replaced event | former origin version size root | - | -
+subject.answered event | size root proofing via | - | officer
 """
 # catalogue: end
 

@@ -638,6 +638,15 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         public=("former", "origin", "version", "size", "root"),
         retention="10y",
     ),
+    Kind(
+        105,
+        "subject.answered",
+        Phase.EVENT,
+        "A person was told who had asked about them; neither who, nor what, nor whether there was anything.",
+        public=("size", "root", "proofing", "via"),
+        secret=("officer",),
+        retention="3y",
+    ),
 )
 
 KINDS: Final[Mapping[tuple[str, Phase], Kind]] = {(kind.name, kind.phase): kind for kind in CATALOGUE}

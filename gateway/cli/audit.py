@@ -9,7 +9,7 @@ from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`."""
+    """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`, `subject`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -140,6 +140,28 @@ def _add_search(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     saved.add_argument("--queries", type=Path, metavar="FILE", help="your own saved queries")
     saved.add_argument("--save", metavar="NAME", help="save this query there under a name")
 
+    telling = verbs.add_parser(
+        "subject",
+        help="tell a person who asked about them",
+        description="Tell a person, given on standard input, who asked about them, for what, and what was told.",
+    )
+    telling.add_argument("path", type=Path, metavar="DIR", help="what `limen audit export` wrote, with payloads")
+    telling.add_argument("--trust", type=Path, required=True, metavar="CARD", help="the card of public keys")
+    telling.add_argument("--reader-key", type=Path, required=True, metavar="FILE", help="supervisor's or auditor's key")
+    telling.add_argument(
+        "--proofing",
+        required=True,
+        choices=("in-person", "remote-document", "representative"),
+        help="how the person was identified",
+    )
+    telling.add_argument("--via", metavar="AAA", help="the state through whose office or portal it was asked")
+    telling.add_argument("--withhold", type=Path, metavar="FILE", help="cases kept back, a number (case_...) a line")
+    telling.add_argument("--index", type=Path, metavar="FILE", help="the index of `limen audit search`")
+    telling.add_argument("--tick", type=int, default=10, metavar="S", help="it ends at a multiple of so many seconds")
+    telling.add_argument("--record", action="store_true", help="enter in the node's log that somebody was answered")
+    telling.add_argument("-o", dest="out", type=Path, required=True, metavar="DIR", help="a new folder for the answer")
+    node.add_config(telling)
+
 
 def _add_live(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     fetch = verbs.add_parser(
@@ -186,6 +208,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import audit_live
 
         return audit_live.run(args)
+    if args.verb == "subject":
+        from gateway.cli.acts import audit_subject
+
+        return audit_subject.run(args)
     from gateway.cli.acts import audit
 
     return audit.run(args)

@@ -83,6 +83,7 @@ PROCESSES: Final[dict[str, tuple[str, ...]]] = {
 
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "limen audit export": ("audit.exported",),
+    "limen audit subject": ("subject.answered",),
     "limen node backup": ("node.backup",),
     "limen node recover": ("log.begun",),
     "limen officer declare": ("officer.declared",),

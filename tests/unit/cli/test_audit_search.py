@@ -53,11 +53,16 @@ class Logged(log.Made):
 
     def __init__(self, legs: int = 0) -> None:
         self._ticks = log.Ticks()
+        self._ticks.wall = self.since()
         self.store = MemoryStore(
             self._ticks, origin=log.ORIGIN, recipients=log.recipients(), chance=log.Chance(bytes(32))
         )
         self.receipt = export.Receipt("HND", b"manifest", b"header", b"signature")
         asyncio.run(self._fill(legs))
+
+    def since(self) -> int:
+        """When it begins, UTC ns."""
+        return log.Ticks().wall
 
     def intent(self, officer: str, case: str, keys: list[bytes], leg: bytes) -> Entry:
         made = log.ask(1, Phase.INTENT)
