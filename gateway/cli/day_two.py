@@ -1,4 +1,4 @@
-"""`limen node`: back a node up, bring one back, and begin a new log where the old one cannot go on."""
+"""`limen node`: back a node up, bring one back, look what an older release left, begin a new log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REASONS = ("older_copy", "damaged", "lock_lost", "other")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`backup`, `restore`, `decide`, `recover`."""
+    """`backup`, `restore`, `upgrade`, `decide`, `recover`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     backup = verbs.add_parser(
         "backup",
@@ -29,6 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="the backup")
     restore.add_argument("folder", type=Path, metavar="DIR", help="the node's new folder; must not hold anything")
+    upgrade = verbs.add_parser(
+        "upgrade",
+        help="what this release finds in the node that an older one made",
+        description="What an older release left that this one has more to say of: the store's form, mandates that the\n"
+        "national rules lack. Each with the command that mends it. Reads, and changes nothing; exit 1 where there is\n"
+        "something to do.",
+    )
+    upgrade.add_argument("--check", action="store_true", required=True, help="say it; a node is upgraded by its start")
+    node.add_config(upgrade)
     decide = verbs.add_parser(
         "decide",
         help="sign that a log which cannot go on is followed by a new one",
@@ -61,6 +70,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import recover
 
         return recover.run(args)
+    if args.verb == "upgrade":
+        from gateway.cli.acts import upgrade
+
+        return upgrade.run(args)
     from gateway.cli.acts import backup
 
     return backup.backup(args) if args.verb == "backup" else backup.restore(args)

@@ -86,6 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "build", help="build and sign a bundle", description="Build this state's bundle and sign it."
     )
     build.add_argument("--agreement", type=Path, action="append", default=[], metavar="FILE", help="an agreement, JSON")
+    build.add_argument(
+        "--in-force", action="store_true", help="with the agreements of the bundle in force, but for those given anew"
+    )
     build.add_argument("--rules", type=Path, metavar="DIR", help="own rules instead of those that ship")
     build.add_argument(
         "--accept", action="store_true", help="with --rules: sign although golden decisions become narrower; say which"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.app import bundles
 from gateway.cli import node
 from gateway.cli.acts.agreement import judged
 from gateway.cli.inputs import about, bytes_of
 from gateway.cli.main import ERROR, OK
 from gateway.cli.output import emit, note
+from gateway.config import Config
 from gateway.errors import ConfigRefused, InputRefused
 from gateway.keyring import files
 from gateway.opa import bundle, narrowing, rule_tests, sources
+from gateway.opa.bundle import Bundle
 from gateway.primitives import strict_json
 from gateway.store.reader import Reader
 
@@ -90,6 +94,9 @@ def _build(args: argparse.Namespace) -> int:
     now = node.clock_of(settings).now_ns()
     sequence = args.sequence if args.sequence is not None else _next_sequence(args)
     signed = [judged(path) for path in args.agreement]
+    if args.in_force:
+        given = {one.id for one in signed}
+        signed += [one for one in bundles.agreements_of(_national(settings, now)) if one.id not in given]
     content = sources.starter_national(
         settings.state,
         signed,
@@ -116,6 +123,12 @@ def _build(args: argparse.Namespace) -> int:
         ],
     )
     return OK
+
+
+def _national(settings: Config, now: int) -> Bundle:
+    """The national bundle in force. Raises what `bundles.open_bundle` raises."""
+    with contextlib.closing(Reader(settings.paths.store)) as reader:
+        return bundles.open_bundle(settings, "national", reader, now)
 
 
 def _with_own_rules(args: argparse.Namespace, content: dict[str, bytes], form: Mapping[str, Any]) -> dict[str, bytes]:
