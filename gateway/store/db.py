@@ -6,7 +6,7 @@ import re
 import sqlite3
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gateway.errors import ConfigRefused
 
@@ -16,6 +16,9 @@ FILE: Final = "node.db"
 WAL_PAGES: Final = 16384
 """Write-ahead log pages (4 KiB each) between copies back into the database: 64 MiB. Copying costs two fsyncs, so a
 small number would double the fsyncs of small commits."""
+
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""What SQLite answers to bytes that are no database, or no longer one."""
 
 _NAME: Final = re.compile(r"(\d{4})_\w+\.sql\Z")
 
@@ -52,13 +55,65 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. Raises ConfigRefused when there is no database."""
+    """A connection that cannot write.
+
+    Raises:
+        ConfigRefused: there is no database; and from any later statement, that what is there is damaged.
+    """
     if not path.exists():
         raise ConfigRefused(f"there is no store at {path}; `limen init` makes one")
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, cached_statements=256)
+    db = sqlite3.connect(
+        f"file:{path}?mode=ro", uri=True, isolation_level=None, cached_statements=256, factory=_Reading
+    )
     db.execute("PRAGMA query_only = ON")
     db.execute("PRAGMA busy_timeout = 5000")
     return db
+
+
+def _told(cause: sqlite3.DatabaseError) -> Exception:
+    """Bytes that are no database, or no longer one, in words; anything else as it is."""
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+        return cause
+    return ConfigRefused(
+        f"the store's {FILE} is damaged ({cause}): stop the node and bring it back from a backup with "
+        "`limen node restore`"
+    )
+
+
+class _Rows(sqlite3.Cursor):
+    """Rows of a reader; damage may come to light with any of them. Written out: a wrapper would cost every check."""
+
+    def execute(self, *given: Any) -> _Rows:
+        try:
+            super().execute(*given)
+        except sqlite3.DatabaseError as cause:
+            raise _told(cause) from None
+        return self
+
+    def fetchone(self) -> Any:
+        try:
+            return super().fetchone()
+        except sqlite3.DatabaseError as cause:
+            raise _told(cause) from None
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except sqlite3.DatabaseError as cause:
+            raise _told(cause) from None
+
+    def __next__(self) -> Any:
+        try:
+            return super().__next__()
+        except sqlite3.DatabaseError as cause:
+            raise _told(cause) from None
+
+
+class _Reading(sqlite3.Connection):
+    """A connection of a reader's."""
+
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        return self.cursor(_Rows).execute(*given)
 
 
 def migrate(db: sqlite3.Connection) -> None:

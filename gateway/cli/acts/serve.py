@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from gateway.app import due
 from gateway.app.supervisor import Job, Supervisor
 from gateway.cli import node
 from gateway.cli.main import ERROR
+from gateway.config import Config
 from gateway.errors import ConfigRefused
 
 
@@ -23,9 +25,7 @@ def run(args: argparse.Namespace) -> int:
         args.set.append(f"serve.processes={args.processes}")
     settings = node.load(args)
     clock = node.clock_of(settings)
-    running = settings.paths.run / "node.ready"
-    if running.exists() and _alive(running):
-        raise ConfigRefused(f"{settings.root}: this node runs already; stop it first")
+    held = _held(settings)
 
     def say(text: str) -> None:
         print(f"limen {settings.state}: {text}", file=sys.stderr, flush=True)
@@ -48,13 +48,26 @@ def run(args: argparse.Namespace) -> int:
         say=say,
         processes=settings.serve.processes,
     )
-    code = supervisor.run()
+    try:
+        code = supervisor.run()
+    finally:
+        os.close(held)
     return code if code == 0 else ERROR
 
 
-def _alive(ready: Path) -> bool:
+def _held(settings: Config) -> int:
+    """The node's run folder, held by this process until it ends, however it ends.
+
+    A lock of the kernel's and no pid in a file: after a crash another process may have the number.
+
+    Raises:
+        ConfigRefused: another process has it.
+    """
+    settings.paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    guard = os.open(settings.paths.run / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.kill(int(ready.read_text("ascii")), 0)
-    except (OSError, ValueError):
-        return False
-    return True
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(guard)
+        raise ConfigRefused(f"{settings.root}: this node runs already; stop it first") from None
+    return guard
