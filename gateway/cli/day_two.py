@@ -11,7 +11,7 @@ REASONS = ("older_copy", "damaged", "lock_lost", "other")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`backup`, `restore`, `upgrade`, `decide`, `recover`."""
+    """`backup`, `restore`, `upgrade`, `decide`, `recover`, `recheck`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     backup = verbs.add_parser(
         "backup",
@@ -58,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         verb.add_argument("--reason", choices=REASONS, required=True, help="why the log cannot go on")
         verb.add_argument("--decision", required=True, metavar="REF", help="the act's reference")
         node.add_config(verb)
+    recheck = verbs.add_parser(
+        "recheck",
+        help="hash the whole log again: did the disk change anything",
+        description="Hash every entry again and compare with tiles and checkpoints. Needs no key and changes\n"
+        "nothing; names the first entry that does not fit (exit 6). About 200,000 entries a second.",
+    )
+    node.add_config(recheck)
     for verb in (backup, restore):
         verb.add_argument(
             "--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase (default: a prompt)"
@@ -65,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """As `gateway.cli.acts.backup` and `gateway.cli.acts.recover`."""
+    """As `gateway.cli.acts.backup`, `recover` and `recheck`."""
+    if args.verb == "recheck":
+        from gateway.cli.acts import recheck
+
+        return recheck.run(args)
     if args.verb in ("decide", "recover"):
         from gateway.cli.acts import recover
 

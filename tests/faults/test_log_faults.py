@@ -28,7 +28,7 @@ from gateway.audit.verify import verify
 from gateway.errors import AuditUnavailable, GatewayError, VerificationFailed
 from gateway.primitives import ed25519
 from gateway.store import db as database
-from gateway.store import wal, writer
+from gateway.store import recheck, wal, writer
 from gateway.store.client import WriterClient
 from gateway.store.folder import DirectoryFolder, write_export
 from gateway.store.reader import Reader
@@ -253,6 +253,36 @@ def _fault_in(data: bytes, folder: Path, original: list[bytes]) -> str:
     leaves = [one for name in bundles for one in tiles.decode_bundle((copy / name).read_bytes())]
     assert leaves == original, "verified, and not the same log"
     return ""
+
+
+@pytest.mark.parametrize(("statement", "step", "position"), [
+    ("UPDATE leaf SET bytes = x'00' WHERE seq = 200", "root", 200),
+    ("DELETE FROM leaf WHERE seq = 123", "root", 123),
+    ("UPDATE tile SET hashes = zeroblob(8192)", "root", 0),
+    ("UPDATE tile SET hashes = CAST(substr(hashes, 1, 3200) || zeroblob(4992) AS BLOB)", "root", 100),
+    ("UPDATE tile SET root = zeroblob(32)", "root", 0),
+    ("DELETE FROM tile", "root", 0),
+    ("INSERT INTO tile SELECT 0, 1, root, hashes FROM tile", "root", None),
+    ("UPDATE checkpoint SET digest = zeroblob(32)", "root", None),
+    ("DELETE FROM leaf WHERE seq > 290", "root", None),
+    ("UPDATE leaf SET bytes = 7 WHERE seq = 3", "store", None),
+])  # fmt: skip
+def test_a_recheck_names_the_first_entry_that_does_not_fit(
+    closed: bytes, quick: Path, statement: str, step: str, position: int | None
+) -> None:
+    path = quick / "store" / database.FILE
+    path.write_bytes(closed)
+    held = recheck.recheck(quick / "store")
+    assert (held.size % 16, held.checkpoints) == (0, 1) and held.size > 300
+    with closing(sqlite3.connect(path)) as db:
+        for name in ("leaf_is_kept", "leaf_is_fixed", "tile_is_kept", "tile_is_fixed"):
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute(statement)
+        db.commit()
+    with pytest.raises(VerificationFailed) as caught:
+        recheck.recheck(quick / "store")
+    assert caught.value.step == step
+    assert position is None or caught.value.position == position
 
 
 def _places(data: bytes, wanted: bytes) -> int:
