@@ -140,7 +140,13 @@ class _Clock:
 def config(folder: Path) -> writer.WriterConfig:
     """A log below the folder; `python -m bench.audit serve FOLDER` serves it."""
     return writer.WriterConfig(
-        folder / "store", folder / "lock", folder / "run", ORIGIN, checkpoint_every_s=1.0, round_to=16
+        folder / "store",
+        folder / "lock",
+        folder / "periods",
+        folder / "run",
+        ORIGIN,
+        checkpoint_every_s=1.0,
+        round_to=16,
     )
 
 

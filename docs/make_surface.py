@@ -41,7 +41,7 @@ DOCUMENTS = {
     "limen check, each of `hits`": ("", "reference owner class kind action contact traveller screening_required case "
         "possible message sentence match_text contact_text limit_s"),
     "limen check, each of `refused`": ("", "owner reasons"),
-    "limen audit verify": ("", "ok origin size root cosignatures steps proved not_proved"),
+    "limen audit verify": ("", "ok origin size root cosignatures steps erased proved not_proved"),
     "a denial (exit code 3)": ("where no document was printed", "error reasons"),
 }  # fmt: skip
 """What programs read: names are added, none goes or changes without a note in the changelog."""

@@ -17,7 +17,7 @@ The steps, numbered as the report numbers them; all are taken, so that a fault i
  4. sequence     every leaf is of a known form and says its own number; no gap, also per pair
  5. time         the leaves' times never go back
  6. pairs        every outcome names one earlier, open intent about the same thing
- 7. payloads     every payload is the one its leaf has the digest of; none is missing before its term
+ 7. payloads     every payload is the one its leaf has the digest of, or was erased lawfully
  8. receipts     every signed message is named by a leaf
  9. history      the log extends every head that was signed, seen or held by a witness before
 10. commitments  needs a reader's private key: always skipped here
@@ -94,7 +94,7 @@ clock.step event | step_ms | - | -
 filler event | - | - | -
 counters.lost event | reason | - | -
 document.read event | agency format valid | - | officer
-payloads.erased event | count until_ns | - | -
+payloads.erased event | class period first last count ground until_ns checkpoint | - | -
 alert.raised event | alert_id rule times | - | officers count seq
 call.refused event | reason count | method | -
 protection.changed event | list basis | - | entry_id act tag source decision officers persons
@@ -132,6 +132,7 @@ alert.acted event | alert_id rule act state version | - | officer to reason word
 alert.read event | alert_id what | - | officer
 officer.declared event | agency | - | officer hashes
 pair.heads event | root | - | -
+payloads.lost event | class period first last count | - | -
 audit.revealed event | entry kind purpose persons | - | officers
 audit.denied event | purpose what reasons | - | officer
 log.begun event | former size root held origin reason decision persons | - | officers
@@ -143,6 +144,10 @@ subject.answered event | size root proofing via | - | officer
 DAY_NS = 86_400 * 10**9
 TERMS_NS = {
     "none": 0, "24h": DAY_NS, "30d": 30 * DAY_NS, "1y": 365 * DAY_NS, "3y": 1095 * DAY_NS, "10y": 3650 * DAY_NS,
+}  # fmt: skip
+
+PERIODS_NS = {
+    "none": DAY_NS // 24, "24h": DAY_NS // 24, "30d": DAY_NS, "1y": 30 * DAY_NS, "3y": 30 * DAY_NS, "10y": 30 * DAY_NS,
 }  # fmt: skip
 
 NOTE_MAX = 1 << 17
@@ -709,7 +714,11 @@ class Audit:
         self.pairs: dict[str, tuple[int, bytes, int]] = {}  # of each pair's last entry: number, hash, place
         self.chained = False  # whether a leaf of the form with pair_hash has come; all after it are
         self.intents: dict[int, tuple[str, str, list[Any]]] = {}
-        self.missing: list[tuple[int, int]] = []  # (end of term, entry) of payloads that are not there
+        self.missing: list[tuple[int, str, int]] = []  # (entry, class, time) of payloads that are not there
+        self.gone: dict[tuple[str, int], list[tuple[int, int, int, str]]] = {}  # what entries say is gone, by period
+        self.cosigned_until: dict[int, int] = {}  # the latest time at which a witness of the card cosigned a size, s
+        self.stepped = self.restored = -1  # the newest entry of a clock's step, of a restoration
+        self.erased: dict[tuple[str, str], list[int]] = {}  # (day, class): first, last, count of lawful erasures
         self.manifests: set[tuple[str, bytes]] = set()
         self.enrolled: set[bytes] = set()
         self.retired: set[bytes] = set()
@@ -723,7 +732,7 @@ class Audit:
         self.made: set[tuple[Any, Any]] = set()
         self.given: dict[tuple[Any, Any, str], Any] = {}
         self.grounded = self.older = self.deliveries = 0
-        self.outcomes = self.payloads = self.erased = self.receipts = self.signatures = self.disclosures = 0
+        self.outcomes = self.payloads = self.lost = self.unsaid = self.receipts = self.signatures = self.disclosures = 0
 
     def fault(self, step: str, why: str, position: int | None = None, exact: bool = True) -> None:
         """Keep the best-placed fault of a step."""
@@ -769,6 +778,7 @@ class Audit:
                 continue
             if when is not None:
                 self.cosigned.append((name, when))
+                self.cosigned_until[self.head.size] = max(when, self.cosigned_until.get(self.head.size, 0))
         if not self.card.enough({name for name, _ in self.cosigned}):
             by = ", ".join(name for name, _ in self.cosigned) or "nobody"
             self.fault("quorum", f"cosigned by {by}; the trust card asks for {self.card.quorum}")
@@ -802,12 +812,16 @@ class Audit:
             if not self.signed(noted):
                 self.fault("history", f"a note of {noted.head.size} entries from {where} is not signed by the log")
                 continue
+            times: list[int] = []
             for name, witness in self.card.witnesses.items():
                 try:
-                    noted.signed(witness)
+                    when = noted.signed(witness)
+                    times += [] if when is None else [when]
                 except Bad:
+                    times = []
                     said = f"a note of {noted.head.size} entries from {where}: the cosignature of {name} does not hold"
                     self.fault("history", said)
+            self.cosigned_until[noted.head.size] = max([*times, self.cosigned_until.get(noted.head.size, 0)])
             self.heads.append((noted.head, where))
         self.heads.append((self.head, ""))
         self.heads.sort(key=lambda one: one[0].size)
@@ -840,13 +854,10 @@ class Audit:
         self.judge_missing()
 
     def judge_missing(self) -> None:
-        """A payload that is not there is one whose term has passed."""
+        """A payload that is not there was erased lawfully, or it is a fault."""
         if self.with_payloads:
-            for due_ns, seq in self.missing:
-                if due_ns > self.last_ns:
-                    self.fault("payloads", "the payload is missing before its term", seq)
-                else:
-                    self.erased += 1
+            for seq, retention, time_ns in self.missing:
+                self.not_there(seq, retention, time_ns)
 
     def bundle(self, number: int, start: int, width: int) -> list[bytes]:
         """The leaves of one bundle, or as many as can be read."""
@@ -944,6 +955,7 @@ class Audit:
         self.persons(seq, value["kind"], peer, public)
         if value["kind"] in GROUNDS:
             self.ground(seq, value["kind"], value["phase"], peer, public)
+        self.erasure(seq, value["kind"], value["time_ns"], public)
         manifest = public.get("manifest_hash")
         if type(manifest) is bytes:
             self.manifests.add((peer, manifest))
@@ -990,12 +1002,61 @@ class Audit:
             if payload is not None:
                 self.fault("payloads", "a payload for an entry that has none", seq)
         elif payload is None:
-            self.missing.append((value["time_ns"] + TERMS_NS[value["retention"]], seq))
+            self.missing.append((seq, value["retention"], value["time_ns"]))
         elif hashlib.sha256(payload).digest() != value["sealed"]:
             self.payloads += 1
             self.fault("payloads", "the payload is not the one that was logged", seq)
         else:
             self.payloads += 1
+
+    def erasure(self, seq: int, kind: str, time_ns: int, public: dict[str, Any]) -> None:
+        """What an entry says is gone counts only where it could go."""
+        if kind == "clock.step":
+            self.stepped = seq
+        elif kind == "node.restored":
+            self.restored = seq
+        if kind not in ("payloads.erased", "payloads.lost"):
+            return
+        retention, numbers = public["class"], [public["period"], public["first"], public["last"]]
+        until, size = public.get("until_ns", 0), public.get("checkpoint", 0)
+        if retention not in TERMS_NS or [type(one) for one in (*numbers, until)] != [int] * 4:
+            self.fault("payloads", "an erasure that names no class, period and entries", seq)
+            return
+        period, first, last = numbers
+        if not 0 <= first <= last < seq:
+            self.fault("payloads", "an erasure of entries that were not before it", seq)
+        elif kind == "payloads.lost" and last >= self.restored:
+            self.fault("payloads", "payloads are said to be lost, and the node was not restored after them", seq)
+        elif kind == "payloads.erased" and until > time_ns:
+            self.fault("payloads", "payloads were destroyed by a time that had not come", seq)
+        elif kind == "payloads.erased" and (type(size) is not int or not self.stepped < size <= seq):
+            self.fault("payloads", "payloads were destroyed after a step of the clock that no witness had seen", seq)
+        elif kind == "payloads.erased" and self.card.witnesses and self.cosigned_until.get(size, 0) * 10**9 < until:
+            said = "payloads were destroyed, and no witness of the card had cosigned that their time had come"
+            self.fault("payloads", said, seq)
+        else:
+            day = time.strftime("%Y-%m-%d", time.gmtime(time_ns // 10**9))
+            self.gone.setdefault((retention, period), []).append((first, last, until, day))
+
+    def not_there(self, seq: int, retention: str, time_ns: int) -> None:
+        """A payload that is not there: erased when its term was over, lost with a disk, or destroyed."""
+        due, said, lost = time_ns + TERMS_NS[retention], "", False
+        period = time_ns - time_ns % PERIODS_NS[retention]
+        for first, last, until, day in self.gone.get((retention, period), []):
+            if not first <= seq <= last:
+                continue
+            if until >= due:
+                row = self.erased.setdefault((day, retention), [seq, seq, 0])
+                row[:] = min(row[0], seq), max(row[1], seq), row[2] + 1
+                return
+            if until:
+                said = said or f"the payload was destroyed on {day}, before the term of class {retention}"
+            else:
+                lost = True
+        if lost:
+            self.lost += 1
+        else:
+            self.fault("payloads", said or "the payload is missing, and no entry says that it was erased", seq)
 
     # 11
 
@@ -1209,7 +1270,7 @@ class Audit:
         """What each step found where it holds."""
         size = self.head.size
         by = ", ".join(name for name, _ in self.cosigned) or "nobody, as the card allows"
-        sealed = f"{self.payloads} as logged, {self.erased} erased after their term"
+        sealed = "; ".join([f"{self.payloads} as logged", *self.lawful()])
         return {
             "signature": f"signed by {self.head.origin}",
             "quorum": f"cosigned by {by}",
@@ -1226,6 +1287,13 @@ class Audit:
             "charges": f"{len(self.costs)} charges, {self.deliveries} deliveries of what was charged and made",
         }
 
+    def lawful(self) -> list[str]:
+        """Lawful erasures, a sentence for each class and day."""
+        return [
+            f"{count} erased lawfully under class {retention} on {day} (entries {first} to {last})"
+            for (day, retention), (first, last, count) in sorted(self.erased.items())
+        ]
+
     def proved(self) -> list[str]:
         """What holds now, in sentences; nothing where any step fails."""
         if self.faults:
@@ -1240,6 +1308,7 @@ class Audit:
         said.append(f"Each of {self.outcomes} outcomes was preceded by its intent.")
         if self.with_payloads:
             said.append(f"{self.payloads} sealed payloads are the ones that were logged.")
+        said += [f"Payloads: {one}." for one in self.lawful()]
         if self.disclosures:
             said.append(f"Each of {self.disclosures} disclosures was signed by two persons enrolled before.")
         if self.grounded:
@@ -1270,8 +1339,11 @@ class Audit:
             said.append(f"Over which answers {self.older} disclosures' hits were: their openings are of an older form.")
         if self.receipts:
             said.append("That the receipts' own signatures hold: the card has no keys of messages.")
-        if self.erased:
-            said.append(f"What {self.erased} erased payloads said: only their digests are left.")
+        gone = sum(count for _, _, count in self.erased.values())
+        if gone:
+            said.append(f"What {gone} erased payloads said: only their digests are left.")
+        if self.lost:
+            said.append(f"What {self.lost} payloads said whose keys were lost when the node was restored.")
         return said
 
     def document(self) -> dict[str, Any]:
@@ -1291,6 +1363,10 @@ class Audit:
             "root": base64.b64encode(self.head.root).decode("ascii"),
             "cosignatures": [{"name": name, "time": when} for name, when in self.cosigned],
             "steps": steps,
+            "erased": [
+                {"class": retention, "date": day, "first": first, "last": last, "count": count}
+                for (day, retention), (first, last, count) in sorted(self.erased.items())
+            ],
             "proved": self.proved(),
             "not_proved": self.not_proved(),
         }
@@ -1538,7 +1614,12 @@ class PairAudit(Audit):
         for seq in payloads:
             self.fault("payloads", "a payload for an entry that is not here", seq)
         self.tail(before)
-        self.judge_missing()
+        # What says that something was erased is about no peer, and so not here: only terms are judged.
+        for seq, retention, time_ns in self.missing if self.with_payloads else ():
+            if time_ns + TERMS_NS[retention] > self.last_ns:
+                self.fault("payloads", "the payload is missing before its term", seq)
+            else:
+                self.unsaid += 1
 
     def included(self, seq: int, data: bytes, proof: list[bytes]) -> None:
         """An entry is in the tree."""
@@ -1606,6 +1687,11 @@ class PairAudit(Audit):
             )
         if not self.cosigned:
             said.append("That the operator shows everybody the same log: no witness has cosigned.")
+        if self.unsaid:
+            said.append(
+                f"That {self.unsaid} payloads that are not here were erased lawfully: their term was over, and a copy "
+                "of the whole log says how they went."
+            )
         return said
 
 

@@ -217,6 +217,9 @@ class Paths:
     officers: Path = _setting(Path("officers"), _path, "the agencies' register of officers")
     store: Path = _setting(Path("store"), _path, "the node's database and log")
     lock: Path = _setting(Path("lock"), _path, "the log's lock record; best on another disk than the store")
+    periods: Path = _setting(
+        Path("periods"), _path, "the keys of payloads at rest; best on another disk than the store, never in a backup"
+    )
     tables: Path = _setting(Path("tables"), _path, "tables made for peers")
     copies: Path = _setting(Path("copies"), _path, "tables received from peers")
     events: Path = _setting(Path("events"), _path, "events that statistics count, and the keys of their pseudonyms")

@@ -224,7 +224,7 @@ class Node:
         """Load what counts from the first call on. Raises what cannot be trusted at start."""
         clock = parts.clock_of(settings)
         telemetry = Telemetry(settings.state, clock)
-        node = cls(settings, clock, Reader(settings.paths.store), telemetry)
+        node = cls(settings, clock, Reader(settings.paths.store, settings.paths.periods), telemetry)
         await node.view.refresh(first=True)
         await patiently(node._first_policy)
         await node.register.refresh(first=True)

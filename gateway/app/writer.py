@@ -22,6 +22,7 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
     where = WriterConfig(
         store_dir=settings.paths.store,
         lock_dir=settings.paths.lock,
+        periods_dir=settings.paths.periods,
         run_dir=settings.paths.run,
         origin=names.log_origin(settings.state, settings.store.log_number),
         checkpoint_every_s=float(settings.ticks.checkpoint_s),

@@ -29,12 +29,15 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from gateway.audit import checkpoint, merkle, note, pairs, tiles
+from gateway.audit.erasure import ERASED, LOST
 from gateway.audit.leaf import Leaf
 from gateway.errors import Malformed, NotFoundOrNotPermitted
 from gateway.primitives import cbor
 
 FORMAT: Final = "limen.export/1"
 PAIR_FORMAT: Final = "limen.pair/1"
+_ERASING: Final = tuple(cbor.encode(name) for name in (ERASED, LOST))
+
 RECORD_BYTES_MAX: Final = 32 << 20
 """Longest record taken, bytes."""
 
@@ -106,7 +109,8 @@ def files(
     taken that an entry up to there names.
 
     Raises:
-        NotFoundOrNotPermitted: no such checkpoint was published yet.
+        NotFoundOrNotPermitted: no such checkpoint was published yet, or payloads were erased that no entry up to there
+            says to be.
     """
     last = source.last_checkpoint(cosignatures)
     if last is None:
@@ -132,6 +136,14 @@ def files(
                     records(seq.to_bytes(8, "big") + sealed for seq, sealed in kept),
                 )
     yield "receipts", records(named)
+    # Payloads may have gone before we began and while we read; a copy that lacks them must say why.
+    start = size
+    while payloads and (later := source.leaves(start, start + tiles.WIDTH)):
+        start += len(later)
+        if any(any(name in leaf for name in _ERASING) for leaf in later):
+            raise NotFoundOrNotPermitted(
+                "payloads were erased after the newest checkpoint with so many cosignatures; export again in a moment"
+            )
 
 
 class PairSource(Source, Protocol):

@@ -307,8 +307,8 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         31,
         "payloads.erased",
         Phase.EVENT,
-        "Payloads past their term were destroyed; the data is not named.",
-        public=("count", "until_ns"),
+        "Payloads of one class and period were destroyed, with the keys of every copy of them; the data is not named.",
+        public=("class", "period", "first", "last", "count", "ground", "until_ns", "checkpoint"),
     ),
     Kind(
         32,
@@ -602,6 +602,13 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "Where each pair stands, as one hash; the last entry of every tree that is signed.",
         public=("root",),
+    ),
+    Kind(
+        90,
+        "payloads.lost",
+        Phase.EVENT,
+        "The node was restored from a backup, and the keys of these payloads were not there any more.",
+        public=("class", "period", "first", "last", "count"),
     ),
     Kind(
         100,

@@ -8,7 +8,7 @@ The steps, in this order; each looks at everything, so that a fault is not only 
  4. sequence     every leaf is of a known form and says its own number; no gap, also per pair
  5. time         the leaves' times never go back
  6. pairs        every outcome names one earlier intent about the same thing
- 7. payloads     every payload is the one its leaf has the digest of; none is missing before its term
+ 7. payloads     every payload is the one its leaf has the digest of, or was erased lawfully
  8. receipts     every signed message is named by a leaf
  9. history      the log extends every head that was signed, seen or held by a witness before
 10. commitments  with a reader's private key: every sealed field is the one committed to
@@ -30,6 +30,7 @@ from typing import Any, Final
 from gateway.audit import checkpoint, export, merkle, note, pairs, tiles
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.entry import Phase
+from gateway.audit.erasure import Erased, Erasures
 from gateway.audit.grounds import Charges, Disclosures
 from gateway.audit.kinds import KINDS, PAIRED
 from gateway.audit.leaf import NO_ENTRY, Leaf, open_fields
@@ -73,6 +74,8 @@ class Report:
     steps: tuple[Step, ...]
     proved: tuple[str, ...]
     not_proved: tuple[str, ...]
+    erased: tuple[Erased, ...] = ()
+    """Payloads that were erased lawfully, by class and day."""
 
     @property
     def ok(self) -> bool:
@@ -106,6 +109,7 @@ class Report:
                 | ({} if s.position is None else {"position": s.position})
                 for s in self.steps
             ],
+            "erased": [one.as_json() for one in self.erased],
             "proved": list(self.proved),
             "not_proved": list(self.not_proved),
         }
@@ -239,14 +243,13 @@ class _Audit(Head):
     last_ns: int = 0
     last_seq_time: int = 0
     manifests: set[tuple[str, bytes]] = field(default_factory=set)
-    missing: list[tuple[int, int]] = field(default_factory=list)
-    """Entries without their payload: number, end of term."""
+    erasures: Erasures = field(default_factory=Erasures)
     persons: Persons = field(default_factory=Persons)
     disclosures: Disclosures = field(default_factory=Disclosures)
     charges: Charges = field(default_factory=Charges)
     with_payloads: bool = True
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(
-        ("entries", "outcomes", "payloads", "erased", "opened", "receipts"), 0))  # fmt: skip
+        ("entries", "outcomes", "payloads", "opened", "receipts"), 0))  # fmt: skip
 
     # 1, 2
 
@@ -273,6 +276,7 @@ class _Audit(Head):
                 held.append((noted, "the log's own history"))
         except Malformed as why:
             self.fault("history", str(why))
+        cosigned: dict[int, list[int]] = {self.head.size: [time_s for _, time_s in self.cosigned]}
         for noted, where in held:
             try:
                 parsed = note.parse(noted)
@@ -286,12 +290,15 @@ class _Audit(Head):
                 self.fault("history", f"a note of {head.size} entries from {where} is not signed by the log")
                 continue
             try:
-                note.verify(parsed, self.card.quorum.witnesses.values())
+                good = note.verify(parsed, self.card.quorum.witnesses.values())
+                cosigned.setdefault(head.size, []).extend(one.time_s for one in good)
             except VerificationFailed as why:
                 self.fault("history", f"a note of {head.size} entries from {where}: {why.why}")
             self.heads.append((head, where))
         self.heads.append((self.head, "the checkpoint"))
         self.heads.sort(key=lambda one: one[0].size)
+        if self.card.quorum.witnesses:
+            self.erasures.cosigned = {size: max(times) * 10**9 for size, times in cosigned.items() if times}
 
     # 3 to 7, 10
 
@@ -336,11 +343,11 @@ class _Audit(Head):
 
     def _judge_missing(self) -> None:
         if self.with_payloads:
-            for seq, due_ns in self.missing:
-                if due_ns > self.last_ns:
-                    self.fault("payloads", "the payload is missing before its term", seq)
-                else:
-                    self.counts["erased"] += 1
+            for seq, why in self._gone():
+                self.fault("payloads", why, seq)
+
+    def _gone(self) -> list[tuple[int, str]]:
+        return self.erasures.faults()
 
     def _bundle(self, number: int, width: int) -> list[bytes]:
         start = number * tiles.WIDTH
@@ -427,6 +434,7 @@ class _Audit(Head):
         self.last_ns = max(self.last_ns, leaf.time_ns)
         self._pair(leaf, seq)
         for step, said in (
+            ("payloads", self.erasures.fault(seq, leaf)),
             ("persons", self.persons.fault(leaf)),
             ("disclosures", self.disclosures.fault(leaf)),
             ("charges", self.charges.fault(leaf)),
@@ -462,7 +470,7 @@ class _Audit(Head):
                 self.fault("payloads", "a payload for an entry that has none", seq)
             return
         if payload is None:
-            self.missing.append((seq, leaf.due_ns))
+            self.erasures.missing(seq, leaf)
             return
         self.counts["payloads"] += 1
         if hashlib.sha256(payload).digest() != leaf.sealed:
@@ -547,7 +555,7 @@ class _Audit(Head):
             "sequence": f"0 to {self.head.size - 1} without a gap" if self.head.size else "the log is empty",
             "time": "never goes back",
             "pairs": f"{counts['outcomes']} outcomes follow their intents, {len(self.intents)} intents have none",
-            "payloads": f"{counts['payloads']} as logged, {counts['erased']} erased after their term"
+            "payloads": "; ".join([f"{counts['payloads']} as logged", *map(str, self.erased())])
             if self.with_payloads
             else "not in this export",
             "receipts": f"{counts['receipts']} messages are named by entries",
@@ -564,8 +572,12 @@ class _Audit(Head):
         ok = not self.faults
         return Report(
             self.head.origin, self.head.size, self.head.root, tuple(self.cosigned), steps,
-            self._proved(with_key) if ok else (), self._not_proved(with_key),
+            self._proved(with_key) if ok else (), self._not_proved(with_key), self.erased(),
         )  # fmt: skip
+
+    def erased(self) -> tuple[Erased, ...]:
+        """By day and class."""
+        return tuple(sorted(self.erasures.erased.values(), key=lambda one: (one.date, one.retention)))
 
     def _proved(self, with_key: bool) -> tuple[str, ...]:
         witnesses = ", ".join(name for name, _ in self.cosigned)
@@ -578,6 +590,7 @@ class _Audit(Head):
         said.append(f"Each of {self.counts['outcomes']} outcomes was preceded by its intent.")
         if self.with_payloads:
             said.append(f"{self.counts['payloads']} sealed payloads are the ones that were logged.")
+        said += [f"Payloads: {one}." for one in self.erased()]
         if self.persons.disclosures:
             said.append(f"Each of {self.persons.disclosures} disclosures was signed by two persons enrolled before.")
         if self.disclosures.counted:
@@ -610,8 +623,11 @@ class _Audit(Head):
             )
         if not with_key:
             said.append("What the sealed fields say: no reader's key was given.")
-        if self.counts["erased"]:
-            said.append(f"What {self.counts['erased']} erased payloads said: only their digests are left.")
+        gone = sum(one.count for one in self.erased())
+        if gone:
+            said.append(f"What {gone} erased payloads said: only their digests are left.")
+        if self.erasures.lost:
+            said.append(f"What {self.erasures.lost} payloads said whose keys were lost when the node was restored.")
         return tuple(said)
 
 
@@ -662,6 +678,10 @@ class _PairAudit(_Audit):
             self.fault("payloads", "a payload for an entry that is not here", seq)
         self._tail(before)
         self._judge_missing()
+
+    def _gone(self) -> list[tuple[int, str]]:
+        # What says that something was erased is about no peer, and so not here.
+        return self.erasures.past(self.last_ns)
 
     def _included(self, seq: int, data: bytes, proof: Sequence[bytes]) -> None:
         try:
@@ -725,6 +745,11 @@ class _PairAudit(_Audit):
             said.append("That the operator shows everybody the same log: no witness has cosigned.")
         if not with_key:
             said.append("What the sealed fields say: no reader's key was given.")
+        if self.erasures.unsaid:
+            said.append(
+                f"That {self.erasures.unsaid} payloads that are not here were erased lawfully: their term was over, "
+                "and a copy of the whole log says how they went."
+            )
         return tuple(said)
 
 

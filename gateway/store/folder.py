@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.audit import checkpoint, export, merkle, note, tiles
 from gateway.audit.checkpoint import Checkpoint
-from gateway.errors import InputRefused, Malformed, VerificationFailed
+from gateway.errors import GatewayError, InputRefused, Malformed, VerificationFailed
 from gateway.store.reader import Reader
 
 
@@ -37,12 +37,14 @@ def write_export(reader: Reader, path: Path, *, cosignatures: int = 0, payloads:
 
     Raises:
         InputRefused: the folder exists and is not empty.
-        NotFoundOrNotPermitted: no checkpoint with so many cosignatures was published yet, or no entry names the peer.
+        NotFoundOrNotPermitted: no checkpoint with so many cosignatures was published yet, no entry names the peer, or
+            an erasure is newer than the checkpoint. Nothing is left in the folder then.
         VerificationFailed: step `store`: the database does not hold together.
     """
     if path.exists() and any(path.iterdir()):
         raise InputRefused(f"{path} is not empty; an export goes into a new folder")
     count = 0
+    made = not path.exists()
     try:
         receipts = [
             export.Receipt(held.other, held.message.body, held.message.header, held.message.signature)
@@ -58,6 +60,13 @@ def write_export(reader: Reader, path: Path, *, cosignatures: int = 0, payloads:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
             count += 1
+    except GatewayError:
+        # Half a copy is none; the folder was empty or is ours.
+        for left in () if not path.exists() else path.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        if made and path.exists():
+            path.rmdir()
+        raise
     except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError, TypeError) as cause:
         # Rows that SQLite cannot read, or reads as something else than was written.
         raise VerificationFailed(

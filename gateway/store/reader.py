@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.audit import merkle, tiles, witness
-from gateway.errors import NotFoundOrNotPermitted
+from gateway.errors import ConfigRefused, NotFoundOrNotPermitted
 from gateway.ports import StoredReply
 from gateway.store import db as database
 from gateway.store.alerts import AlertRows
@@ -47,11 +47,13 @@ class StoredOfficer:
 class Reader(ReleaseRows, DeltaRows, AlertRows):
     """ports.Replies, ports.Entries, and what flows, jobs and auditors read besides.
 
-    `path` is the store folder. Raises ConfigRefused when there is no store.
+    `path` is the store folder; `periods` that of the period keys, for those who read payloads. Raises ConfigRefused
+    when there is no store.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, periods: Path | None = None) -> None:
         self._db = database.open_reader(path / database.FILE)
+        self._periods = periods
         self._one = self._db.execute
 
     def close(self) -> None:
@@ -276,13 +278,31 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
 
     def payload(self, seq: int) -> bytes | None:
         """An entry's sealed payload, or None where it has none or it was erased."""
-        row = self._one("SELECT sealed FROM payload WHERE seq = ?", (seq,)).fetchone()
-        return None if row is None else bytes(row[0])
+        found = self.payloads(seq, seq + 1)
+        return found[0][1] if found else None
 
     def payloads(self, start: int, stop: int) -> list[tuple[int, bytes]]:
-        """The payloads of entries `[start, stop)` that there are, with their numbers."""
-        rows = self._one("SELECT seq, sealed FROM payload WHERE seq >= ? AND seq < ? ORDER BY seq", (start, stop))
-        return [(row[0], row[1]) for row in rows]
+        """The payloads of entries `[start, stop)` that there are, with their numbers; none whose key was destroyed.
+
+        Raises ConfigRefused where this reader was not told where the period keys are.
+        """
+        rows = self._one(
+            "SELECT seq, sealed, class, period FROM payload WHERE seq >= ? AND seq < ? AND class <> '' ORDER BY seq",
+            (start, stop),
+        ).fetchall()
+        # Whoever reads no payload is spared two libraries (app.due).
+        from gateway.store.periods import PeriodKeys
+
+        # Read anew each time: the writer destroys keys while we are open.
+        keys = None if self._periods is None else PeriodKeys(self._periods, self.origin())
+        found: list[tuple[int, bytes]] = []
+        for seq, stored, retention, period in rows:
+            if keys is None:
+                raise ConfigRefused("payloads cannot be read without the folder of their period keys")
+            payload = keys.open(retention, period, seq, stored)
+            if payload is not None:
+                found.append((seq, payload))
+        return found
 
     def hashes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
         """`tiles.Hashes`: hashes of a tile row, all within one tile, the right edge rebuilt from what is below it."""

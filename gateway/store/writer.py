@@ -28,6 +28,7 @@ from gateway.audit import checkpoint, leaf, merkle, note, pairs, tiles
 from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.kinds import RETENTION_NS
 from gateway.audit.leaf import Leaf, Prepared
+from gateway.audit.period import PERIOD_NS
 from gateway.errors import (
     AuditUnavailable,
     ConfigRefused,
@@ -44,6 +45,7 @@ from gateway.store import db as database
 from gateway.store import wal
 from gateway.store.changes import CHANGES
 from gateway.store.lock import ENDED, LockRecord
+from gateway.store.periods import PeriodKeys
 from gateway.store.reader import read_hashes
 
 _NO_HEAD: Final = pairs.Head(0, leaf.NO_ENTRY)
@@ -69,6 +71,12 @@ NAP_SHARE: Final = 0.04
 
 STEP_NS: Final = 2 * 10**9
 """A wall clock that moved this much against the monotonic one has stepped; the log says so."""
+
+AGREE_NS: Final = 15 * 60 * 10**9
+"""After a step, clock and witnesses agree where they are this close."""
+
+STEPPED: Final = "clock.step"
+"""The row of `meta` with the number of the newest entry of that kind."""
 
 REPLY_ROWS_NS: Final = 8 * 24 * 3600 * 10**9
 """How long an erased reply's id stays refused."""
@@ -108,15 +116,16 @@ NO_POINTS: Final[Points] = _NoPoints()
 class WriterConfig:
     """Where the log lives and how it behaves.
 
-    `store_dir` and `lock_dir` belong on different storage. `run_dir` holds the socket. `origin` is the log's name in
-    every checkpoint. Checkpoints leave every `checkpoint_every_s` seconds, their sizes multiples of `round_to`: filler
-    leaves make the difference, and at least one block a checkpoint, so that a witness cannot tell a quiet hour from a
-    busy one (T14). `erase_every_s` is how often payloads past their term are destroyed. `pages_max` bounds the
-    database, in pages of 4 KiB, 0 for no bound.
+    `store_dir` and `lock_dir` belong on different storage; `periods_dir` holds the keys of payloads at rest.
+    `run_dir` holds the socket. `origin` is the log's name in every checkpoint. Checkpoints leave every
+    `checkpoint_every_s` seconds, their sizes multiples of `round_to`: filler leaves make the difference, and at least
+    one block a checkpoint, so that a witness cannot tell a quiet hour from a busy one (T14). `erase_every_s` is how
+    often payloads past their term are destroyed. `pages_max` bounds the database, in pages of 4 KiB, 0 for no bound.
     """
 
     store_dir: Path
     lock_dir: Path
+    periods_dir: Path
     run_dir: Path
     origin: str
     checkpoint_every_s: float = 10.0
@@ -188,7 +197,7 @@ class _Next:
     wall_ns: int
     mono_ns: int
     leaves: list[tuple[int, bytes]] = field(default_factory=list)
-    payloads: list[tuple[int, bytes, int]] = field(default_factory=list)
+    payloads: list[tuple[int, bytes, int, str, int]] = field(default_factory=list)
     done: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
 
 
@@ -209,6 +218,7 @@ class Log:
         self._points = config.points
         self.commits = 0
         self._lock = LockRecord(config.lock_dir)
+        self._periods = PeriodKeys(config.periods_dir, config.origin)
         try:
             path = config.store_dir / database.FILE
             if not path.exists():
@@ -219,6 +229,8 @@ class Log:
                 if config.pages_max:
                     self._db.execute(f"PRAGMA max_page_count = {config.pages_max}")
                 self._recover()
+                self._close_old_payloads()
+                self._finish_forgetting()
             except sqlite3.OperationalError as cause:
                 # A disk that takes or gives nothing says nothing of the log.
                 self._db.close()
@@ -381,7 +393,8 @@ class Log:
             self._db.execute("BEGIN IMMEDIATE")
             self._points.reach("begun")
             if abs(step) > STEP_NS:
-                self._place(self._next, [_plain("clock.step", {"step_ms": step // 10**6})])
+                (seq,) = self._place(self._next, [_plain("clock.step", {"step_ms": step // 10**6})])[0]
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (STEPPED, seq))
 
     def apply(self, units: Sequence[Unit], also: Callable[[sqlite3.Connection], object] | None = None) -> None:
         """Apply units within the open transaction. Their results hold only after `finish`. Raises AuditUnavailable."""
@@ -449,30 +462,36 @@ class Log:
         seqs: list[int] = []
         counts: list[int] = []
         hashes: list[bytes] = []
-        placed: list[tuple[bytes, bytes, int]] = []
+        placed: list[tuple[bytes, tuple[Any, ...]]] = []
         heads: dict[str, pairs.Head] = {}
         # Anything can refuse only here, before the first entry of the unit is placed.
         for offset, entry in enumerate(entries):
             leaf.judge_prepared(entry)
+            seq = edge.size + offset
             peer = entry.peer
             if peer:
                 last = heads.get(peer) or next_.pairs.get(peer) or self._pairs.get(peer) or _NO_HEAD
-                data = leaf.encode(entry, edge.size + offset, now, last.count + 1, last.hash)
+                data = leaf.encode(entry, seq, now, last.count + 1, last.hash)
                 hash_ = merkle.leaf_hash(data)
                 heads[peer] = pairs.Head(last.count + 1, hash_)
                 counts.append(last.count + 1)
             else:
-                data = leaf.encode(entry, edge.size + offset, now, 0, b"")
+                data = leaf.encode(entry, seq, now, 0, b"")
                 hash_ = merkle.leaf_hash(data)
                 counts.append(0)
-            placed.append((data, entry.sealed, now + RETENTION_NS[entry.retention]))
+            stored: tuple[Any, ...] = ()
+            if entry.sealed:
+                class_ = entry.retention
+                period, closed = self._periods.close(class_, now, seq, entry.sealed)
+                stored = (seq, closed, now + RETENTION_NS[class_], class_, period)
+            placed.append((data, stored))
             hashes.append(hash_)
-        for (data, sealed, due_ns), hash_ in zip(placed, hashes, strict=True):
+        for (data, stored), hash_ in zip(placed, hashes, strict=True):
             seq = edge.size
             seqs.append(seq)
             next_.leaves.append((seq, data))
-            if sealed:
-                next_.payloads.append((seq, sealed, due_ns))
+            if stored:
+                next_.payloads.append(stored)
             for level, number, row, root in edge.append(hash_):
                 next_.done.append((level, number, root, b"".join(row)))
         next_.pairs.update(heads)
@@ -482,7 +501,7 @@ class Log:
         db = self._db
         for statement, rows in (
             ("INSERT INTO leaf VALUES (?, ?)", next_.leaves),
-            ("INSERT INTO payload VALUES (?, ?, ?)", next_.payloads),
+            ("INSERT INTO payload VALUES (?, ?, ?, ?, ?)", next_.payloads),
             ("INSERT INTO tile VALUES (?, ?, ?, ?)", next_.done),
         ):
             if rows:
@@ -573,20 +592,109 @@ class Log:
         ):  # fmt: skip
             self._simple(statement, (value,))
 
-    def erase_due(self) -> int:
-        """Destroy payloads past their term; returns how many. The log says how many, never which.
+    def _agreed(self) -> tuple[int, int]:
+        """(time that destruction goes by, UTC ns; size of the checkpoint that says so); zeros where nothing may go.
 
-        Time is the earlier of the wall clock and the newest cosignature (T13): a clock set forward destroys nothing
-        before a witness agrees that the day has come, and without any witness nothing is destroyed.
+        The time is the earlier of the wall clock and what a majority of our witnesses has cosigned, so a clock set
+        forward destroys nothing (T13). After a step of the clock, a checkpoint from after it must be cosigned at a time
+        that agrees with the clock.
         """
-        (time_s,) = self._db.execute("SELECT max(time_s) FROM cosignature").fetchone()
-        until = min(self._clock.now_ns(), (time_s or 0) * 10**9)
-        (count,) = self._db.execute("SELECT count(*) FROM payload WHERE due_ns <= ?", (until,)).fetchone()
-        if count:
-            entry = _plain("payloads.erased", {"count": count, "until_ns": until})
-            self.commit([Unit([entry], ())], lambda db: db.execute("DELETE FROM payload WHERE due_ns <= ?", (until,)))
+        db = self._db
+        (witnesses,) = db.execute("SELECT count(DISTINCT witness) FROM cosignature").fetchone()
+        row = db.execute(
+            "SELECT size, min(time_s) FROM cosignature GROUP BY size HAVING count(DISTINCT witness) > ?"
+            " ORDER BY size DESC LIMIT 1",
+            (witnesses // 2,),
+        ).fetchone()
+        if row is None:
+            return 0, 0
+        now, size, cosigned_ns = self._clock.now_ns(), row[0], row[1] * 10**9
+        stepped = db.execute("SELECT value FROM meta WHERE name = ?", (STEPPED,)).fetchone()
+        if stepped is not None and (size <= stepped[0] or abs(now - cosigned_ns) > AGREE_NS):
+            return 0, 0
+        return min(now, cosigned_ns), size
+
+    def erase_due(self) -> int:
+        """Destroy payloads past their term, with the keys of every copy of them; returns how many.
+
+        Rows and entries go in one transaction that also says which keys are to be destroyed; where the process ends
+        before they are, the next start does it.
+        """
+        until, size = self._agreed()
+        groups = self._db.execute(
+            "SELECT class, period, min(seq), max(seq), count(*) FROM payload WHERE due_ns <= ? GROUP BY class, period",
+            (until,),
+        ).fetchall()
+        entries = [
+            _plain(
+                "payloads.erased",
+                {
+                    "class": class_, "period": period, "first": first, "last": last, "count": count,
+                    "ground": "term", "until_ns": until, "checkpoint": size,
+                },
+            )
+            for class_, period, first, last, count in groups
+        ]  # fmt: skip
+
+        def also(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT INTO doomed VALUES (?, ?, ?, ?)", [group[:4] for group in groups])
+            db.execute("DELETE FROM payload WHERE due_ns <= ?", (until,))
+
+        if groups:
+            self.commit([Unit(entries, ())], also)
+            self._points.reach("erased")
             self._scrub()
-        return int(count)
+            self._finish_forgetting()
+        self._sweep_periods()
+        return sum(group[4] for group in groups)
+
+    def _finish_forgetting(self) -> None:
+        """Destroy the record keys of what was erased. Raises AuditUnavailable; then the next run or start does it."""
+        try:
+            self._periods.clear()
+            for class_, period, first, last in self._db.execute("SELECT * FROM doomed").fetchall():
+                kept = self._db.execute(
+                    "SELECT seq FROM payload WHERE class = ? AND period = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+                    (class_, period, first, last),
+                )
+                self._periods.forget(class_, period, first, last, [seq for (seq,) in kept])
+                self._points.reach("forgotten")
+                self._simple(
+                    "DELETE FROM doomed WHERE class = ? AND period = ? AND first = ? AND last = ?",
+                    (class_, period, first, last),
+                )
+        except OSError as cause:
+            raise AuditUnavailable(f"a period key cannot be destroyed: {cause}") from cause
+
+    def _sweep_periods(self) -> None:
+        """Destroy the keys of periods that are over and have no payload left."""
+        try:
+            for class_, start in self._periods:
+                if (
+                    start + PERIOD_NS[class_] <= self._last_ns
+                    and not self._db.execute(
+                        "SELECT 1 FROM payload WHERE class = ? AND period = ? LIMIT 1", (class_, start)
+                    ).fetchone()
+                ):
+                    self._periods.destroy(class_, start)
+        except OSError as cause:
+            raise AuditUnavailable(f"a period key cannot be destroyed: {cause}") from cause
+
+    def _close_old_payloads(self) -> None:
+        """Put payloads from before there were period keys under theirs, each under that of its own time."""
+        rows = self._db.execute("SELECT seq FROM payload WHERE class = ''").fetchall()
+        for (seq,) in rows:
+            data, sealed = self._db.execute(
+                "SELECT bytes, sealed FROM leaf JOIN payload USING (seq) WHERE seq = ?", (seq,)
+            ).fetchone()
+            old = Leaf.parse(data)
+            period, stored = self._periods.close(old.retention, old.time_ns, seq, sealed)
+            self._simple(
+                "UPDATE payload SET sealed = ?, class = ?, period = ? WHERE seq = ?",
+                (stored, old.retention, period, seq),
+            )
+        if rows:
+            self._scrub()
 
     def _scrub(self) -> None:
         """Empty the write-ahead log, where erased bytes would stay until they are written over.
@@ -612,10 +720,30 @@ class Log:
     def confirm(self, their_size: int) -> None:
         """A witness has seen no more of a restored log than there is: go on. The log says so first."""
         digest = bytes.fromhex(self.restored)
-        entry = _plain("node.restored", {"digest": digest, "size": self.head.size, "their_size": their_size})
-        self.commit([Unit([entry], ())])
+        restored = _plain("node.restored", {"digest": digest, "size": self.head.size, "their_size": their_size})
+        lost = self._lost_payloads()
+        entries = [
+            _plain(
+                "payloads.lost",
+                {"class": class_, "period": period, "first": seqs[0], "last": seqs[-1], "count": len(seqs)},
+            )
+            for (class_, period), seqs in lost.items()
+        ]
+
+        def also(db: sqlite3.Connection) -> None:
+            db.executemany("DELETE FROM payload WHERE seq = ?", [(seq,) for seqs in lost.values() for seq in seqs])
+
+        self.commit([Unit([restored, *entries], ())], also)
         self._lock.mark("")
         self.restored = ""
+
+    def _lost_payloads(self) -> dict[tuple[str, int], list[int]]:
+        """Payloads whose record keys are not there, by class and period: no backup has them (T15)."""
+        lost: dict[tuple[str, int], list[int]] = {}
+        for class_, period, seq in self._db.execute("SELECT class, period, seq FROM payload ORDER BY seq"):
+            if not self._periods.has(class_, period, seq):
+                lost.setdefault((class_, period), []).append(seq)
+        return lost
 
     def end(self, why: str) -> None:
         """A witness has seen more of a restored log than there is: never go on, after a restart neither."""

@@ -61,7 +61,7 @@ def judge(folder: Path) -> int:
     log = writer.Log(config(folder), Clock())
     size = log.size
     log.close()
-    reader = Reader(folder / "store")
+    reader = Reader(folder / "store", folder / "periods")
     try:
         leaves = reader.leaves(0, size)
         read = [leaf.Leaf.parse(one) for one in leaves]

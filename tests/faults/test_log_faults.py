@@ -293,7 +293,7 @@ def _places(data: bytes, wanted: bytes) -> int:
 @pytest.mark.parametrize("what", ["entry", "tile", "checkpoint"])
 def test_a_bit_that_flips_in_the_store_is_found(closed: bytes, quick: Path, what: str) -> None:
     (quick / "store" / database.FILE).write_bytes(closed)
-    with closing(Reader(quick / "store")) as reader:
+    with closing(Reader(quick / "store", quick / "periods")) as reader:
         original = list(reader.leaves(0, 10**6))
         hashes = b"".join(reader.hashes(0, 0, 256)[100:108])
         held = reader.last_checkpoint()
@@ -314,7 +314,7 @@ def test_a_bit_that_flips_in_the_store_is_found(closed: bytes, quick: Path, what
 
 def test_a_bit_that_flips_anywhere_in_the_file_never_changes_what_verifies(closed: bytes, quick: Path) -> None:
     (quick / "store" / database.FILE).write_bytes(closed)
-    with closing(Reader(quick / "store")) as reader:
+    with closing(Reader(quick / "store", quick / "periods")) as reader:
         original = list(reader.leaves(0, 10**6))
     chance = random.Random(13)
     said = [_fault_in(_flipped(closed, chance.randrange(8 * len(closed))), quick, original) for _ in range(150)]
@@ -513,7 +513,7 @@ def test_a_clock_that_steps_under_the_writer_neither_turns_time_back_nor_destroy
         log = Log(config(folder), clock)
         _put(log, _fillers(1))
         log.close()
-    with closing(Reader(folder / "store")) as reader:
+    with closing(Reader(folder / "store", folder / "periods")) as reader:
         read = [leaf.Leaf.parse(one) for one in reader.leaves(0, 64)]
         assert len(reader.payloads(0, 64)) == 1
     assert [one.time_ns for one in read] == sorted(one.time_ns for one in read)
@@ -584,7 +584,7 @@ def test_a_signing_key_that_is_gone_for_good_stops_checkpoints_and_nothing_else(
     # Heads that nobody signed stay in the lock record; when the key is back a later one is signed, which extends them.
     log = Log(config(folder), Clock())
     assert log.head.size >= size > 0 and log._unpublished()
-    with closing(Reader(folder / "store")) as reader:
+    with closing(Reader(folder / "store", folder / "periods")) as reader:
         assert reader.last_checkpoint() is None
         agreed = log.head
         _publish(log)
@@ -613,7 +613,7 @@ def test_what_is_proven_while_payloads_are_destroyed_holds(folder: Path) -> None
     sealed = [_sealed(f"x{n}") for n in range(20)]
     _put(log, *(Unit([one], [("quota.charge", charge(f"x{n}").args)]) for n, one in enumerate(sealed)))
     _publish(log)
-    with closing(Reader(folder / "store")) as reader:
+    with closing(Reader(folder / "store", folder / "periods")) as reader:
         size = log.size
         tree = reader.tree(size)
         first = tree.inclusion(3)

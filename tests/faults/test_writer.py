@@ -64,7 +64,7 @@ def _started(folder: Path, *, pages_max: int = 0) -> tuple[writer.Log, writer.Wr
 
 def test_a_full_disk_gives_no_answer_and_harms_nothing(folder: Path) -> None:
     async def run() -> int:
-        log, process = _started(folder, pages_max=80)
+        log, process = _started(folder, pages_max=160)
         await process.start()
         client = WriterClient(folder / "run" / writer.SOCKET, RECIPIENTS)
         acked = 0
@@ -90,7 +90,7 @@ def test_a_full_disk_gives_no_answer_and_harms_nothing(folder: Path) -> None:
     acked = asyncio.run(run())
     assert acked > 10
     # What was refused left nothing. The log's size says less: the writer's own fillers may still find room.
-    with closing(Reader(folder / "store")) as reader:
+    with closing(Reader(folder / "store", folder / "periods")) as reader:
         entered = [leaf.Leaf.parse(one) for one in reader.leaves(0, judge(folder))]
     told = [one.public["purpose"] for one in entered if one.kind == "check.denied"]
     assert told == [*(f"x-{n}" for n in range(acked)), "later"]
@@ -225,7 +225,9 @@ def test_two_writers_on_one_log_are_refused(folder: Path) -> None:
 
 
 def test_another_logs_store_is_refused(folder: Path) -> None:
-    settings = writer.WriterConfig(folder / "store", folder / "lock", folder / "run", "hnd.example/log")
+    settings = writer.WriterConfig(
+        folder / "store", folder / "lock", folder / "periods", folder / "run", "hnd.example/log"
+    )
     with pytest.raises(VerificationFailed, match="another log"):
         writer.Log(settings, Clock())
 
@@ -309,7 +311,7 @@ def test_a_step_of_the_clock_is_logged(folder: Path) -> None:
         clock.shift = shift
         log.commit([writer.Unit([writer._plain("filler", {})], ())])
     log.close()
-    reader = Reader(folder / "store")
+    reader = Reader(folder / "store", folder / "periods")
     read = [leaf.Leaf.parse(one) for one in reader.leaves(0, 10)]
     reader.close()
     steps = [int(one.public["step_ms"]) for one in read if one.kind == "clock.step"]

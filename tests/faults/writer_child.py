@@ -60,7 +60,7 @@ class KillAt:
 
 def config(folder: Path, points: writer.Points = writer.NO_POINTS, pages_max: int = 0) -> writer.WriterConfig:
     return writer.WriterConfig(
-        folder / "store", folder / "lock", folder / "run", ORIGIN,
+        folder / "store", folder / "lock", folder / "periods", folder / "run", ORIGIN,
         checkpoint_every_s=0.03, round_to=16, erase_every_s=0.05, pages_max=pages_max, points=points,
     )  # fmt: skip
 

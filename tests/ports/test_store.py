@@ -108,7 +108,13 @@ async def _memory(test: Test, tmp_path: Path) -> None:
 async def _sqlite(test: Test, tmp_path: Path) -> None:
     clock = Ticks()
     config = WriterConfig(
-        tmp_path / "store", tmp_path / "lock", tmp_path / "run", ORIGIN, checkpoint_every_s=0.05, round_to=1
+        tmp_path / "store",
+        tmp_path / "lock",
+        tmp_path / "periods",
+        tmp_path / "run",
+        ORIGIN,
+        checkpoint_every_s=0.05,
+        round_to=1,
     )
     writer.create(config)
 
@@ -119,7 +125,7 @@ async def _sqlite(test: Test, tmp_path: Path) -> None:
     process = writer.Writer(log, config, clock, sign)
     await process.start()
     client = WriterClient(config.run_dir / writer.SOCKET, RECIPIENTS)
-    reader = Reader(config.store_dir)
+    reader = Reader(config.store_dir, config.periods_dir)
     try:
         await client.publish_checkpoint()
         # Checkpoints stop here, so that nothing but the test's own entries is added.

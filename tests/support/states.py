@@ -97,7 +97,7 @@ class States:
     @contextlib.contextmanager
     def reading(self, state: str) -> Iterator[Reader]:
         """The state's database, as it is now."""
-        reader = Reader(self.folder(state) / "store")
+        reader = Reader(self.folder(state) / "store", self.folder(state) / "periods")
         try:
             yield reader
         finally:

@@ -65,7 +65,7 @@ TIMERS: Final[dict[str, tuple[str, ...]]] = {
     "node._meet": ("table.received", "delta.received"),
     "node._collect": ("witness.disputed", "witnesses.silent"),
     "node._enter_refusals": ("call.refused",),
-    "node._confirm": ("node.restored",),
+    "node._confirm": ("node.restored", "payloads.lost"),
     # Numbers of cases and alerts leave, and nothing that they are about.
     "node.notices.tick": (),
     "node._look": ("alert.raised",),

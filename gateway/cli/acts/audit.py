@@ -65,7 +65,7 @@ def _head(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     settings = node.load(args)
-    reader = Reader(settings.paths.store)
+    reader = Reader(settings.paths.store, settings.paths.periods)
     try:
         wanted = 1 if args.cosignatures is None else args.cosignatures
         held = reader.last_checkpoint(wanted)

@@ -4,9 +4,9 @@ In the file, in this order: `manifest.json` (state, release, time, and the SHA-2
 the files under the names of the node's folders, wherever the settings put those. Everything is sealed under a
 passphrase (`keyring.vault`), because a node's database is its state's lists.
 
-What is never in it: seeds of epochs (`keys/seeds`), tables made and received, the lock record, sockets, and what
-belongs off the node (`anchor`, `policy-authority`, `handover`, `booth`). A seed that was destroyed must not come back
-with a tape, and a lock record that came back would call an old log the newest.
+What is never in it: seeds of epochs (`keys/seeds`), keys of payloads at rest (`periods`), tables made and received, the
+lock record, sockets, and what belongs off the node (`anchor`, `policy-authority`, `handover`, `booth`). A seed or key
+that was destroyed must not come back with a tape, and a lock record that came back would call an old log the newest.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FOLDERS: Final = ("keys", "tls", "policy", "federation", "officers")
 
 LEFT_OUT: Final = ("keys/seeds",)
 
-EMPTY: Final = ("keys/seeds", "tables", "copies", "events", "run")
+EMPTY: Final = ("keys/seeds", "periods", "tables", "copies", "events", "run")
 """Made empty when a node is restored."""
 
 

@@ -56,7 +56,7 @@ FOLDERS: Final = (
 LISTENERS: Final = {field.name: field.default for field in fields(Listeners)}
 """Where listeners bind unless told otherwise."""
 
-EMPTY_FOLDERS: Final = ("federation", "tables", "copies", "events", "run")
+EMPTY_FOLDERS: Final = ("federation", "periods", "tables", "copies", "events", "run")
 
 MOVE_AWAY: Final = {
     "anchor": "issues this state's certificates and signs for the federation: keep it offline, with a copy",
@@ -195,7 +195,7 @@ def _fill(plan: Plan, root: Path) -> Made:
     files.write_secret(root / "handover" / "register.key", "register", register)
     files.write_new(root / "officers" / "register.jsonl", b"")
 
-    log = WriterConfig(root / "store", root / "lock", root / "run", names.log_origin(plan.state))
+    log = WriterConfig(root / "store", root / "lock", root / "periods", root / "run", names.log_origin(plan.state))
     create_log(log)
 
     policies = starter.write(plan.state, plan.agencies, root, now_ns, plan.region)
@@ -286,7 +286,7 @@ def _told(plan: Plan, folder: Path, made: Made) -> list[str]:
         *(f"  {name:<{width}}  {why}" for name, why in MOVE_AWAY.items()),
         "",
         "Back up with `limen node backup`: " + ", ".join(BACK_UP) + ".",
-        "Never back up keys/seeds or lock: a restored node opens new epochs and asks its witnesses about its log.",
+        "Never back up keys/seeds, periods or lock: what is erased must not come back, nor an old log seem new.",
         "",
         f"Next: `limen peer invite AAA --config {folder}`, or `limen peer accept FILE` with the invitation that came.",
     ]

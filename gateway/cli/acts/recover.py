@@ -116,7 +116,7 @@ def _begin(
         secret={"officers": [str(person.officer) for person in people]},
     )
     recipients = parts.recipients_of(settings)
-    where = writer.WriterConfig(paths.store, paths.lock, paths.run, facts["origin"])
+    where = writer.WriterConfig(paths.store, paths.lock, paths.periods, paths.run, facts["origin"])
     with closing(writer.Log(where, node.clock_of(settings))) as log:
         if log.size == 0:
             sealer = Sealer(recipients, secrets.token_bytes(32))

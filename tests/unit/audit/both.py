@@ -62,7 +62,7 @@ def both(folder: export.MemoryFolder, trusted: trust.Card, witnessed: tuple[byte
         raise AssertionError("the gateway's verifier alone says that this is no export") from None
     audit.run()
     theirs, ours = report.as_json(), audit.document()
-    for name in ("ok", "origin", "size", "root", "cosignatures"):
+    for name in ("ok", "origin", "size", "root", "cosignatures", "erased"):
         assert ours[name] == theirs[name], name
     places = [[(s["step"], s["ok"], s.get("position")) for s in said["steps"]] for said in (theirs, ours)]
     assert places[0] == places[1], [

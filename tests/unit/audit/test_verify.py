@@ -94,7 +94,7 @@ def test_an_honest_export_verifies_step_by_step() -> None:
     assert details["receipts"].startswith("1 ")
     assert details["history"] == f"extends {LEGS // 40} earlier heads"
     document = report.as_json()
-    assert set(document) == {"ok", "origin", "size", "root", "cosignatures", "steps", "proved", "not_proved"}
+    assert set(document) == {"ok", "origin", "size", "root", "cosignatures", "steps", "erased", "proved", "not_proved"}
     assert base64.b64decode(document["root"]) == made().store.tree().root()
     assert report.proved and any("true" in sentence for sentence in report.not_proved)
 

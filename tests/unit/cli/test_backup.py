@@ -44,7 +44,7 @@ def pan(tmp_path: Path) -> Path:
 
 def sign_once(folder: Path) -> None:
     paths = config.load(folder, environ={}).paths
-    log = Log(WriterConfig(paths.store, paths.lock, paths.run, "limen/PAN/log"), SystemClock())
+    log = Log(WriterConfig(paths.store, paths.lock, paths.periods, paths.run, "limen/PAN/log"), SystemClock())
     head = log.agree()
     log.publish(head, note.sign(head.encode(), LOG_KEY, LOG.sign))
     log.close()

@@ -25,7 +25,9 @@ SNAPSHOT = b"S" * 32
 def settings(tmp_path: Path) -> Config:
     (tmp_path / "limen.toml").write_text('state = "PAN"\nagencies = ["SNM"]\n[paths]\nrun = "/tmp/r"\n')
     made = config.load(tmp_path, environ={})
-    writer.create(WriterConfig(made.paths.store, made.paths.lock, made.paths.run, "pan.example/log"))
+    writer.create(
+        WriterConfig(made.paths.store, made.paths.lock, made.paths.periods, made.paths.run, "pan.example/log")
+    )
     return made
 
 

@@ -68,7 +68,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def config(tmp_path: Path) -> WriterConfig:
-    settings = WriterConfig(tmp_path / "store", tmp_path / "lock", tmp_path / "run", ORIGIN, checkpoint_every_s=0.05)
+    settings = WriterConfig(
+        tmp_path / "store", tmp_path / "lock", tmp_path / "periods", tmp_path / "run", ORIGIN, checkpoint_every_s=0.05
+    )
     writer.create(settings)
     return settings
 
@@ -82,7 +84,7 @@ def log(config: WriterConfig, clock: Clock) -> Iterator[Log]:
 
 @pytest.fixture
 def reader(config: WriterConfig) -> Iterator[Reader]:
-    opened = Reader(config.store_dir)
+    opened = Reader(config.store_dir, config.periods_dir)
     yield opened
     opened.close()
 
@@ -191,14 +193,14 @@ def test_a_witness_of_the_future_erases_nothing_either(log: Log, reader: Reader,
 
 
 def test_an_erased_payload_is_not_on_the_disk(log: Log, config: WriterConfig, clock: Clock) -> None:
-    sealed = prepared(0).sealed
     put(log, Unit([prepared(0)], ()))
-    assert any(sealed[-200:] in path.read_bytes() for path in config.store_dir.iterdir())
+    (stored,) = log._db.execute("SELECT sealed FROM payload").fetchone()
+    assert any(stored[-200:] in path.read_bytes() for path in config.store_dir.iterdir())
     clock.pass_ns(31 * DAY_NS)
     publish(log, clock.wall)
     assert log.erase_due() == 1
     for path in config.store_dir.iterdir():
-        assert sealed[-200:] not in path.read_bytes() and sealed[300:400] not in path.read_bytes()
+        assert stored[-200:] not in path.read_bytes() and stored[300:400] not in path.read_bytes()
 
 
 def test_with_the_whole_disk_nobody_can_tell_who_was_asked_about(log: Log, config: WriterConfig) -> None:
@@ -369,7 +371,7 @@ def test_a_writer_that_is_told_to_stop_answers_everybody_first(config: WriterCon
         await asyncio.gather(*callers)
         await client.close()
         assert refused == 8 and len(answered) >= 8
-        reader = Reader(config.store_dir)
+        reader = Reader(config.store_dir, config.periods_dir)
         kinds = [Leaf.parse(one).kind for one in reader.leaves(0, 100_000)]
         reader.close()
         assert kinds[0] == "node.started" and kinds[-1] == "node.stopped"
@@ -411,7 +413,7 @@ def test_a_restored_log_takes_and_signs_nothing_until_it_is_confirmed(config: Wr
         await process.stop()
 
     asyncio.run(run())
-    reader = Reader(config.store_dir)
+    reader = Reader(config.store_dir, config.periods_dir)
     kinds = [Leaf.parse(data).kind for data in reader.leaves(0, 3)]
     reader.close()
     assert kinds[:2] == ["node.started", "node.restored"]
@@ -448,7 +450,7 @@ def test_a_copy_is_one_snapshot_and_is_revived_once(
     opened = Log(again, clock)
     assert opened.head == head and opened.restored == "00" * 32
     opened.close()
-    reader = Reader(again.store_dir)
+    reader = Reader(again.store_dir, again.periods_dir)
     assert [expires for _, _, expires in reader.epochs()] == [0]
     reader.close()
     # A lock record of a log that goes on is not overwritten.

@@ -54,7 +54,7 @@ def _begin(folder: Path, number: int = 2, origin: str = SECOND) -> None:
 
 
 def _second(folder: Path) -> WriterConfig:
-    return WriterConfig(folder / "store", folder / "lock", folder / "run", SECOND)
+    return WriterConfig(folder / "store", folder / "lock", folder / "periods", folder / "run", SECOND)
 
 
 def test_what_is_left_is_told_and_nothing_is_changed(folder: Path) -> None:

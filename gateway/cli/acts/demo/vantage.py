@@ -42,7 +42,7 @@ class Mark:
 @contextlib.contextmanager
 def reading(node: Node) -> Iterator[Reader]:
     """The node's own store, read beside it."""
-    reader = Reader(node.folder / "store")
+    reader = Reader(node.folder / "store", node.folder / "periods")
     try:
         yield reader
     finally:

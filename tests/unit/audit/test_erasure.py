@@ -1,0 +1,182 @@
+"""Payloads that are not there: both verifiers say which were erased lawfully, and place the others."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.audit import checkpoint, export, note
+from gateway.audit.cosign import line
+from gateway.audit.entry import Entry, Phase, Scalar
+from gateway.audit.kinds import DAY_NS
+from gateway.audit.period import period_of
+from gateway.ports import Change
+from gateway.store.memory import MemoryStore
+from tests.unit.audit.both import both
+from tests.unit.audit.log import CARD, LOG, LOG_KEY, ORIGIN, WITNESS_KEYS, WITNESSES, Chance, recipients
+
+BEGAN = 1_700_000_000 * 10**9
+TERM = 30 * DAY_NS
+SEQ = 1
+"""The entry whose payload goes."""
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.wall = BEGAN
+
+    def __call__(self) -> int:
+        return self.wall
+
+
+class Node:
+    """A log in which 0 and 2 are fillers and 1 has a payload of class 30d."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.store = MemoryStore(self.clock, origin=ORIGIN, recipients=recipients(), chance=Chance(bytes(32)))
+        self.put(Entry("filler", Phase.EVENT))
+        self.put(
+            Entry(
+                "check.denied", Phase.EVENT, "HND", retention="30d", sealed_bytes=256,
+                public={"purpose": "SEC.WATCH", "basis": "B", "agency": "SNM", "reasons": "role"},
+                secret={"officer": "P-1", "case": "C-1"},
+            )
+        )  # fmt: skip
+        self.put(Entry("filler", Phase.EVENT))
+
+    def put(self, *entries: Entry) -> None:
+        asyncio.run(self.store.commit(entries))
+
+    def sign(self, at_ns: int = 0) -> int:
+        size = self.store.size()
+        head = checkpoint.Checkpoint(ORIGIN, size, self.store.tree().root())
+        self.store.put_checkpoint(size, note.sign(head.encode(), LOG_KEY, LOG.sign), head.digest)
+        for name, key in WITNESS_KEYS.items():
+            one = line(head.encode(), (at_ns or self.clock.wall) // 10**9, key, WITNESSES[name].sign)
+            put = {"size": size, "name": key.name, "witness": name, "line": one}
+            asyncio.run(self.store.commit([], [Change("cosignature.put", put)]))
+        return size
+
+    def erase(self, **other: Any) -> int:  # noqa: ANN401
+        """The entry that says it, honest but for `other`. Returns its number."""
+        said: dict[str, Scalar] = {
+            "class": "30d", "period": period_of("30d", BEGAN), "first": SEQ, "last": SEQ, "count": 1, "ground": "term",
+            "until_ns": self.clock.wall, "checkpoint": self.store.size(), **other,
+        }  # fmt: skip
+        self.put(Entry("payloads.erased", Phase.EVENT, public=said))
+        return self.store.size() - 1
+
+    def copy(self, *, gone: bool = True) -> export.MemoryFolder:
+        self.put(Entry("filler", Phase.EVENT))
+        self.sign()
+        folder = export.MemoryFolder(export.files(self.store))
+        if gone:
+            name = export.payloads_path(0)
+            kept = [one for one in export.split_records(folder[name], "payloads") if one[:8] != SEQ.to_bytes(8, "big")]
+            folder[name] = export.records(kept)
+        return folder
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+def test_a_payload_that_went_at_its_term_was_erased_lawfully(node: Node) -> None:
+    node.clock.wall += TERM
+    node.sign()
+    node.erase()
+    verdict = both(node.copy(), CARD)
+    assert verdict.ok
+    assert verdict.details["payloads"].endswith("1 erased lawfully under class 30d on 2023-12-14 (entries 1 to 1)")
+
+
+def test_a_payload_that_is_still_there_is_no_fault(node: Node) -> None:
+    node.clock.wall += TERM
+    node.sign()
+    node.erase()
+    assert both(node.copy(gone=False), CARD).ok
+
+
+@pytest.mark.parametrize("early", [10**9, DAY_NS, TERM])
+def test_destruction_before_the_term_is_found_at_its_entry(node: Node, early: int) -> None:
+    node.clock.wall += TERM - early
+    node.sign()
+    node.erase()
+    verdict = both(node.copy(), CARD)
+    assert (verdict.step, verdict.position) == ("payloads", SEQ)
+    assert "before the term of class 30d" in verdict.details["payloads"]
+
+
+def test_a_payload_that_nothing_names_is_found_however_old(node: Node) -> None:
+    node.clock.wall += 10 * TERM
+    verdict = both(node.copy(), CARD)
+    assert (verdict.step, verdict.position) == ("payloads", SEQ)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"class": "3y"}, {"period": 0}, {"first": 2, "last": 2}, {"first": 0, "last": 0},
+        {"class": "forever"}, {"first": "1"}, {"period": b""}, {"until_ns": True},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_erasure_of_something_else_excuses_nothing(node: Node, other: dict[str, Any]) -> None:
+    node.clock.wall += TERM
+    node.sign()
+    node.erase(**other)
+    verdict = both(node.copy(), CARD)
+    assert (verdict.step, verdict.position) == ("payloads", SEQ)
+
+
+@pytest.mark.parametrize("other", [{"first": -1}, {"first": 2, "last": 1}, {"last": 99}, {"checkpoint": 99}], ids=str)
+def test_an_erasure_that_cannot_be_is_a_fault_of_its_own(node: Node, other: dict[str, Any]) -> None:
+    node.clock.wall += TERM
+    node.sign()
+    seq = node.erase(**other)
+    verdict = both(node.copy(gone=False), CARD)
+    assert (verdict.step, verdict.position) == ("payloads", seq)
+
+
+def test_a_clock_set_forward_alone_destroys_nothing_lawfully(node: Node) -> None:
+    size = node.sign()
+    node.clock.wall += TERM
+    seq = node.erase(checkpoint=size)
+    verdict = both(node.copy(gone=False), CARD)
+    assert (verdict.step, verdict.position) == ("payloads", seq)
+    # Nor by a time that has not come for the log itself.
+    later = Node()
+    size = later.sign(BEGAN + TERM)
+    seq = later.erase(checkpoint=size, until_ns=BEGAN + TERM)
+    assert both(later.copy(), CARD).position == SEQ
+
+
+def test_destruction_after_a_step_of_the_clock_needs_a_checkpoint_from_after_it(node: Node) -> None:
+    node.clock.wall += TERM
+    size = node.sign()
+    node.put(Entry("clock.step", Phase.EVENT, public={"step_ms": 5000}))
+    seq = node.erase(checkpoint=size)
+    assert both(node.copy(gone=False), CARD).position == seq
+    size = node.sign()
+    node.erase(checkpoint=size)
+    assert both(node.copy(gone=False), CARD).position == seq
+
+
+def test_what_a_restored_node_lost_is_said_and_is_no_erasure(node: Node) -> None:
+    said: dict[str, Scalar] = {"class": "30d", "period": period_of("30d", BEGAN), "first": 1, "last": 1, "count": 1}
+    node.put(
+        Entry("node.restored", Phase.EVENT, public={"digest": bytes(32), "size": 3, "their_size": 3}),
+        Entry("payloads.lost", Phase.EVENT, public=said),
+    )
+    assert both(node.copy(), CARD).ok
+
+
+def test_nothing_is_lost_where_no_node_was_restored(node: Node) -> None:
+    said: dict[str, Scalar] = {"class": "30d", "period": period_of("30d", BEGAN), "first": 1, "last": 1, "count": 1}
+    node.put(Entry("payloads.lost", Phase.EVENT, public=said))
+    verdict = both(node.copy(), CARD)
+    assert (verdict.step, verdict.position) == ("payloads", SEQ)
