@@ -82,9 +82,12 @@ class Copy:
     def leaf(self, seq: int) -> Leaf:
         """One entry. Raises InputRefused where it cannot be read."""
         try:
-            return Leaf.parse(self.leaf_bytes(seq))
+            found = Leaf.parse(self.leaf_bytes(seq))
         except Malformed as cause:
-            raise InputRefused(f"{self.name}: entry {seq} cannot be read ({cause})") from None
+            raise InputRefused(f"{self.name}: entry {seq} cannot be read ({cause}); verify the export") from None
+        if found.seq != seq:
+            raise InputRefused(f"{self.name}: entry {seq} says it is number {found.seq}; verify the export")
+        return found
 
     def payload(self, seq: int) -> bytes | None:
         """Its sealed payload, or None."""

@@ -18,8 +18,8 @@ CREATE, READ, UPDATE, DELETE, OTHER = 1, 2, 3, 4, 99
 _ACTIVITY: Final = {
     "check.ask": READ, "check.answer": READ, "check.denied": READ, "check.refused": READ,
     "case.read": READ, "alert.read": READ, "document.read": READ, "audit.read": READ, "audit.exported": READ,
-    "audit.revealed": READ, "audit.denied": READ, "subject.answered": READ, "release.sent": READ, "release.received": READ,
-    "table.received": READ, "delta.received": READ, "policy.dry_run": READ,
+    "audit.revealed": READ, "audit.denied": READ, "subject.answered": READ, "release.sent": READ,
+    "release.received": READ, "table.received": READ, "delta.received": READ, "policy.dry_run": READ,
     "list.loaded": UPDATE, "list.entry": UPDATE, "list.denied": UPDATE, "case.act": UPDATE, "case.taken": UPDATE,
     "peer.suspended": UPDATE, "policy.activated": UPDATE, "federation.adopted": UPDATE, "alert.acted": UPDATE,
     "table.published": CREATE, "delta.published": CREATE, "officer.enrolled": CREATE, "epoch.opened": CREATE,

@@ -22,6 +22,9 @@ from gateway.errors import InputRefused
 
 FORMAT: Final = 1
 
+ABOUT: Final = {"origin": str, "size": int, "root": bytes, "mark": bytes}
+"""What an index says of itself."""
+
 IN_MEMORY: Final = ":memory:"
 
 _SCHEMA: Final = f"""
@@ -40,11 +43,23 @@ CREATE TABLE link (number BLOB PRIMARY KEY, tags BLOB NOT NULL) WITHOUT ROWID;
 _COLUMNS: Final = ("seq", "time_ns", *WORDS, "intent_seq")
 _ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * (len(_COLUMNS) + 3))})"
 
+_NUMBER_MAX: Final = (1 << 63) - 1
+
 _SHOWN: Final = (What.OFFICER, What.CASE)
 """Of an entry's tags, those that are shown with it: the first of each."""
 
 NOBODY: Final = 0
 """Stands where an entry names no officer, or nobody can read whom."""
+
+
+def _no_index(path: Path | None) -> InputRefused:
+    return InputRefused(f"{path}: is not an index of a log, or is damaged; give a new name, or remove it")
+
+
+def _begins_well(path: Path) -> bool:
+    with path.open("rb") as file:
+        begin = file.read(16)
+    return begin in (b"", b"SQLite format 3\0")
 
 
 class Finder:
@@ -55,15 +70,20 @@ class Finder:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        # SQLite takes a few bytes of anything for an empty database, and writes over them.
+        if path is not None and path.exists() and not _begins_well(path):
+            raise _no_index(path)
         try:
             self._db = sqlite3.connect(IN_MEMORY if path is None else path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = DELETE")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._open()
-        except (sqlite3.DatabaseError, sqlite3.OperationalError):
-            raise InputRefused(f"{path}: is not an index of a log; give a new name, or remove it") from None
-        self._words: dict[str, int] = {text: id_ for id_, text in self._db.execute("SELECT id, text FROM word")}
+            self._words: dict[str, int] = {text: id_ for id_, text in self._db.execute("SELECT id, text FROM word")}
+            if (about := self.about()) and {name: type(value) for name, value in about.items()} != ABOUT:
+                raise sqlite3.DatabaseError
+        except (sqlite3.Error, UnicodeDecodeError):
+            raise _no_index(path) from None
         self._texts = {id_: text for text, id_ in self._words.items()}
         self.links: MutableMapping[bytes, bytes] = _Links(self._db)
 
@@ -78,6 +98,14 @@ class Finder:
         """Let go of the file."""
         self._db.close()
 
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """Whatever is done with the index is done within. Raises InputRefused where the file is found to be damaged."""
+        try:
+            yield
+        except (sqlite3.Error, UnicodeDecodeError):
+            raise _no_index(self.path) from None
+
     # What it is of
 
     def about(self) -> Mapping[str, Any]:
@@ -87,7 +115,7 @@ class Finder:
     def size(self) -> int:
         """How many entries it holds."""
         (last,) = self._db.execute("SELECT max(seq) FROM entry").fetchone()
-        return 0 if last is None else int(last) + 1
+        return last + 1 if type(last) is int else 0
 
     # Building
 
@@ -104,7 +132,11 @@ class Finder:
         self._db.execute("COMMIT")
 
     def add(self, entries: Iterable[tuple[Row, Sequence[tuple[What, bytes]]]]) -> None:
-        """The next entries, in order, within `building`. An outcome closes its intent."""
+        """The next entries, in order, within `building`. An outcome closes its intent.
+
+        Raises:
+            InputRefused: a number of an entry is larger than any log's.
+        """
         rows: list[tuple[int, ...]] = []
         postings: list[tuple[int, int]] = []
         closed: list[tuple[int]] = []
@@ -115,6 +147,8 @@ class Finder:
                 postings.append((id_, row.seq))
                 if first.get(what) == NOBODY:
                     first[what] = id_
+            if max(row.time_ns, row.intent_seq) > _NUMBER_MAX:
+                raise InputRefused(f"entry {row.seq} has a time or a number that no log has; verify the export")
             words = (self._word(getattr(row, name)) for name in WORDS)
             is_open = int(row.outcome == Outcome.BEGUN)
             rows.append((row.seq, row.time_ns, *words, row.intent_seq, is_open, *first.values()))
@@ -219,13 +253,21 @@ class Finder:
         return {what: self._tag_of(id_) for what, id_ in held if id_ != NOBODY}
 
     def _tag_of(self, id_: int) -> bytes:
-        (tag,) = self._db.execute("SELECT tag FROM tag WHERE id = ?", (id_,)).fetchone()
-        return bytes(tag)
+        row = self._db.execute("SELECT tag FROM tag WHERE id = ?", (id_,)).fetchone()
+        if row is None or type(row[0]) is not bytes:
+            raise sqlite3.DatabaseError
+        return bytes(row[0])
+
+    def _text(self, id_: int) -> str:
+        held = self._texts.get(id_)
+        if type(held) is not str:
+            raise sqlite3.DatabaseError
+        return held
 
     def last_ns(self) -> int:
         """The time of the newest entry, UTC ns; 0 in an empty index."""
         row = self._db.execute("SELECT time_ns FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
-        return 0 if row is None else int(row[0])
+        return row[0] if row is not None and type(row[0]) is int else 0
 
     def _source(self, query: Query) -> str:
         if not query.tags:
@@ -307,13 +349,17 @@ class Finder:
         low, high = 0, self.size()
         while low < high:
             middle = (low + high) // 2
-            (held,) = self._db.execute("SELECT time_ns FROM entry WHERE seq = ?", (middle,)).fetchone()
-            low, high = (middle + 1, high) if held < time_ns else (low, middle)
+            row = self._db.execute("SELECT time_ns FROM entry WHERE seq = ?", (middle,)).fetchone()
+            if row is None or type(row[0]) is not int:
+                raise sqlite3.DatabaseError
+            low, high = (middle + 1, high) if row[0] < time_ns else (low, middle)
         return low
 
     def _row(self, row: Sequence[int]) -> Row:
         seq, time_ns, *ids, intent_seq = row
-        return search.row(seq, time_ns, [self._texts[id_] for id_ in ids], intent_seq)
+        if {type(seq), type(time_ns), type(intent_seq)} != {int} or not 0 <= time_ns <= _NUMBER_MAX:
+            raise sqlite3.DatabaseError
+        return search.row(seq, time_ns, [self._text(id_) for id_ in ids], intent_seq)
 
     def _group(self, name: str, value: int) -> str:
         if name == "month":
@@ -322,7 +368,7 @@ class Finder:
             if value == NOBODY:
                 return ""
             return shown(What.OFFICER, self._tag_of(value))
-        return self._texts[value]
+        return self._text(value)
 
 
 def _place(query: Query) -> str:

@@ -101,15 +101,16 @@ def _search(args: argparse.Namespace) -> int:
     try:
         if args.index is None and copy.head.size > LARGE:
             note(args, f"{copy.head.size} entries were read; with --index FILE only new ones are, next time")
-        query = _query(wanted, tags, finder.last_ns())
-        if args.save is not None:
-            _save(args, wanted, tags)
-        if groups:
-            return _counted(args, finder, query, groups)
-        found = Found(copy, finder, standing, tagger is not None)
-        if args.format != "table":
-            return _written(args, found, query)
-        return _shown(args, found, query)
+        with finder.whole():
+            query = _query(wanted, tags, finder.last_ns())
+            if args.save is not None:
+                _save(args, wanted, tags)
+            if groups:
+                return _counted(args, finder, query, groups)
+            found = Found(copy, finder, standing)
+            if args.format != "table":
+                return _written(args, found, query)
+            return _shown(args, found, query)
     finally:
         finder.close()
 
@@ -132,8 +133,9 @@ def indexed(copy: Copy, path: Path | None, key: bytes | None) -> Finder:
     finder = Finder(path)
     try:
         mark = Tagger(key).mark if key is not None else b""
-        _judge_index(finder, copy, mark)
-        _feed(finder, copy, key, mark)
+        with finder.whole():
+            _judge_index(finder, copy, mark)
+            _feed(finder, copy, key, mark)
     except BaseException:
         finder.close()
         raise
@@ -186,7 +188,6 @@ class Found:
     copy: Copy
     finder: Finder
     standing: Standing
-    with_key: bool
 
     def document(self, row: Row) -> dict[str, Any]:
         """One row for programs: its words, its public fields, its tags, and what of it holds."""

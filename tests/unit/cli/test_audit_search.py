@@ -6,19 +6,25 @@ import asyncio
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.audit import checkpoint, export, note, trust
+from gateway.audit import search as search_words
 from gateway.audit.entry import Entry, Phase, Scalar
 from gateway.cli.acts.nodes import Ran
 from gateway.cli.acts.nodes import limen as run_command
 from gateway.cli.main import run
+from gateway.errors import InputRefused
 from gateway.keyring import files
 from gateway.primitives.lp import lp
+from gateway.store.finder import Finder
 from gateway.store.memory import MemoryStore
 from tests.extras import ROOT
 from tests.unit.audit import log
@@ -486,3 +492,57 @@ def test_the_commands_of_the_page_do_what_it_says(
         assert ran.code == 0, (line, ran.err)
     assert (tmp_path / "disclosures.csv").read_text().count("\n") == 1
     assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 0
+
+
+# Foreign bytes
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.binary(min_size=1, max_size=4000))
+def test_any_bytes_are_no_index(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "index"
+    path.write_bytes(data)
+    with pytest.raises(InputRefused):
+        Finder(path)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(at=st.integers(0, 1 << 30), put=st.binary(min_size=1, max_size=64))
+def test_a_damaged_index_answers_or_is_refused(tmp_path: Path, folder: Path, at: int, put: bytes) -> None:
+    path = tmp_path / "damaged"
+    path.unlink(missing_ok=True)
+    run_command("audit", "search", str(folder), "--index", str(path))
+    data = bytearray(path.read_bytes())
+    at %= len(data)
+    data[at : at + len(put)] = put
+    path.write_bytes(data)
+    ran = run_command("audit", "search", str(folder), "--index", str(path))
+    assert ran.code in (0, 8), ran.err
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_a_damaged_export_is_searched_or_refused_in_one_sentence(tmp_path: Path, folder: Path, data: Any) -> None:
+    spoiled = tmp_path / "spoiled"
+    shutil.rmtree(spoiled, ignore_errors=True)
+    shutil.copytree(folder, spoiled)
+    file = data.draw(st.sampled_from(sorted(path for path in spoiled.rglob("*") if path.is_file())))
+    held = bytearray(file.read_bytes())
+    at = data.draw(st.integers(0, len(held)))
+    held[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=8))
+    file.write_bytes(held)
+    ran = run_command("audit", "search", str(spoiled))
+    assert ran.code in (0, 6, 8) and ran.err.count("\n") <= 1
+
+
+@given(hits=st.lists(st.text(max_size=60)), keys=st.lists(st.binary(max_size=40)))
+def test_any_words_are_hits_or_none(hits: list[str], keys: list[bytes]) -> None:
+    for number, found in search_words.found_keys(hits, keys):
+        assert len(number) in (0, 8) and set(found) <= set(keys)
+
+
+def test_an_entry_out_of_its_place_and_a_number_of_no_log_are_named() -> None:
+    finder = Finder()
+    with pytest.raises(InputRefused, match="entry 0 has a time"), finder.building({}):
+        finder.add([(search_words.Row(0, 1 << 63, "filler", "event", "", "done"), ())])
+    assert finder.size() == 0
