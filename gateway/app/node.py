@@ -370,7 +370,7 @@ class Node:
         releases = ReleaseDesk(
             self, self.peers, self.sender, can_count(), settings.statistics.tick_s * 10**9, self.policy.refresh
         )
-        self.notices = Notices(settings, ways_of(settings), self._waiting, self.telemetry.complain)
+        self.notices = Notices(settings, ways_of(settings), self._waiting, self.telemetry.complain, self.clock.now_ns)
         self.peer_server = PeerServer(
             state=settings.state,
             view=self.view,

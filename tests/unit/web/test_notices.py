@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -134,12 +135,29 @@ class Way:
 
 def settings(folder: Path, more: str = "") -> config.Config:
     (folder / "run").mkdir(exist_ok=True)
+    (folder / "store").mkdir(exist_ok=True)
     (folder / "limen.toml").write_text('state = "PAN"\nagencies = ["SNM"]\n' + more)
     return config.load(folder, environ={})
 
 
-def notices(folder: Path, way: Way, waiting: list[Notice], said: list[str] | None = None) -> Notices:
-    return Notices(settings(folder), (way,), lambda: waiting, (said if said is not None else []).append)
+@dataclass
+class Clock:
+    """Stands until it is moved."""
+
+    at_ns: int = DUE_NS
+
+    def now_ns(self) -> int:
+        return self.at_ns
+
+    def later(self, seconds: float) -> None:
+        self.at_ns += int(seconds * 10**9)
+
+
+def notices(
+    folder: Path, way: Way, waiting: list[Notice], said: list[str] | None = None, clock: Clock | None = None
+) -> Notices:
+    complain = (said if said is not None else []).append
+    return Notices(settings(folder), (way,), lambda: waiting, complain, (clock or Clock()).now_ns)
 
 
 async def test_each_case_is_told_once_for_each_due_time(tmp_path: Path) -> None:
@@ -153,14 +171,69 @@ async def test_each_case_is_told_once_for_each_due_time(tmp_path: Path) -> None:
     assert way.attempts == [NOTICE, waiting[1]]
 
 
-@pytest.mark.parametrize(("refusals", "attempts"), [(0, 1), (1, 2), (2, 2), (9, 2)])
-async def test_one_retry_and_then_no_more(tmp_path: Path, refusals: int, attempts: int) -> None:
-    way, said = Way(refusals), list[str]()
-    told = notices(tmp_path, way, [NOTICE], said)
-    for _ in range(4):
+async def test_what_was_told_is_not_told_again_after_a_restart(tmp_path: Path) -> None:
+    way, waiting = Way(), [NOTICE]
+    for _ in range(3):
+        await notices(tmp_path, way, waiting).tick()
+    assert way.attempts == [NOTICE]
+    waiting.clear()
+    await notices(tmp_path, way, waiting).tick()
+    assert (tmp_path / "store" / "notices.told").read_bytes() == b""
+    kept = (tmp_path / "store" / "notices.told").stat().st_mode & 0o777
+    assert kept == 0o600
+
+
+async def test_a_restart_between_two_notices_tells_neither_twice(tmp_path: Path) -> None:
+    other = Notice("case_" + "0" * 31 + "9", DUE_NS)
+    way = Way()
+    real = way.send
+
+    async def killed_at_the_second(notice: Notice) -> None:
+        if way.attempts:
+            raise KeyboardInterrupt
+        await real(notice)
+
+    way.send = killed_at_the_second  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        await notices(tmp_path, way, [NOTICE, other]).tick()
+    way.send = real  # type: ignore[method-assign]
+    await notices(tmp_path, way, [NOTICE, other]).tick()
+    assert way.attempts == [NOTICE, other]
+
+
+async def test_what_is_not_taken_is_tried_at_longer_distances_for_a_day(tmp_path: Path) -> None:
+    way, said, clock = Way(10**6), list[str](), Clock()
+    told = notices(tmp_path, way, [NOTICE], said, clock)
+    start = clock.at_ns
+    tries = []
+    for _ in range(4 * 1440):
+        before = len(way.attempts)
         await told.tick()
-    assert len(way.attempts) == attempts
-    assert len(said) == min(refusals, 2) and all("case_" not in line for line in said)
+        if len(way.attempts) > before:
+            tries.append((clock.at_ns - start) // 10**9)
+        clock.later(60)
+    pauses = [after - before for before, after in pairwise(tries)]
+    assert pauses[:6] == [60, 120, 240, 480, 960, 1920] and set(pauses[6:]) == {3600}
+    assert 24 * 3600 <= tries[-1] < 25 * 3600
+    assert "given up after a day" in said[-1] and len(said) == len(tries)
+    assert all("case_" not in line for line in said)
+
+
+async def test_a_webhook_that_comes_back_within_the_day_is_told(tmp_path: Path) -> None:
+    way, clock = Way(5), Clock()
+    told = notices(tmp_path, way, [NOTICE], clock=clock)
+    for _ in range(200):
+        await told.tick()
+        clock.later(60)
+    assert len(way.attempts) == 6
+
+
+async def test_a_store_that_takes_no_file_stops_no_notice(tmp_path: Path) -> None:
+    way = Way()
+    told = notices(tmp_path, way, [NOTICE])
+    (tmp_path / "store").rmdir()
+    await told.tick()
+    assert way.attempts == [NOTICE]
 
 
 async def test_of_several_processes_one_tells(tmp_path: Path) -> None:
