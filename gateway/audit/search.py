@@ -65,7 +65,7 @@ class Outcome(StrEnum):
 _DENIED: Final = frozenset(
     {
         "check.denied", "check.refused", "list.denied", "call.refused", "case.denied", "release.denied",
-        "audit.denied",
+        "audit.denied", "protection.denied",
     }
 )  # fmt: skip
 _FAILED: Final = frozenset({"release.failed", "case.dropped", "witness.disputed", "checkpoint.fault", "counters.lost"})

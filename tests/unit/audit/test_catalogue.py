@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.audit import ocsf, search
 from gateway.audit.kinds import CATALOGUE
 
 GATEWAY = Path(__file__).parents[3] / "gateway"
@@ -50,3 +51,10 @@ def test_an_entry_in_the_code_is_of_the_catalogue(place: str, call: ast.Call) ->
 
 def test_the_search_finds_them() -> None:
     assert len(list(calls())) >= 10
+
+
+def test_what_was_denied_is_found_as_denied_and_acts_upon_lists_have_an_activity() -> None:
+    denied = {name for name in NAMES if name.endswith(".denied")}
+    assert denied <= search._DENIED <= NAMES and search._FAILED <= NAMES and search._TO_THE_PEER <= NAMES
+    assert ocsf._ACTIVITY.keys() <= NAMES
+    assert {name for name in NAMES if name.startswith(("protection.", "list."))} <= ocsf._ACTIVITY.keys()
