@@ -9,7 +9,8 @@ from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`, `subject`."""
+    """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`, `subject`,
+    `pack`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -187,6 +188,26 @@ def _add_live(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     reveal.add_argument("--signature", action="append", default=[], type=Path, metavar="FILE", help="a person's, twice")
     reveal.add_argument("--reader-key", type=Path, metavar="FILE", help="opens it here; the node never has this key")
 
+    packing = verbs.add_parser(
+        "pack",
+        help="everything that a yearly audit needs, in one folder",
+        description="Write an export, its verification, months in plain words, the rules and a replay to one folder.",
+    )
+    packing.add_argument("path", type=Path, metavar="EXPORT", help="what `limen audit export` wrote")
+    packing.add_argument("--trust", type=Path, required=True, metavar="CARD", help="the card of public keys")
+    packing.add_argument("--state", required=True, metavar="AAA", help="whose log it is")
+    packing.add_argument(
+        "--reader-key", type=Path, metavar="FILE", help="counts what is sealed; nothing of it is shown"
+    )
+    packing.add_argument(
+        "--bundle", type=Path, nargs="+", default=[], metavar="FILE", help="rules that were in force, for the replay"
+    )
+    packing.add_argument(
+        "--policy-keys", type=Path, metavar="DIR", help="public keys of the rules' authorities (*.pem)"
+    )
+    packing.add_argument("--sample", type=int, default=100, metavar="N", help="decisions that are made again")
+    packing.add_argument("-o", dest="out", type=Path, required=True, metavar="DIR", help="a new folder")
+
 
 def _add_purpose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -212,6 +233,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import audit_subject
 
         return audit_subject.run(args)
+    if args.verb == "pack":
+        from gateway.cli.acts import audit_pack
+
+        return audit_pack.run(args)
     from gateway.cli.acts import audit
 
     return audit.run(args)
