@@ -6,10 +6,11 @@ import argparse
 import asyncio
 import base64
 import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.app import parts
 from gateway.audit import bundle, checkpoint, export, note, pairs, seal, trust, verify
@@ -28,6 +29,9 @@ from gateway.primitives import ed25519
 from gateway.store.client import WriterClient
 from gateway.store.folder import DirectoryFolder, write_export
 from gateway.store.reader import Reader
+
+READERS: Final = ("supervisor", "auditor", "protection")
+"""Whose keys open something of the log: all but what the protection desk sees is for the first two."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -360,11 +364,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= 24 else text[:16] + "..."
 
 
-def reader_key(path: Path | None) -> bytes | None:
-    """The private key of a reader of the log, None where no file was named. Raises ConfigRefused."""
+def reader_key(path: Path | None, readers: Sequence[str] = READERS) -> bytes | None:
+    """The private key of one of these readers of the log, None where no file was named. Raises ConfigRefused."""
     if path is None:
         return None
-    for purpose in ("supervisor", "auditor", "protection"):
+    for purpose in readers:
         try:
             held = files.read_secret(path, purpose)
         except ConfigRefused:
@@ -372,7 +376,7 @@ def reader_key(path: Path | None) -> bytes | None:
         seed = held.copy()
         held.free()
         return seed
-    raise ConfigRefused(f"{path}: is not the key of a reader of the log")
+    raise ConfigRefused(f"{path}: is not the key of a reader of the log ({', '.join(readers)})")
 
 
 def _read(path: Path) -> bytes:

@@ -46,12 +46,12 @@ def _fetch(args: argparse.Namespace) -> int:
     return OK
 
 
-def purpose_of(text: str) -> AuditPurpose:
+def purpose_of(text: str, option: str = "--purpose") -> AuditPurpose:
     """What the log is read for. Raises Refused."""
     try:
         return AuditPurpose(text)
     except ValueError:
-        raise Refused(f"--purpose: write what the log is read for: {', '.join(AuditPurpose)}") from None
+        raise Refused(f"{option}: write what the log is read for: {', '.join(AuditPurpose)}") from None
 
 
 def fetch(

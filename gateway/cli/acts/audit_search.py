@@ -92,9 +92,9 @@ def _search(args: argparse.Namespace) -> int:
     if args.live is not None:
         _bring_up_to_date(args, wanted)
     copy = Copy(DirectoryFolder(args.path), str(args.path))
-    key = reader_key(args.reader_key)
+    key = reader_key(args.reader_key, ("supervisor", "auditor"))
     tagger = Tagger(key) if key is not None else None
-    tags = _tags(args, wanted, tagger)
+    tags = _tags(args, wanted, tagger, copy)
     card = trust.Card.parse(inputs.bytes_of(args.trust).decode("utf-8", "replace")) if args.trust else None
     standing = copy.standing(card)
     finder = indexed(copy, args.index, key)
@@ -119,7 +119,7 @@ def _bring_up_to_date(args: argparse.Namespace, wanted: Mapping[str, Any]) -> No
     """Read what is new at the node. It is told, and logs, by which filters is searched, and never what for."""
     from gateway.cli.acts import audit_live
 
-    audit_live.fetch(args, args.path, audit_live.purpose_of(args.live), sorted(wanted))
+    audit_live.fetch(args, args.path, audit_live.purpose_of(args.live, "--live"), sorted(wanted))
 
 
 def indexed(copy: Copy, path: Path | None, key: bytes | None) -> Finder:
@@ -462,7 +462,7 @@ def moment(name: str, text: str, newest_ns: int) -> int:
 
 
 def _tags(
-    args: argparse.Namespace, wanted: Mapping[str, Any], tagger: Tagger | None
+    args: argparse.Namespace, wanted: Mapping[str, Any], tagger: Tagger | None, copy: Copy
 ) -> list[tuple[What, tuple[bytes, ...]]]:
     """What is sealed, as tags. Standard input is read for one of them; what stood there is never repeated."""
     clear = [name for name in _TAGGED if wanted.get(name) == "-"]
@@ -478,6 +478,8 @@ def _tags(
         if public is not None:
             found.append((What.NUMBER, (public,)))
             continue
+        if not copy.has_payloads:
+            raise InputRefused(f"{args.path}: holds leaves only, and --{name} is sealed; give one with payloads")
         if tagger is None:
             raise Refused(f"--{name}: is sealed; give --reader-key FILE, of a supervisor or a home auditor")
         if text == "-":

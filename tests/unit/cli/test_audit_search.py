@@ -423,6 +423,19 @@ def test_files_that_are_not_what_they_must_be_are_named(told: Search, folder: Pa
     assert "is not JSON" in told("audit", "search", folder, "--queries", bad, "--query", "mine", code=8)
 
 
+def test_what_is_sealed_is_not_looked_for_where_it_is_not_or_with_a_key_that_does_not_open_it(
+    told: Search, key: Path, folder: Path, tmp_path: Path
+) -> None:
+    leaves = written(Logged(), tmp_path / "leaves", payloads=False)
+    tag = f"officer_{bytes(16).hex()}"
+    assert "holds leaves only" in told("audit", "search", leaves, "--reader-key", key, "--officer", tag, code=8)
+    assert seqs(told("audit", "search", leaves, "--case", f"case_{CASE.hex()}")) == [6]
+    desk = tmp_path / "protection.key"
+    files.write_secret(desk, "protection", log.READERS["desk"])
+    said = told("audit", "search", folder, "--reader-key", desk, "--officer", tag, code=8)
+    assert "(supervisor, auditor)" in said
+
+
 def test_what_is_typed_on_standard_input_is_never_repeated(folder: Path, key: Path) -> None:
     for option, text in (("--officer", "two\nlines"), ("--officer", ""), ("--subject", "surname: PAZ\n")):
         ran = limen("audit", "search", folder, "--reader-key", key, option, "-", stdin=text.encode())
