@@ -62,13 +62,14 @@ CATALOGUE = """
 check.ask intent | purpose basis agency list class batches agreement baseline national | leg role seed_commitments
     epoch version key_types permit_expires_ns | officer case justification seeds keys guarded why
 check.ask outcome | purpose basis agency list class batches agreement baseline national intent_seq reply reason
-    request_hashes | leg role reply_hashes | hits
+    request_hashes | leg role reply_hashes replies | hits
 check.denied event | purpose basis agency reasons | list role class | officer case
 check.answer intent | purpose basis agency list class batches agreement baseline national role batch peer_seq
-    request_hash seed_commitment epoch | - | -
+    request_hash seed_commitment epoch | signed | -
 check.answer outcome | purpose basis agency list class batches agreement baseline national role batch peer_seq
     request_hash seed_commitment epoch intent_seq reply_hash table_version | - | -
-check.refused event | purpose request_hash reason | basis agency class peer_seq reasons list role batch count | -
+check.refused event | purpose request_hash reason | basis agency class peer_seq reasons list role batch count signed |
+    -
 table.published event | list group epoch version padded_count table_hash manifest_hash basis agreement baseline
     national | previous public_key | told withheld
 table.received event | list group epoch version padded_count table_hash manifest_hash basis fault | previous | -
@@ -106,14 +107,14 @@ case.act event | case_id side purpose act state version fields statement signatu
 case.denied event | case_id side purpose act reasons | - | officer
 case.read event | case_id what | - | officer
 case.sent event | case_id side purpose message state fields recipient record_version persons baseline national | - | -
-case.taken event | case_id side purpose message state request_hash | persons record_version fields answered | entry_id
-    code
-case.dropped event | case_id message request_hash | - | cause
+case.taken event | case_id side purpose message state request_hash | signed persons record_version fields answered |
+    entry_id code
+case.dropped event | case_id message request_hash | signed | cause
 release.dataset event | dataset snapshot declaration by_person file_hash basis signers baseline national | - |
     officers decision rows
 release.asked event | purpose basis agency role query_digest act request_id agreement baseline national | - | officer
 release.requested event | purpose basis agency role query_digest act dataset request_id request_hash peer_seq
-    agreement baseline national | - | officer
+    agreement baseline national | signed | officer
 release.denied event | purpose basis agency role query_digest act request_hash reason reasons | - | officer
 release.charged event | query_digest snapshot dataset unit period cost_micro_rho salt_commitment | - | -
 release.made intent | query_digest snapshot dataset cost_micro_rho | - | -

@@ -129,19 +129,19 @@ class CaseDesk:
 
     async def open_case(self, message: OpenCase, call: CallContext) -> int:
         """A peer asks for the facts behind a hit."""
-        return await deliver.receive_open(call.peer, message, call.request_hash, self._world())
+        return await deliver.receive_open(call.peer, message, call.came, self._world())
 
     async def deliver(self, message: Decision, call: CallContext) -> int:
         """A peer's people decided."""
-        return await deliver.receive_decision(call.peer, message, call.request_hash, self._world())
+        return await deliver.receive_decision(call.peer, message, call.came, self._world())
 
     async def correct(self, message: Decision, call: CallContext) -> int:
         """A peer's people correct what they disclosed."""
-        return await deliver.receive_correction(call.peer, message, call.request_hash, self._world())
+        return await deliver.receive_correction(call.peer, message, call.came, self._world())
 
     async def close_case(self, message: Closing, call: CallContext) -> int:
         """A peer tells what came of a case."""
-        return await deliver.receive_close(call.peer, message, call.request_hash, self._world())
+        return await deliver.receive_close(call.peer, message, call.came, self._world())
 
     # -- Timers -------------------------------------------------------------------------------------------------------
 

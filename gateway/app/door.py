@@ -42,7 +42,7 @@ class Door:
 
     async def check(self, request: CheckRequest, call: CallContext) -> SignedMessage:
         """Evaluate one batch."""
-        return await again_if_moved(lambda: answer.answer(request, call.request_hash, self.answering()), self.catch_up)
+        return await again_if_moved(lambda: answer.answer(request, call.came, self.answering()), self.catch_up)
 
     async def manifest(self, request: ManifestRequest, call: CallContext) -> SignedManifest:
         """The current manifest made for the caller."""

@@ -183,20 +183,18 @@ class ReleaseDesk:
     async def plan_release(self, ask: ReleaseAsk, call: CallContext) -> ReleasePlan:
         """A peer asks what it would cost."""
         return await again_if_moved(
-            lambda: release.plan_for(ask, call.peer, self._world(), request_hash=call.request_hash), self.catch_up
+            lambda: release.plan_for(ask, call.peer, self._world(), came=call.came), self.catch_up
         )
 
     async def request_release(self, ask: ReleaseAsk, call: CallContext) -> ReleaseStanding:
         """A peer asks for a release."""
         return await again_if_moved(
-            lambda: release.request(ask, call.peer, self._world(), request_hash=call.request_hash), self.catch_up
+            lambda: release.request(ask, call.peer, self._world(), came=call.came), self.catch_up
         )
 
     async def get_release(self, ask: ReleaseAsk, call: CallContext) -> ReleaseStanding:
         """A peer fetches one."""
-        return await again_if_moved(
-            lambda: release.get(ask, call.peer, self._world(), request_hash=call.request_hash), self.catch_up
-        )
+        return await again_if_moved(lambda: release.get(ask, call.peer, self._world(), came=call.came), self.catch_up)
 
 
 def _ask(question: ReleaseQuestion, officer: Officer) -> ReleaseAsk:

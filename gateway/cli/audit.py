@@ -10,7 +10,7 @@ from gateway.cli import node
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`, `subject`,
-    `pack`."""
+    `pack`, `reconcile`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -53,6 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--seq", type=int, metavar="N", help="only the entry of this number")
     show.add_argument("--peer", metavar="AAA", help="only entries about this peer")
     show.add_argument("--proof", type=Path, metavar="FILE", help="write that one entry as a C2SP tlog-proof")
+
+    both = verbs.add_parser(
+        "reconcile",
+        help="hold two states' exports against each other",
+        description="Find what one of two states' logs withholds, adds, changes or moves, and whose doing it is. Each "
+        "folder is a whole export or one made with --pair.",
+    )
+    both.add_argument("one", type=Path, metavar="A", help="an export of the one side")
+    both.add_argument("other", type=Path, metavar="B", help="an export of the other side")
+    both.add_argument("--trust", type=Path, action="append", required=True, metavar="CARD", help="a card of each log")
+    both.add_argument(
+        "--federation", type=Path, action="append", required=True, metavar="FILE",
+        help="the signed list of members, for their message keys; older lists too, where keys have changed",
+    )  # fmt: skip
 
     bundling = verbs.add_parser(
         "bundle",
@@ -225,6 +239,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import audit_search
 
         return audit_search.run(args)
+    if args.verb == "reconcile":
+        from gateway.cli.acts import reconcile
+
+        return reconcile.run(args)
     if args.verb in ("fetch", "reveal"):
         from gateway.cli.acts import audit_live
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from gateway.errors import CapabilityMissing, Malformed, VerificationFailed
 from gateway.primitives import cbor, ed25519
-from gateway.terms.exchange import SignedMessage
+from gateway.terms.exchange import Named, SignedMessage
 from gateway.terms.ids import PeerId
 
 VERSION: Final = 1
@@ -29,6 +29,11 @@ SIGNATURE_KEY: Final = "limen-signature-bin"
 
 DOMAIN: Final = b"limen/envelope/1\x00"
 """In front of the header when it is signed, so that no signature of another kind can stand for one of these."""
+
+ACCEPTS_KEY: Final = "limen-accepts"
+"""Name of the metadata entry in which a gateway says that it reads headers with `entry`: with every call and reply."""
+
+ACCEPTS: Final = "entry/1"
 
 HEADER_BYTES_MAX: Final = 1024
 
@@ -56,6 +61,12 @@ _STATE = re.compile(r"[A-Z]{3}\Z")
 _TIME_MAX = (1 << 63) - 1
 _FIELDS = frozenset({"version", "method", "sender", "receiver", "key_id", "time_ns", "checkpoint", "body_hash"})
 _REPLY_FIELDS = _FIELDS | {"request_hash"}
+_KNOWN = (_FIELDS, _REPLY_FIELDS, _FIELDS | {"entry"}, _REPLY_FIELDS | {"entry"})
+
+
+def about(fields: Mapping[str, Any]) -> bytes:
+    """SHA-256 over the canonical CBOR of the fields."""
+    return sha256(cbor.encode(dict(fields))).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,7 @@ class Header:
     body_hash: bytes = field(repr=False)
     request_hash: bytes | None = field(repr=False)
     version: int = VERSION
+    entry: Named | None = None
 
 
 def body_hash(body: bytes) -> bytes:
@@ -93,7 +105,8 @@ def key_id(public_key: bytes) -> bytes:
 def request_fields(
     method: str, sender: PeerId, receiver: PeerId, public_key: bytes, time_ns: int, checkpoint: bytes
 ) -> dict[str, Any]:
-    """The header's values of a request or a standing document, all but the body's hash."""
+    """The header's values of a request or a standing document, all but the body's hash. Whoever wants to name its
+    entry adds `{"entry": named.value}`, and only for a peer that has said `ACCEPTS`."""
     return {
         "version": VERSION,
         "method": method,
@@ -152,12 +165,13 @@ def decode(data: bytes) -> Header:
         checkpoint=fields["checkpoint"],
         body_hash=fields["body_hash"],
         request_hash=fields.get("request_hash"),
+        entry=Named(*fields["entry"]) if "entry" in fields else None,
     )
 
 
 def _judge(fields: Mapping[str, Any]) -> None:
     """Exactly a header's fields, each of its type and size."""
-    if fields.keys() != _FIELDS and fields.keys() != _REPLY_FIELDS:
+    if fields.keys() not in _KNOWN:
         raise Malformed("header", "not the fields of a header")
     if type(fields["version"]) is not int or fields["version"] != VERSION:
         raise Malformed("header.version", "not this version")
@@ -179,6 +193,13 @@ def _judge(fields: Mapping[str, Any]) -> None:
             continue
         if type(value) is not bytes or len(value) != size:
             raise Malformed(f"header.{name}", f"not {size} bytes")
+
+    if "entry" in fields:
+        entry = fields["entry"]
+        if not isinstance(entry, list) or len(entry) != 3 or type(entry[0]) is not int or not 0 < entry[0] <= _TIME_MAX:
+            raise Malformed("header.entry", "not a number and two hashes")
+        if any(type(one) is not bytes or len(one) != 32 for one in entry[1:]):
+            raise Malformed("header.entry", "not a number and two hashes")
 
 
 def to_sign(header: bytes) -> bytes:

@@ -22,11 +22,11 @@ from gateway.errors import (
     QuotaExhausted,
     RequestReused,
 )
-from gateway.flows.deciding import decide, expect
+from gateway.flows.deciding import decide, expect, signed_of
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
-from gateway.terms.exchange import CheckReply, CheckRequest, SignedMessage
+from gateway.terms.exchange import Came, CheckReply, CheckRequest, SignedMessage
 from gateway.terms.ids import EpochId, PeerId
 from gateway.terms.words import ListId
 
@@ -72,10 +72,10 @@ class AnsweringWorld:
     method: str
 
 
-async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWorld) -> SignedMessage:
+async def answer(request: CheckRequest, came: Came, world: AnsweringWorld) -> SignedMessage:
     """Evaluate one batch for a peer, prove it, and return the signed reply.
 
-    `request_hash` is the SHA-512 of the request's exact body. Both entries are durable before the reply leaves; the
+    Both entries are durable before the reply leaves; the
     charge is durable before anything is evaluated. A replay passes every gate again and then gets the stored bytes.
 
     Raises:
@@ -83,22 +83,24 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
         AuditUnavailable, KeysUnavailable: nothing was revealed.
     """
     now = world.clock.now_ns()
+    request_hash = came.request_hash
     try:
         permit, expires_ns = await _gates(request, now, world)
     except GatewayError as refusal:
-        await world.uow.commit([_refused(request, request_hash, refusal)])
+        await world.uow.commit([_refused(request, came, refusal)])
         raise
 
     stored = world.replies.find(request.asker, world.method, request.leg_id, request.batch)
     if stored is not None:
         if stored.request_hash != request_hash:
-            await world.uow.commit([_refused(request, request_hash, RequestReused("other bytes under this id"))])
+            await world.uow.commit([_refused(request, came, RequestReused("other bytes under this id"))])
             raise RequestReused(f"{request.asker}: other bytes under this request id")
         return stored.message
 
     day = now // DAY_NS
     charge = request.class_size * request.batches if request.batch == 0 else 0
-    intent = Entry("check.answer", Phase.INTENT, request.asker, public=_public(request, request_hash, permit))
+    public = _public(request, request_hash, permit) | {"signed": signed_of(came)}
+    intent = Entry("check.answer", Phase.INTENT, request.asker, public=public)
     try:
         committed = await world.uow.commit(
             [intent],
@@ -124,7 +126,7 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
             ],
         )
     except (PeerSuspended, QuotaExhausted, RequestReused) as refusal:
-        await world.uow.commit([_refused(request, request_hash, refusal)])
+        await world.uow.commit([_refused(request, came, refusal)])
         raise
 
     used = world.book.quota_used(request.asker, request.list_id, request.group, day)
@@ -137,6 +139,7 @@ async def answer(request: CheckRequest, request_hash: bytes, world: AnsweringWor
         table_version=current.manifest.version if current else 0,
         quota_left=max(0, permit.slots_per_day - used),
         pair_seq=committed.pair_seqs[0],
+        leaf_hash=committed.hashes[0] if came.named is not None else b"",
         delta_number=world.book.delta_number(request.asker, request.list_id, request.group, request.epoch),
     )
     message = await world.keys.evaluate_and_sign(request.scope, request.blinded, world.make_frame(request, reply, now))
@@ -233,7 +236,7 @@ def _public(request: CheckRequest, request_hash: bytes, permit: Permit) -> dict[
     }
 
 
-def _refused(request: CheckRequest, request_hash: bytes, refusal: GatewayError) -> Entry:
+def _refused(request: CheckRequest, came: Came, refusal: GatewayError) -> Entry:
     reasons = getattr(refusal, "reasons", ())
     return Entry(
         "check.refused",
@@ -245,7 +248,8 @@ def _refused(request: CheckRequest, request_hash: bytes, refusal: GatewayError) 
             "agency": request.agency,
             "class": request.class_size,
             "peer_seq": request.pair_seq,
-            "request_hash": request_hash,
+            "request_hash": came.request_hash,
+            "signed": signed_of(came),
             "reason": refusal.row.reason,
             "reasons": ",".join(reasons),
         },

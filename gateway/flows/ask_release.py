@@ -16,13 +16,13 @@ from gateway.audit.entry import Entry, Phase
 from gateway.errors import PolicyDenied, VerificationFailed
 from gateway.flows.check import Officer
 from gateway.flows.deciding import decide, expect
-from gateway.flows.release import HEAVY_BYTES, about
+from gateway.flows.release import HEAVY_BYTES, about, named_about
 from gateway.policy.decision import Deny
 from gateway.policy.question import Stage, statistic
 from gateway.statistics import catalogue as queries
 from gateway.statistics import release as documents
 from gateway.statistics.catalogue import Query
-from gateway.terms.exchange import SignedMessage
+from gateway.terms.exchange import Named, SignedMessage
 from gateway.terms.ids import PeerId
 from gateway.terms.release import ReleaseAsk, ReleasePlan, ReleaseStanding, ReleaseState
 
@@ -203,6 +203,7 @@ async def _asked(
     asked = replace(
         ask,
         pair_seq=committed.pair_seqs[0],
+        named=Named(committed.pair_seqs[0], committed.hashes[0], named_about(ask, query, act)),
         baseline=permit.baseline,
         national=permit.national,
         permit_expires_ns=permit.expires_ns,

@@ -21,7 +21,7 @@ from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Question, Stage
 from gateway.primitives import cbor
-from gateway.terms.exchange import CheckRequest, KeyScope
+from gateway.terms.exchange import CheckRequest, KeyScope, Named
 from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, RequestId
 from gateway.terms.words import BATCH_CLASSES, ListId, Role
 from gateway.watchlist import entry as entries
@@ -52,6 +52,7 @@ class OpenCase:
     baseline: bytes
     national: bytes
     permit_expires_ns: int
+    named: Named | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Decision:
     baseline: bytes
     national: bytes
     permit_expires_ns: int
+    named: Named | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Closing:
     baseline: bytes
     national: bytes
     permit_expires_ns: int
+    named: Named | None = field(default=None, repr=False, compare=False)
 
 
 class CasePeers(Protocol):

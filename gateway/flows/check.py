@@ -237,6 +237,7 @@ class _Leg:
     """What the owner is told of the permit's end: the same to the nanosecond towards two owners, it would show them
     that their legs are of one question (T12). So each leg's is earlier by a part of its own."""
     pair_seq: int = 0
+    leaf_hash: bytes = b""
     intent_seq: int = 0
     hits: list[Hit] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
@@ -244,6 +245,8 @@ class _Leg:
     spoiled: list[str] = field(default_factory=list)
     """`<traveller>:unreadable` of each row that a key met and whose label does not open: sealed."""
     request_hashes: list[bytes] = field(default_factory=list)
+    replies: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Header and signature of each reply."""
     failure: str = ""
     refusal: tuple[str, ...] = ()
 
@@ -307,8 +310,9 @@ async def ask(inquiry: Inquiry, officer: Officer, world: AskingWorld) -> CheckAn
         world.subjects.remember(officer.agency, inquiry.purpose, subjects, now)
     if world.watch is not None:
         world.watch(inquiry, officer, committed.seqs[0], now)
-    for leg, seq, pair_seq in zip(legs, committed.seqs, committed.pair_seqs, strict=True):
-        leg.intent_seq, leg.pair_seq = seq, pair_seq
+    numbers = zip(legs, committed.seqs, committed.pair_seqs, committed.hashes, strict=True)
+    for leg, seq, pair_seq, leaf_hash in numbers:
+        leg.intent_seq, leg.pair_seq, leg.leaf_hash = seq, pair_seq, leaf_hash
 
     await asyncio.gather(*(_run(leg, inquiry, officer, world) for leg in legs))
 
@@ -771,9 +775,11 @@ async def _one_batch(
         baseline_digest=leg.permit.baseline,
         national_digest=leg.permit.national,
         permit_expires_ns=leg.permit_expires_ns,
+        leaf_hash=leg.leaf_hash,
     )
     reply = await world.peers.check(leg.owner, request, timeout_s=world.timeout_s)
     leg.request_hashes.append(reply.request_hash)
+    leg.replies.append(reply.signed)
     if reply.epoch != request.epoch:
         raise PeerUnreachable(f"{leg.owner}: answered for another epoch")
     outputs = await world.compute.run(
@@ -866,6 +872,7 @@ def _entry(leg: _Leg, inquiry: Inquiry, officer: Officer, phase: Phase) -> Entry
             "reply": "refused" if leg.refusal else "unreachable" if leg.failure else "answered",
             "reason": ",".join(leg.refusal) or leg.failure,
             "request_hashes": b"".join(leg.request_hashes) or bytes(64 * len(leg.seeds)),
+            "replies": cbor.encode([list(signed) for signed in leg.replies]),
         }
         secret = {"hits": [*(_found(leg, hit) for hit in leg.hits), *leg.spoiled]}
         guard = {}

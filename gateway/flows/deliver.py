@@ -30,7 +30,7 @@ from gateway.errors import (
     VerificationFailed,
     VersionMoved,
 )
-from gateway.federation import statement
+from gateway.federation import envelope, statement
 from gateway.federation.statement import PersonalSignature
 from gateway.flows.casework import (
     CaseWorld,
@@ -47,7 +47,7 @@ from gateway.flows.casework import (
     release_facts,
     version_of,
 )
-from gateway.flows.deciding import expect
+from gateway.flows.deciding import expect, signed_of
 from gateway.flows.disclose import OUTCOME_NS, ROLES
 from gateway.flows.publish import keys_of
 from gateway.people import dates
@@ -56,7 +56,7 @@ from gateway.policy.decision import Permit
 from gateway.policy.question import Stage
 from gateway.primitives import cbor
 from gateway.pseudonym import oprf, schedule
-from gateway.terms.exchange import CheckRequest
+from gateway.terms.exchange import Came, CheckRequest, Named
 from gateway.terms.ids import PeerId, RequestId
 from gateway.terms.words import KeyType, MatchClass
 from gateway.watchlist import entry as entries
@@ -100,7 +100,7 @@ async def _send_open(case: Case, world: CaseWorld, now: int) -> None:
     permit = await decide(case, world, now, stage=Stage.ASK)
     persons = tuple(one for one in case.signatures if one.act in (_CONFIRM, _REQUEST))
     (ticket,) = await world.case_keys.open_case([case.ticket])
-    pair_seq = await _enter(case, "open", persons, permit, world)
+    named = await _enter(case, "open", persons, permit, world)
     message = OpenCase(
         case_id=case.case_id,
         ticket=ticket,
@@ -110,7 +110,8 @@ async def _send_open(case: Case, world: CaseWorld, now: int) -> None:
         reply_key=world.case_key_of(world.state),
         sealed=case.reasons,
         signatures=tuple(personal(one) for one in persons),
-        pair_seq=pair_seq,
+        pair_seq=named.pair_seq,
+        named=named,
         baseline=permit.baseline,
         national=permit.national,
         permit_expires_ns=permit.expires_ns,
@@ -166,7 +167,7 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
             {"list": case.list_id, "entry_id": case.entry_id, "body": body},
         )
     sealed = tuple(await world.case_keys.seal_case(case.recipient, plain))
-    pair_seq = await _enter(case, "decision", persons, permit, world, *changes)
+    named = await _enter(case, "decision", persons, permit, world, *changes)
     message = Decision(
         case_id=case.case_id,
         record_version=case.record_version,
@@ -174,7 +175,8 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
         origin=origin,
         sealed=sealed,
         signatures=tuple(personal(one) for one in persons),
-        pair_seq=pair_seq,
+        pair_seq=named.pair_seq,
+        named=named,
         baseline=permit.baseline,
         national=permit.national,
         permit_expires_ns=permit.expires_ns,
@@ -228,12 +230,13 @@ async def _send_close(case: Case, world: CaseWorld, now: int) -> None:
     permit = await decide(case, world, now, stage=Stage.ASK)
     acts = (statement.CASE_ACTS["outcome"], statement.CASE_ACTS["withdraw"])
     persons = tuple(one for one in case.signatures if one.act in acts)
-    pair_seq = await _enter(case, "close", persons, permit, world)
+    named = await _enter(case, "close", persons, permit, world)
     message = Closing(
         case_id=case.case_id,
         code=case.outcome,
         signatures=tuple(personal(one) for one in persons),
-        pair_seq=pair_seq,
+        pair_seq=named.pair_seq,
+        named=named,
         baseline=permit.baseline,
         national=permit.national,
         permit_expires_ns=permit.expires_ns,
@@ -251,8 +254,8 @@ async def _enter(
     permit: Permit,
     world: CaseWorld,
     *records: Mapping[str, object],
-) -> int:
-    """The entry before a message leaves, in the transaction that compares rules and record; its number in the pair."""
+) -> Named:
+    """The entry before a message leaves, in the transaction that compares rules and record, as the message names it."""
     sent = entry(
         "case.sent",
         case,
@@ -275,7 +278,18 @@ async def _enter(
             *(ports.Change("entry.expect", one) for one in records),
         ],
     )
-    return committed.pair_seqs[0]
+    return Named(committed.pair_seqs[0], committed.hashes[0], _about(case.case_id, message))
+
+
+def _about(case_id: bytes, message: str) -> bytes:
+    return envelope.about({"case_id": case_id, "message": message})
+
+
+def _judge_named(came: Came, pair_seq: int, case_id: bytes, message: str) -> None:
+    """The header names the entry that the body names, and is about this message. Raises Malformed."""
+    named = came.named
+    if named is not None and (named.pair_seq, named.about) != (pair_seq, _about(case_id, message)):
+        raise Malformed("header.entry", "is about another message than the body")
 
 
 async def _settle(case: Case, event: Event, world: CaseWorld, **changes: Any) -> None:
@@ -301,7 +315,7 @@ async def _settle(case: Case, event: Event, world: CaseWorld, **changes: Any) ->
 # -- Receiving: the owner's half --------------------------------------------------------------------------------------
 
 
-async def receive_open(peer: PeerId, asked: OpenCase, request_hash: bytes, world: CaseWorld) -> int:
+async def receive_open(peer: PeerId, asked: OpenCase, came: Came, world: CaseWorld) -> int:
     """Open a case for a true hit of a logged check (T12). Returns our entry's number in the pair's sequence.
 
     Raises:
@@ -309,6 +323,7 @@ async def receive_open(peer: PeerId, asked: OpenCase, request_hash: bytes, world
     """
     now = world.clock.now_ns()
     try:
+        _judge_named(came, asked.pair_seq, asked.case_id, "open")
         body = world.book.case(asked.case_id)
         if body is not None:
             # Before anything is asked of the record: a case that comes again must not show that its record was
@@ -316,7 +331,7 @@ async def receive_open(peer: PeerId, asked: OpenCase, request_hash: bytes, world
             before = decode(body)
             _judge_same(peer, asked, before)
             await decide(before, world, now, stage=Stage.ANSWER)
-            return await _again(peer, before, "open", request_hash, world)
+            return await _again(peer, before, "open", came, world)
         ticket = Ticket.decode(asked.ticket)
         case, permit = await _judged_open(peer, asked, ticket, world, now)
         committed = await world.uow.commit(
@@ -324,7 +339,7 @@ async def receive_open(peer: PeerId, asked: OpenCase, request_hash: bytes, world
                 _taken(
                     case,
                     "open",
-                    request_hash,
+                    came,
                     case.fields,
                     {"entry_id": case.entry_id},
                     answered=ticket.request_hash,
@@ -345,7 +360,7 @@ async def receive_open(peer: PeerId, asked: OpenCase, request_hash: bytes, world
             ],
         )
     except _NOT_TAKEN as cause:
-        raise await _dropped(peer, asked.case_id, "open", request_hash, cause, world) from None
+        raise await _dropped(peer, asked.case_id, "open", came, cause, world) from None
     return committed.pair_seqs[0]
 
 
@@ -497,19 +512,20 @@ def _act_of(signed: PersonalSignature) -> str:
     return str(said.get("act")) if isinstance(said, dict) else ""
 
 
-async def receive_close(peer: PeerId, told: Closing, request_hash: bytes, world: CaseWorld) -> int:
+async def receive_close(peer: PeerId, told: Closing, came: Came, world: CaseWorld) -> int:
     """What came of the case, or its withdrawal. Returns our entry's number in the pair's sequence.
 
     Raises:
         NotFoundOrNotPermitted: no such case of this peer's.
     """
     try:
+        _judge_named(came, told.pair_seq, told.case_id, "close")
         case = held(told.case_id, world)
         if case.peer != peer or case.side is not Side.OWNER:
             raise NotFoundOrNotPermitted("not a case of this peer's")
         said = {one.statement for one in case.signatures}
         if case.state is State.CLOSED or any(one.statement in said for one in told.signatures):
-            return await _again(peer, case, "close", request_hash, world)
+            return await _again(peer, case, "close", came, world)
         if told.code != "WITHDRAWN":
             profiles.code(told.code, profiles.OUTCOMES, "code")
         word = statement.CASE_ACTS["withdraw" if told.code == "WITHDRAWN" else "outcome"]
@@ -535,15 +551,15 @@ async def receive_close(peer: PeerId, told: Closing, request_hash: bytes, world:
                 reasons=b"",
                 signatures=signatures,
             )
-        return await _take(after, "close", request_hash, {"code": told.code}, world)
+        return await _take(after, "close", came, {"code": told.code}, world)
     except _NOT_TAKEN as cause:
-        raise await _dropped(peer, told.case_id, "close", request_hash, cause, world) from None
+        raise await _dropped(peer, told.case_id, "close", came, cause, world) from None
 
 
 # -- Receiving: the asker's half --------------------------------------------------------------------------------------
 
 
-async def receive_decision(peer: PeerId, told: Decision, request_hash: bytes, world: CaseWorld) -> int:
+async def receive_decision(peer: PeerId, told: Decision, came: Came, world: CaseWorld) -> int:
     """The owner's decision, with the approvals of two persons where anything is disclosed (T7).
 
     Returns our entry's number in the pair's sequence: the receipt.
@@ -552,12 +568,13 @@ async def receive_decision(peer: PeerId, told: Decision, request_hash: bytes, wo
         NotFoundOrNotPermitted: no such case here, or it is over, or the approvals do not hold.
     """
     try:
+        _judge_named(came, told.pair_seq, told.case_id, "decision")
         case = held(told.case_id, world)
         if case.peer != peer or case.side is not Side.ASKER:
             raise NotFoundOrNotPermitted("not a case with this peer")
         decided = {State.GRANTED, State.PARTLY_GRANTED, State.REFUSED, State.OUTCOME_REPORTED, State.CLOSED}
         if case.state in decided and case.record_version == told.record_version and not case.ticket:
-            return await _again(peer, case, "decision", request_hash, world)
+            return await _again(peer, case, "decision", came, world)
         if len(told.sealed) != len(case.fields) + 1 or len({len(one) for one in told.sealed}) != 1:
             raise VerificationFailed("slots", "are not one for each field asked, of one size")
         now = world.clock.now_ns()
@@ -585,12 +602,12 @@ async def receive_decision(peer: PeerId, told: Decision, request_hash: bytes, wo
                 signatures=(*case.signatures, *approved),
                 **changes,
             )
-        return await _take(after, "decision", request_hash, {}, world)
+        return await _take(after, "decision", came, {}, world)
     except _NOT_TAKEN as cause:
-        raise await _dropped(peer, told.case_id, "decision", request_hash, cause, world) from None
+        raise await _dropped(peer, told.case_id, "decision", came, cause, world) from None
 
 
-async def receive_correction(peer: PeerId, told: Decision, request_hash: bytes, world: CaseWorld) -> int:
+async def receive_correction(peer: PeerId, told: Decision, came: Came, world: CaseWorld) -> int:
     """The fields that were disclosed to us, of the record as it is now: they take the place of the older ones, and our
     people look at the case again. Returns our entry's number in the pair's sequence: the receipt.
 
@@ -598,12 +615,14 @@ async def receive_correction(peer: PeerId, told: Decision, request_hash: bytes, 
         NotFoundOrNotPermitted: no such case here, nothing is held of it any more, or the approvals do not hold.
     """
     try:
+        # The sender enters a correction as a decision, on the same two signatures.
+        _judge_named(came, told.pair_seq, told.case_id, "decision")
         case = held(told.case_id, world)
         if case.peer != peer or case.side is not Side.ASKER:
             raise NotFoundOrNotPermitted("not a case with this peer")
         taken = {one.statement for one in case.signatures}
         if told.signatures and all(one.statement in taken for one in told.signatures):
-            return await _again(peer, case, "correction", request_hash, world)
+            return await _again(peer, case, "correction", came, world)
         if not case.sealed or told.refusal:
             raise NotFoundOrNotPermitted("nothing of this case is held that could be corrected")
         if len(told.sealed) != len(case.fields) + 1 or len({len(one) for one in told.sealed}) != 1:
@@ -626,9 +645,9 @@ async def receive_correction(peer: PeerId, told: Decision, request_hash: bytes, 
             expires_ns=0,
             signatures=(*kept, *approved),
         )
-        return await _take(after, "correction", request_hash, {}, world)
+        return await _take(after, "correction", came, {}, world)
     except _NOT_TAKEN as cause:
-        raise await _dropped(peer, told.case_id, "correction", request_hash, cause, world) from None
+        raise await _dropped(peer, told.case_id, "correction", came, cause, world) from None
 
 
 def _approvers(case: Case, peer: PeerId, told: Decision, world: CaseWorld) -> tuple[str, ...]:
@@ -663,7 +682,7 @@ def _approvers(case: Case, peer: PeerId, told: Decision, world: CaseWorld) -> tu
 def _taken(
     after: Case,
     message: str,
-    request_hash: bytes,
+    came: Came,
     fields: Sequence[str],
     secret: Mapping[str, str],
     **more: bytes,
@@ -676,7 +695,8 @@ def _taken(
         public={
             "message": message,
             "state": after.state.value,
-            "request_hash": request_hash,
+            "request_hash": came.request_hash,
+            "signed": signed_of(came),
             "persons": cbor.encode(persons),
             "record_version": after.record_version,
             "fields": ",".join(fields),
@@ -686,25 +706,30 @@ def _taken(
     )
 
 
-async def _take(after: Case, message: str, request_hash: bytes, secret: Mapping[str, str], world: CaseWorld) -> int:
-    taken = _taken(after, message, request_hash, after.released, secret)
+async def _take(after: Case, message: str, came: Came, secret: Mapping[str, str], world: CaseWorld) -> int:
+    taken = _taken(after, message, came, after.released, secret)
     return (await world.uow.commit([taken], [put(after)])).pair_seqs[0]
 
 
-async def _again(peer: PeerId, case: Case, message: str, request_hash: bytes, world: CaseWorld) -> int:
+async def _again(peer: PeerId, case: Case, message: str, came: Came, world: CaseWorld) -> int:
     """What came before came again: an entry, the same answer, and no move."""
     if case.peer != peer:
         raise NotFoundOrNotPermitted("the number is another case's")
     again = entry(
         "case.taken",
         case,
-        public={"message": message, "state": case.state.value, "request_hash": request_hash},
+        public={
+            "message": message,
+            "state": case.state.value,
+            "request_hash": came.request_hash,
+            "signed": signed_of(came),
+        },
     )
     return (await world.uow.commit([again])).pair_seqs[0]
 
 
 async def _dropped(
-    peer: PeerId, case_id: bytes, message: str, request_hash: bytes, cause: GatewayError, world: CaseWorld
+    peer: PeerId, case_id: bytes, message: str, came: Came, cause: GatewayError, world: CaseWorld
 ) -> NotFoundOrNotPermitted:
     """The one face of every no, after the true cause is in our own log, sealed."""
     await world.uow.commit(
@@ -713,7 +738,12 @@ async def _dropped(
                 "case.dropped",
                 Phase.EVENT,
                 peer,
-                public={"case_id": case_id, "message": message, "request_hash": request_hash},
+                public={
+                    "case_id": case_id,
+                    "message": message,
+                    "request_hash": came.request_hash,
+                    "signed": signed_of(came),
+                },
                 secret={"cause": f"{cause.row.reason}: {cause}"[:200]},
             )
         ]

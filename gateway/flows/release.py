@@ -22,14 +22,16 @@ from gateway.errors import (
     GatewayError,
     InputRefused,
     KeysUnavailable,
+    Malformed,
     NotFoundOrNotPermitted,
     PeerSuspended,
     PolicyDenied,
     RequestReused,
     VersionMoved,
 )
+from gateway.federation import envelope
 from gateway.flows.check import Officer
-from gateway.flows.deciding import decide, expect
+from gateway.flows.deciding import decide, expect, signed_of
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
 from gateway.policy.question import Stage, statistic
@@ -43,7 +45,7 @@ from gateway.statistics.catalogue import Query
 from gateway.statistics.dataset import Declaration
 from gateway.statistics.kept import StoredDataset, StoredRelease, StoredRequest
 from gateway.statistics.plan import Plan
-from gateway.terms.exchange import SignedMessage
+from gateway.terms.exchange import Came, SignedMessage
 from gateway.terms.ids import PeerId, Purpose
 from gateway.terms.release import ReleaseAsk, ReleasePlan, ReleaseStanding, ReleaseState
 from gateway.terms.words import Role
@@ -135,7 +137,7 @@ class _Call:
     recipient: PeerId
     world: ReleaseWorld
     now_ns: int
-    request_hash: bytes
+    came: Came
     officer: Officer | None
 
     @property
@@ -168,7 +170,7 @@ async def plan_for(
     recipient: PeerId,
     world: ReleaseWorld,
     *,
-    request_hash: bytes = b"",
+    came: Came | None = None,
     officer: Officer | None = None,
 ) -> ReleasePlan:
     """What a release would cost this recipient and how good it would be. Free, and made without a look at the data.
@@ -180,7 +182,7 @@ async def plan_for(
         Malformed, InputRefused: no such statistic, data set, dimension or period.
         AuditUnavailable: nothing is told.
     """
-    call = _Call("plan", ask, recipient, world, world.clock.now_ns(), request_hash, officer)
+    call = _Call("plan", ask, recipient, world, world.clock.now_ns(), came or Came(), officer)
     permit, query = await _judged(call)
     try:
         known = _known(query, world.book)
@@ -200,7 +202,7 @@ async def request(
     recipient: PeerId,
     world: ReleaseWorld,
     *,
-    request_hash: bytes = b"",
+    came: Came | None = None,
     officer: Officer | None = None,
 ) -> ReleaseStanding:
     """Have a release made: charged now, counted by the job. The same query over the same events costs nothing again.
@@ -214,7 +216,7 @@ async def request(
         Malformed, InputRefused: no such statistic, data set, dimension or period.
         AuditUnavailable: nothing was charged.
     """
-    call = _Call("request", ask, recipient, world, world.clock.now_ns(), request_hash, officer)
+    call = _Call("request", ask, recipient, world, world.clock.now_ns(), came or Came(), officer)
     permit, query = await _judged(call)
     try:
         before = world.book.release_request(recipient, ask.request_id.value)
@@ -242,7 +244,7 @@ async def get(
     recipient: PeerId,
     world: ReleaseWorld,
     *,
-    request_hash: bytes = b"",
+    came: Came | None = None,
     officer: Officer | None = None,
 ) -> ReleaseStanding:
     """How a release that this recipient asked for stands; once it is ready, the document, in the same bytes every time.
@@ -254,7 +256,7 @@ async def get(
         Malformed, InputRefused: not a query.
         AuditUnavailable, KeysUnavailable: nothing is told.
     """
-    call = _Call("get", ask, recipient, world, world.clock.now_ns(), request_hash, officer)
+    call = _Call("get", ask, recipient, world, world.clock.now_ns(), came or Came(), officer)
     permit, query = await _judged(call)
     try:
         asked = world.book.newest_request(recipient, query.digest)
@@ -427,7 +429,7 @@ async def _delivered(
             **about(call.ask, query),
             "snapshot": row.snapshot,
             "release_hash": hashlib.sha256(message.body).digest(),
-            "request_hash": call.request_hash,
+            "request_hash": call.came.request_hash,
             **_rules(permit),
         },
         secret=_person(call),
@@ -532,6 +534,11 @@ def about(ask: ReleaseAsk, query: Query | None) -> dict[str, str | bytes]:
     }
 
 
+def named_about(ask: ReleaseAsk, query: Query | None, act: str) -> bytes:
+    """What a message about a release is about, for its header (`terms.exchange.Named`)."""
+    return envelope.about({**about(ask, query), "act": act, "request_id": ask.request_id.value})
+
+
 def _rules(permit: Permit) -> dict[str, str | bytes]:
     return {"agreement": permit.agreement, "baseline": permit.baseline, "national": permit.national}
 
@@ -541,6 +548,11 @@ def _person(call: _Call) -> dict[str, str]:
 
 
 def _requested(call: _Call, permit: Permit, query: Query) -> Entry:
+    named = call.came.named
+    if named is not None and (named.pair_seq, named.about) != (
+        call.ask.pair_seq, named_about(call.ask, query, call.act),
+    ):  # fmt: skip
+        raise Malformed("header.entry", "is about another message than the body")
     return Entry(
         "release.requested",
         Phase.EVENT,
@@ -550,8 +562,9 @@ def _requested(call: _Call, permit: Permit, query: Query) -> Entry:
             "act": call.act,
             "dataset": query.dataset,
             "request_id": call.ask.request_id.value,
-            "request_hash": call.request_hash,
+            "request_hash": call.came.request_hash,
             "peer_seq": call.ask.pair_seq,
+            "signed": signed_of(call.came),
             **_rules(permit),
         },
         secret=_person(call),
@@ -572,7 +585,7 @@ async def _denied(call: _Call, query: Query | None, refusal: GatewayError) -> Ga
         public={
             **about(call.ask, query),
             "act": call.act,
-            "request_hash": call.request_hash,
+            "request_hash": call.came.request_hash,
             "reason": refusal.row.reason,
             "reasons": ",".join(reasons),
         },

@@ -17,6 +17,7 @@ from gateway.flows.check import CheckAnswer, Inquiry
 from gateway.ports import PolicyVersions, SignedManifest
 from gateway.terms import Hidden, ListId, PeerId, RequestId
 from gateway.terms.exchange import (
+    Came,
     CheckpointRequest,
     CheckRequest,
     ChunkRequest,
@@ -50,6 +51,11 @@ class CallContext:
     def request_hash(self) -> bytes:
         """The request's name in both logs and in the reply's header."""
         return self.header.body_hash
+
+    @property
+    def came(self) -> Came:
+        """The message for the log, as the peer's own word."""
+        return Came(self.request_hash, self.message.header, self.message.signature, self.header.entry)
 
     @property
     def key_id(self) -> bytes:

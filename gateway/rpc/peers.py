@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -55,6 +55,7 @@ from gateway.terms.exchange import (
     KeyScope,
     Manifest,
     ManifestRequest,
+    Named,
     SignedMessage,
 )
 from gateway.terms.ids import PeerId, PurposeGroup, RequestId
@@ -116,6 +117,8 @@ class PeersClient:
         self._observe = observe
         self._kept: dict[tuple[PeerId, int], _Kept] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._naming: set[PeerId] = set()
+        """Peers that read headers with `entry`, as their last replies said."""
 
     # -- The port -----------------------------------------------------------------------------------------------------
 
@@ -126,9 +129,16 @@ class PeersClient:
             reply = convert.check_reply(body, header.request_hash or b"")
             if len(reply.evaluated) != len(request.blinded):
                 raise Malformed("evaluated", "not as many points as were asked")
+            named = header.entry
+            if named is not None and (named.pair_seq, named.about) != (reply.pair_seq, envelope.about(request.about)):
+                raise Malformed("header.entry", "is about another question than the one asked")
             return reply
 
-        return await self._ask(peer, convert.CHECK, convert.encode_check_request(request), read, timeout_s)
+        came: list[SignedMessage] = []
+        named = convert.named_request(request)
+        body = convert.encode_check_request(request)
+        reply = await self._ask(peer, convert.CHECK, body, read, timeout_s, named=named, came=came)
+        return replace(reply, signed=(came[0].header, came[0].signature))
 
     async def manifest(self, peer: PeerId, list_id: ListId, group: PurposeGroup, *, timeout_s: float) -> SignedManifest:
         """See `ports.Peers`. The manifest's own signature is verified too."""
@@ -210,7 +220,9 @@ class PeersClient:
             if cases_convert.opened(body) != message.case_id:
                 raise Malformed("case_id", "another case's")
 
-        await self._ask(peer, cases_convert.OPEN_CASE, cases_convert.encode_open(message), read, timeout_s)
+        await self._ask(
+            peer, cases_convert.OPEN_CASE, cases_convert.encode_open(message), read, timeout_s, named=message.named
+        )
 
     async def deliver(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
         """See `flows.casework.CasePeers`."""
@@ -219,7 +231,7 @@ class PeersClient:
             cases_convert.receipt(body)
 
         body = cases_convert.encode_decision(message)
-        await self._ask(peer, cases_convert.DELIVER_DECISION, body, read, timeout_s)
+        await self._ask(peer, cases_convert.DELIVER_DECISION, body, read, timeout_s, named=message.named)
 
     async def correct(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
         """See `flows.casework.CasePeers`."""
@@ -228,7 +240,7 @@ class PeersClient:
             cases_convert.corrected(body)
 
         body = cases_convert.encode_correction(message)
-        await self._ask(peer, cases_convert.CORRECT_DISCLOSURE, body, read, timeout_s)
+        await self._ask(peer, cases_convert.CORRECT_DISCLOSURE, body, read, timeout_s, named=message.named)
 
     async def close_case(self, peer: PeerId, message: Closing, *, timeout_s: float) -> None:
         """See `flows.casework.CasePeers`."""
@@ -236,7 +248,9 @@ class PeersClient:
         def read(body: bytes, header: envelope.Header) -> None:
             cases_convert.closed(body)
 
-        await self._ask(peer, cases_convert.CLOSE_CASE, cases_convert.encode_close(message), read, timeout_s)
+        await self._ask(
+            peer, cases_convert.CLOSE_CASE, cases_convert.encode_close(message), read, timeout_s, named=message.named
+        )
 
     async def plan_release(self, peer: PeerId, ask: ReleaseAsk, *, timeout_s: float) -> ReleasePlan:
         """See `flows.ask_release.ReleasePeers`."""
@@ -245,7 +259,9 @@ class PeersClient:
             return releases_convert.plan(body)
 
         body = releases_convert.encode_plan_ask(ask)
-        return await self._ask(peer, releases_convert.PLAN_RELEASE, body, read, timeout_s, believed=RELEASES_BELIEVED)
+        return await self._ask(
+            peer, releases_convert.PLAN_RELEASE, body, read, timeout_s, believed=RELEASES_BELIEVED, named=ask.named
+        )
 
     async def request_release(self, peer: PeerId, ask: ReleaseAsk, *, timeout_s: float) -> ReleaseStanding:
         """See `flows.ask_release.ReleasePeers`."""
@@ -255,7 +271,7 @@ class PeersClient:
 
         body = releases_convert.encode_request(ask)
         return await self._ask(
-            peer, releases_convert.REQUEST_RELEASE, body, read, timeout_s, believed=RELEASES_BELIEVED
+            peer, releases_convert.REQUEST_RELEASE, body, read, timeout_s, believed=RELEASES_BELIEVED, named=ask.named
         )
 
     async def get_release(self, peer: PeerId, ask: ReleaseAsk, *, timeout_s: float) -> ReleaseStanding:
@@ -270,7 +286,15 @@ class PeersClient:
 
             body = releases_convert.encode_piece_ask(releases_convert.PieceAsk(ask, offset))
             pieces.append(
-                await self._ask(peer, releases_convert.GET_RELEASE, body, read, timeout_s, believed=RELEASES_BELIEVED)
+                await self._ask(
+                    peer,
+                    releases_convert.GET_RELEASE,
+                    body,
+                    read,
+                    timeout_s,
+                    believed=RELEASES_BELIEVED,
+                    named=ask.named,
+                )
             )
         try:
             return releases_convert.joined(pieces)
@@ -312,18 +336,26 @@ class PeersClient:
         timeout_s: float,
         *,
         believed: tuple[type[GatewayError], ...] = BELIEVED,
+        named: Named | None = None,
+        came: list[SignedMessage] | None = None,
     ) -> T:
-        """Sign, send, verify, read. The order of the last two is the protocol's: nothing unverified is parsed."""
+        """Sign, send, verify, read. The order of the last two is the protocol's: nothing unverified is parsed.
+
+        `named` is our entry that the message rests on; `came` is given the reply as it was verified.
+        """
         started_ns = time.monotonic_ns()
         code, reason, private, reply = "OK", "", "", b""
         try:
             member = self._member(peer)
             now_ns = self._clock.now_ns()
-            message = await self._keys.sign(self._sender.request(method, peer, now_ns), body)
+            message = await self._keys.sign(
+                self._sender.request(method, peer, now_ns, named if peer in self._naming else None), body
+            )
             reply, header, signature = await self._send(peer, member, method, message, timeout_s, believed)
             try:
+                arrived = SignedMessage(reply, header, signature)
                 verified = envelope.verify(
-                    SignedMessage(reply, header, signature),
+                    arrived,
                     method=method,
                     sender=peer,
                     receiver=self._sender.state,
@@ -331,6 +363,8 @@ class PeersClient:
                     now_ns=self._clock.now_ns(),
                     request_hash=envelope.body_hash(body),
                 )
+                if came is not None:
+                    came.append(arrived)
                 return read(reply, verified)
             except (Malformed, VerificationFailed, CapabilityMissing) as doubt:
                 raise PeerUnreachable(f"{peer}: {doubt}") from None
@@ -375,7 +409,11 @@ class PeersClient:
             PeerUnreachable, or one of `believed` that the peer told.
         """
         until = time.monotonic() + timeout_s
-        metadata = ((envelope.HEADER_KEY, message.header), (envelope.SIGNATURE_KEY, message.signature))
+        metadata = (
+            (envelope.HEADER_KEY, message.header),
+            (envelope.SIGNATURE_KEY, message.signature),
+            (envelope.ACCEPTS_KEY, envelope.ACCEPTS),
+        )
         failure = PeerUnreachable(f"{peer}: no endpoint")
         for place in range(len(member.endpoints)):
             left_s = until - time.monotonic()
@@ -401,6 +439,11 @@ class PeersClient:
             header, signature = _once(trailing, envelope.HEADER_KEY), _once(trailing, envelope.SIGNATURE_KEY)
             if header is None or signature is None:
                 raise PeerUnreachable(f"{peer}: the reply is not signed")
+            # A peer of an older release refuses a header with `entry`: it gets one once it has said that it reads it.
+            if (envelope.ACCEPTS_KEY, envelope.ACCEPTS) in map(tuple, trailing or ()):
+                self._naming.add(peer)
+            else:
+                self._naming.discard(peer)
             return body, header, signature
         raise failure from None
 

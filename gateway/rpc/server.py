@@ -480,7 +480,13 @@ class PeerServer(Listener):
                 request=request,
             ),
         )
-        context.set_trailing_metadata(((envelope.HEADER_KEY, reply.header), (envelope.SIGNATURE_KEY, reply.signature)))
+        context.set_trailing_metadata(
+            (
+                (envelope.HEADER_KEY, reply.header),
+                (envelope.SIGNATURE_KEY, reply.signature),
+                (envelope.ACCEPTS_KEY, envelope.ACCEPTS),
+            )
+        )
         return reply.body
 
 
@@ -501,6 +507,7 @@ def peer_handlers(
 
     async def check(body: bytes, call: CallContext) -> SignedMessage:
         request: CheckRequest = call.request
+        convert.judge_named(call.header.entry, request)
         return await door.check(request, call)
 
     async def manifest(body: bytes, call: CallContext) -> SignedMessage:

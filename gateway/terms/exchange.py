@@ -23,6 +23,35 @@ class KeyScope:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Which of the sender's log entries a message rests on, so that its log can be held against the receiver's.
+
+    `pair_seq` and `leaf_hash` (32 bytes) name the entry, which was durable before the message was signed; `about` is
+    SHA-256 over what the message is about, as both logs have it in clear, so that neither can say otherwise later.
+    """
+
+    pair_seq: int
+    leaf_hash: bytes = field(repr=False)
+    about: bytes = field(repr=False)
+
+    @property
+    def value(self) -> list[int | bytes]:
+        """As it stands in a header."""
+        return [self.pair_seq, self.leaf_hash, self.about]
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """How a message came in: SHA-512 of its exact body, and the sender's signed header over it, which stands in the log
+    as the sender's own word. Where the header names the sender's entry (`named`), the answer names ours."""
+
+    request_hash: bytes = b""
+    header: bytes = field(default=b"", repr=False)
+    signature: bytes = field(default=b"", repr=False)
+    named: Named | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckRequest:
     """One leg's batch, asker to owner. Carries no field that is equal towards two owners.
 
@@ -51,6 +80,22 @@ class CheckRequest:
     baseline_digest: bytes = field(repr=False)
     national_digest: bytes = field(repr=False)
     permit_expires_ns: int
+    leaf_hash: bytes = field(default=b"", repr=False, compare=False)
+    """Leaf hash of the asker's entry, which the header names; not in the body."""
+
+    @property
+    def about(self) -> dict[str, str | int]:
+        """What both logs say of the question in clear."""
+        return {
+            "purpose": self.purpose,
+            "basis": self.legal_basis,
+            "agency": self.agency,
+            "role": self.role.value,
+            "list": self.list_id.value,
+            "class": self.class_size,
+            "batches": self.batches,
+            "epoch": self.epoch,
+        }
 
     @property
     def class_size(self) -> int:
@@ -85,6 +130,10 @@ class CheckReply:
     quota_left: int
     pair_seq: int
     delta_number: int = 0
+    signed: tuple[bytes, bytes] = field(default=(b"", b""), repr=False, compare=False)
+    """Header and signature that it came with: the owner's own word that it answered this question."""
+    leaf_hash: bytes = field(default=b"", repr=False, compare=False)
+    """Leaf hash of the owner's entry, for the header; b"" where the asker does not read it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.terms.exchange import Named
 from gateway.terms.ids import AgencyId, Purpose, RequestId
 from gateway.terms.words import Role
 
@@ -36,6 +37,8 @@ class ReleaseAsk:
     baseline: bytes = field(default=b"", repr=False)
     national: bytes = field(default=b"", repr=False)
     permit_expires_ns: int = 0
+    named: Named | None = field(default=None, repr=False, compare=False)
+    """Our entry, for the header."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from gateway.primitives import ed25519
 from gateway.rpc.convert import cases as convert
 from gateway.rpc.convert import peers as checks
 from gateway.terms import Hidden, PeerId, Role
+from gateway.terms.exchange import Came, Named
 from gateway.terms.ids import AgencyId, OfficerId
 from gateway.terms.words import ListId
 from gateway.watchlist.entry import ListEntry
@@ -69,34 +70,39 @@ class Post:
     bodies: list[bytes] = field(default_factory=list)
 
     async def open_case(self, peer: PeerId, message: OpenCase, *, timeout_s: float) -> None:
-        body = self._out(convert.encode_open(self.bend(message)))
-        other = self.desk.other
-        await deliver.receive_open(self.desk.state.code, convert.open_case(body), _hash(body), other.world())
+        message = self.bend(message)
+        came, body = await self._out(peer, convert.OPEN_CASE, convert.encode_open(message), message.named)
+        await deliver.receive_open(self.desk.state.code, convert.open_case(body), came, self.desk.other.world())
         self._back()
 
     async def deliver(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
-        body = self._out(convert.encode_decision(self.bend(message)))
-        other = self.desk.other
-        await deliver.receive_decision(self.desk.state.code, convert.decision(body), _hash(body), other.world())
+        message = self.bend(message)
+        came, body = await self._out(peer, convert.DELIVER_DECISION, convert.encode_decision(message), message.named)
+        await deliver.receive_decision(self.desk.state.code, convert.decision(body), came, self.desk.other.world())
         self._back()
 
     async def correct(self, peer: PeerId, message: Decision, *, timeout_s: float) -> None:
-        body = self._out(convert.encode_correction(self.bend(message)))
-        other = self.desk.other
-        await deliver.receive_correction(self.desk.state.code, convert.correction(body), _hash(body), other.world())
+        message = self.bend(message)
+        came, body = await self._out(
+            peer, convert.CORRECT_DISCLOSURE, convert.encode_correction(message), message.named
+        )
+        await deliver.receive_correction(self.desk.state.code, convert.correction(body), came, self.desk.other.world())
         self._back()
 
     async def close_case(self, peer: PeerId, message: Closing, *, timeout_s: float) -> None:
-        body = self._out(convert.encode_close(self.bend(message)))
-        other = self.desk.other
-        await deliver.receive_close(self.desk.state.code, convert.close(body), _hash(body), other.world())
+        message = self.bend(message)
+        came, body = await self._out(peer, convert.CLOSE_CASE, convert.encode_close(message), message.named)
+        await deliver.receive_close(self.desk.state.code, convert.close(body), came, self.desk.other.world())
         self._back()
 
-    def _out(self, body: bytes) -> bytes:
+    async def _out(self, peer: PeerId, method: str, body: bytes, named: Named | None) -> tuple[Came, bytes]:
+        """Signed, as it arrives."""
         if self.down:
             raise PeerUnreachable("no line")
         self.bodies.append(body)
-        return body
+        us = self.desk.state
+        message = await us.keys.sign(us.sender.request(method, peer, us.world.clock.now_ns(), named), body)
+        return Came(_hash(body), message.header, message.signature, named), body
 
     def _back(self) -> None:
         if self.lost:

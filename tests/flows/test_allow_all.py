@@ -19,7 +19,7 @@ from gateway.policy.purposes import PURPOSES
 from gateway.pseudonym import batch
 from gateway.rpc.convert import peers as convert
 from gateway.terms import KeyType, ListId, PeerId, ProtectionTag, Purpose, RecordKind, RequestId, Role
-from gateway.terms.exchange import CheckRequest
+from gateway.terms.exchange import Came, CheckRequest
 from gateway.terms.ids import AgencyId
 from gateway.watchlist.entry import ListEntry, TagChange
 from tests.flows import world as w
@@ -157,7 +157,9 @@ def request(world: World, **changes: Any) -> CheckRequest:
 
 
 async def answered(world: World, asked: CheckRequest) -> Any:
-    return await answer.answer(asked, envelope.body_hash(convert.encode_check_request(asked)), world[HND].answering())
+    return await answer.answer(
+        asked, Came(envelope.body_hash(convert.encode_check_request(asked))), world[HND].answering()
+    )
 
 
 HOSTILE: list[dict[str, Any]] = [

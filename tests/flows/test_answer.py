@@ -28,7 +28,7 @@ from gateway.policy.decision import Deny
 from gateway.pseudonym import batch, oprf
 from gateway.rpc.convert import peers as convert
 from gateway.terms import BATCH_CLASSES, ListId, PeerId, Purpose, RequestId, Role
-from gateway.terms.exchange import CheckRequest, SignedMessage
+from gateway.terms.exchange import Came, CheckRequest, SignedMessage
 from gateway.terms.ids import AgencyId, EpochId, PurposeGroup
 from tests.flows import world as w
 from tests.flows.world import HND, PAN, WATCH, WATCH_GROUP, State, World
@@ -74,7 +74,7 @@ def request(world: World, class_size: int = 8, seed: bytes = b"s" * 32, **change
 
 async def answered(owner: State, asked: CheckRequest) -> SignedMessage:
     body = convert.encode_check_request(asked)
-    return await answer.answer(asked, envelope.body_hash(body), owner.answering())
+    return await answer.answer(asked, Came(envelope.body_hash(body)), owner.answering())
 
 
 def used(owner: State) -> int:

@@ -22,6 +22,7 @@ from gateway.flows import deliver, disclose
 from gateway.flows.casework import Decision, version_of
 from gateway.people import dates
 from gateway.terms import Hidden, ProtectionTag
+from gateway.terms.exchange import Came
 from gateway.watchlist.entry import ListEntry, TagChange
 from tests.flows.cases import WANTED, Desks, desks
 from tests.flows.world import HND
@@ -184,7 +185,7 @@ async def test_an_older_message_that_comes_again_replaces_nothing() -> None:
     await corrected(pair, number)
     await pair.owner.send(number)
     assert (await seen(pair, number))["birth_date"] == ("1980-03-07 (day)",)
-    await deliver.receive_correction(HND, kept[0], b"h" * 64, pair.asker.world())
+    await deliver.receive_correction(HND, kept[0], Came(b"h" * 64), pair.asker.world())
     assert (await seen(pair, number))["birth_date"] == ("1980-03-07 (day)",)
 
 

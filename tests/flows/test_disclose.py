@@ -31,7 +31,7 @@ from gateway.policy.decision import Deny
 from gateway.ports import Change
 from gateway.primitives import ed25519
 from gateway.terms import Handling, ListId, ProtectionTag, Purpose, PurposeGroup, RecordKind, Role
-from gateway.terms.exchange import KeyScope
+from gateway.terms.exchange import Came, KeyScope
 from gateway.terms.ids import EpochId, OfficerId
 from gateway.watchlist.entry import TagChange
 from tests.flows.cases import WANTED, Desks, desks, seed
@@ -286,7 +286,7 @@ async def test_what_does_not_hold_looks_like_any_other_refusal_and_opens_nothing
     assert (pair.asker.where(number), pair.asker.case(number).refusal) == ("REFUSED", "R11")
     assert list(pair.owner.state.store.cases()) == []
     (dropped,) = pair.owner.state.logged("case.dropped")
-    assert set(dropped.public) == {"case_id", "message", "request_hash"}
+    assert set(dropped.public) == {"case_id", "message", "request_hash", "signed"}
 
 
 @pytest.mark.parametrize("cause", ["late", "withdrawn", "tagged", "wrong peer", "policy"])
@@ -312,7 +312,7 @@ async def test_other_causes_look_the_same(cause: str) -> None:
         with pytest.raises(PeerUnreachable):
             await pair.asker.send(number)
         with pytest.raises(NotFoundOrNotPermitted, match="no such case"):
-            await deliver.receive_open(GTM, replace(message[0], case_id=b"g" * 16), b"h" * 64, pair.owner.world())
+            await deliver.receive_open(GTM, replace(message[0], case_id=b"g" * 16), Came(b"h" * 64), pair.owner.world())
         return
     await pair.asker.send(number)
     assert (pair.asker.where(number), pair.asker.case(number).refusal) == ("REFUSED", "R11")
@@ -365,10 +365,10 @@ async def test_a_token_opens_one_case_however_often_it_comes() -> None:
     )
     again = replace(kept[0], case_id=case.case_id, signatures=signed)
     with pytest.raises(NotFoundOrNotPermitted):
-        await deliver.receive_open(PAN, again, b"h" * 64, pair.owner.world())
+        await deliver.receive_open(PAN, again, Came(b"h" * 64), pair.owner.world())
     # Other words under the number of the case that is open.
     with pytest.raises(NotFoundOrNotPermitted):
-        await deliver.receive_open(PAN, replace(kept[0], fields=("names",)), b"h" * 64, pair.owner.world())
+        await deliver.receive_open(PAN, replace(kept[0], fields=("names",)), Came(b"h" * 64), pair.owner.world())
     assert len(list(pair.owner.state.store.cases())) == 1
 
 
@@ -381,7 +381,7 @@ async def test_a_request_that_comes_again_does_not_show_that_the_record_was_tagg
     line = TagChange(ProtectionTag.WITNESS, True, NOW_NS, "SRC")
     await pair.owner.put(replace(WANTED, person=person("PAN"), history=(line,)))
     pair.clock.pass_ns(2 * DAY_NS)
-    assert await deliver.receive_open(PAN, kept[0], b"h" * 64, pair.owner.world()) > 0
+    assert await deliver.receive_open(PAN, kept[0], Came(b"h" * 64), pair.owner.world()) > 0
 
 
 async def test_a_candidate_origin_hears_nothing_before_a_screening() -> None:

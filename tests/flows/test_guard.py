@@ -151,7 +151,7 @@ def _size(value: object) -> int:
     return len(value)
 
 
-RANDOM = {"leg", "request_hash", "request_hashes", "reply_hash", "seed_commitment"}
+RANDOM = {"leg", "request_hash", "request_hashes", "reply_hash", "seed_commitment", "signed", "replies"}
 """Public fields that differ between any two questions."""
 
 

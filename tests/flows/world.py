@@ -47,6 +47,7 @@ from gateway.store.memory import MemoryStore
 from gateway.store.tables import MemoryTables
 from gateway.terms import Hidden, KeyType, ListId, PeerId, Purpose, RecordKind, RequestId, Role
 from gateway.terms.exchange import (
+    Came,
     CheckpointRequest,
     CheckReply,
     CheckRequest,
@@ -55,6 +56,7 @@ from gateway.terms.exchange import (
     KeyScope,
     Manifest,
     ManifestRequest,
+    Named,
     SignedMessage,
 )
 from gateway.terms.ids import AgencyId, EpochId, OfficerId, PurposeGroup
@@ -339,11 +341,11 @@ class Wire:
 
     async def check(self, peer: PeerId, request: CheckRequest, *, timeout_s: float) -> CheckReply:
         body = convert.encode_check_request(request)
-        reply = await self._call(peer, convert.CHECK, body, timeout_s)
+        reply = await self._call(peer, convert.CHECK, body, timeout_s, convert.named_request(request))
         found = convert.check_reply(reply.body, envelope.body_hash(body))
         if len(found.evaluated) != len(request.blinded):
             raise PeerUnreachable(f"{peer}: not as many points as were asked")
-        return found
+        return dataclasses.replace(found, signed=(reply.header, reply.signature))
 
     async def manifest(
         self, peer: PeerId, list_id: ListId, group: PurposeGroup, *, timeout_s: float
@@ -400,12 +402,14 @@ class Wire:
             raise VerificationFailed("old_size", f"{peer} knows another size", position=result)
         return result
 
-    async def _call(self, peer: PeerId, method: str, body: bytes, timeout_s: float) -> SignedMessage:
+    async def _call(
+        self, peer: PeerId, method: str, body: bytes, timeout_s: float, named: Named | None = None
+    ) -> SignedMessage:
         us, world = self._state, self._state.world
         line = world.line(us.code, peer)
         if line.down:
             raise PeerUnreachable(f"{peer}: no answer")
-        message = await us.keys.sign(us.sender.request(method, peer, world.clock.now_ns()), body)
+        message = await us.keys.sign(us.sender.request(method, peer, world.clock.now_ns(), named), body)
         world.send(Sent(us.code, peer, method, message))
         if line.stalled:
             await asyncio.sleep(timeout_s * 10)
@@ -650,7 +654,9 @@ class State:
             request = convert.check_request(message.body)
             if request.asker != peer:
                 raise Malformed("asker", "is not the sender")
-            reply = await answer.answer(request, header.body_hash, self.answering())
+            convert.judge_named(header.entry, request)
+            came = Came(header.body_hash, message.header, message.signature, header.entry)
+            reply = await answer.answer(request, came, self.answering())
             bent = line.reply(convert.check_reply(reply.body, header.body_hash))
             body = convert.encode_check_reply(bent)
             if body == reply.body:

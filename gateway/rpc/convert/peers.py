@@ -29,6 +29,7 @@ from gateway.terms.exchange import (
     KeyScope,
     Manifest,
     ManifestRequest,
+    Named,
     SignedMessage,
 )
 from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup
@@ -496,9 +497,10 @@ class Sender:
     public_key: bytes
     checkpoint: Callable[[], bytes]
 
-    def request(self, method: str, receiver: PeerId, now_ns: int) -> dict[str, Any]:
-        """Header values of a request."""
-        return envelope.request_fields(method, self.state, receiver, self.public_key, now_ns, self.checkpoint())
+    def request(self, method: str, receiver: PeerId, now_ns: int, named: Named | None = None) -> dict[str, Any]:
+        """Header values of a request. `named` is our entry that it rests on, for a peer that reads it."""
+        fields = envelope.request_fields(method, self.state, receiver, self.public_key, now_ns, self.checkpoint())
+        return fields if named is None else fields | {"entry": named.value}
 
     def reply(self, method: str, receiver: PeerId, now_ns: int, request_hash: bytes) -> dict[str, Any]:
         """Header values of a reply."""
@@ -540,8 +542,27 @@ class Sender:
             before=before,
             evaluated_tag=_EVALUATED_KEY + bytes(length),
             proof_tag=_PROOF_TAG,
-            header_fields=self.reply(CHECK, request.asker, now_ns, reply.request_hash),
+            header_fields=self.reply(CHECK, request.asker, now_ns, reply.request_hash)
+            | ({"entry": named_reply(request, reply).value} if reply.leaf_hash else {}),
         )
+
+
+def named_request(request: CheckRequest) -> Named | None:
+    """The asker's entry as a question's header names it; None where the asker has not said which."""
+    if not request.leaf_hash:
+        return None
+    return Named(request.pair_seq, request.leaf_hash, envelope.about(request.about))
+
+
+def named_reply(request: CheckRequest, reply: CheckReply) -> Named:
+    """The owner's entry as an answer's header names it."""
+    return Named(reply.pair_seq, reply.leaf_hash, envelope.about(request.about))
+
+
+def judge_named(named: Named | None, request: CheckRequest) -> None:
+    """A question's header names the entry that its body names, and is about what its body says. Raises Malformed."""
+    if named is not None and (named.pair_seq, named.about) != (request.pair_seq, envelope.about(request.about)):
+        raise Malformed("header.entry", "is about another question than the body")
 
 
 # -- Paths ------------------------------------------------------------------------------------------------------------

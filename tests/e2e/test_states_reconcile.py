@@ -1,0 +1,110 @@
+"""Two live states' logs, held against each other from exports alone: an honest pair, and an operator who rewrote."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.audit import merkle
+from gateway.audit.leaf import Leaf
+from gateway.cli.acts.nodes import Ran, limen, must
+from gateway.primitives import cbor
+from tests.e2e.test_states_auditor import Export
+from tests.support.states import States
+
+
+@dataclass
+class Pair:
+    """Both whole exports, both exports of the pair alone, and the cards of both."""
+
+    states: States
+    whole: dict[str, Path]
+    alone: dict[str, Path]
+    cards: list[str]
+
+    def reconcile(self, one: Path, other: Path, *cards: str) -> Ran:
+        return limen(
+            "--json", "audit", "reconcile", str(one), str(other), *(cards or self.cards),
+            "--federation", str(self.states.nodes.members),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pair(states: States, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    place = tmp_path_factory.mktemp("reconcile")
+    # By now every peer's checkpoints were cosigned, so each knows that the other reads `entry`.
+    states.settled()
+    for name in ("miss", "document_wanted", "name_and_year"):
+        assert states.ask(name).code == 0
+    whole, alone, cards = {}, {}, []
+    for state, other in (("PAN", "HND"), ("HND", "PAN")):
+        whole[state] = states.export(state, place / f"{state}-whole")
+        alone[state] = place / f"{state}-alone"
+        must("-q", "audit", "export", str(alone[state]), "--config", str(states.folder(state)), "--pair", other)
+        cards += ["--trust", str(states.card(state, place / f"{state}.card", "--quorum", "1"))]
+    return Pair(states, whole, alone, cards)
+
+
+def test_an_honest_pair_has_nothing_to_explain_from_whole_copies_and_from_pairs_alone(pair: Pair) -> None:
+    for one, other in (
+        (pair.whole["PAN"], pair.whole["HND"]),
+        (pair.alone["HND"], pair.alone["PAN"]),
+        (pair.whole["PAN"], pair.alone["HND"]),
+    ):
+        ran = pair.reconcile(one, other)
+        assert ran.code == 0, ran.err
+        assert ran.json["findings"] == [] and ran.json["matched"] >= 3
+    # Live headers name entries: the newest question and the newest answer bind what came before.
+    assert min(ran.json["bound"].values()) > 1
+
+
+def test_a_pair_alone_verifies_by_both_verifiers(pair: Pair) -> None:
+    for state in ("PAN", "HND"):
+        card = Path(pair.cards[1 if state == "PAN" else 3])
+        ran = pair.states.verify(pair.alone[state], card)
+        assert ran.code == 0 and {step["step"] for step in ran.json["steps"]} >= {"tail", "sequence"}
+
+
+def test_an_operator_who_rewrites_his_log_and_signs_it_anew_is_found_by_the_other_side(
+    pair: Pair, tmp_path: Path
+) -> None:
+    states = pair.states
+    folder = tmp_path / "rewritten"
+    shutil.copytree(pair.whole["PAN"], folder)
+    shutil.rmtree(folder / "payloads", ignore_errors=True)
+    (folder / "history").write_bytes(b"")
+    (folder / "format").write_bytes(b"limen.export/1\nno payloads\n")
+    lonely = states.card("PAN", tmp_path / "lonely", "--quorum", "0")
+    copy = Export(states, folder, lonely, lonely, lonely, 0)
+    leaves = copy.leaves()
+    kinds = ("check.ask", "check.answer")
+    asked = [n for n, leaf in enumerate(map(Leaf.parse, leaves)) if leaf.kind in kinds and leaf.peer == "HND"]
+    at = asked[0]
+    # Both entries of the question, so that the log agrees with itself; then every chain anew.
+    last: dict[str, bytes] = {}
+    for n, data in enumerate(leaves):
+        fields = cbor.decode(data)
+        if n in (at, next(n for n in asked if Leaf.parse(leaves[n]).public.get("intent_seq") == at)):
+            fields["public"]["purpose"] = "DOC.STATUS"
+        if fields["peer"]:
+            fields["pair_hash"] = last.get(fields["peer"], bytes(32))
+            last[fields["peer"]] = merkle.leaf_hash(cbor.encode(fields))
+        leaves[n] = cbor.encode(fields)
+    copy.write(leaves, all_tiles=True)
+    copy.sign(leaves)
+    assert states.verify(folder, lonely).code == 0, "alone it is without a fault"
+    ran = pair.reconcile(folder, pair.whole["HND"], "--trust", str(lonely), *pair.cards[2:])
+    assert ran.code == 6
+    found = ran.json["findings"]
+    assert {one["fault"] for one in found} == {"PAN"}
+    assert any(one["position"] <= at <= one["until"] and one["proof"]["signer"] == "PAN" for one in found)
+
+
+def test_what_cannot_be_compared_is_refused_in_words(pair: Pair) -> None:
+    twice = pair.reconcile(pair.whole["PAN"], pair.alone["PAN"])
+    assert twice.code == 8 and "both copies are PAN's log" in twice.err
+    uncarded = pair.reconcile(pair.whole["PAN"], pair.whole["HND"], *pair.cards[:2])
+    assert uncarded.code == 8 and "no trust card names the log" in uncarded.err
