@@ -81,7 +81,7 @@ class Witness:
 
 
 def _config(folder: Path) -> WriterConfig:
-    return WriterConfig(folder / "store", folder / "lock", folder / "run", ORIGIN, round_to=16)
+    return WriterConfig(folder / "store", folder / "lock", folder / "periods", folder / "run", ORIGIN, round_to=16)
 
 
 def _grow(folder: Path, clock: Clock, roots: dict[int, bytes]) -> str:
