@@ -41,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
     token = place.token()
     if args.passengers is not None:
         travellers = _passengers(args, on)
-        return _show(args, asyncio.run(_ask(place, token, inquiry(args, travellers), args.timeout)))
+        return _show(args, asyncio.run(_ask(place, token, inquiry(args, travellers, place.now_ns()), args.timeout)))
     data = _stdin()
     if not args.stream:
-        question = inquiry(args, [_traveller(traveller.read_one(data, on))])
+        question = inquiry(args, [_traveller(traveller.read_one(data, on))], place.now_ns())
         if args.sign is not None:
             return _sign(args, place, question)
         return _show(args, asyncio.run(_ask(place, token, question, args.timeout)))
@@ -58,7 +58,7 @@ async def _stream(
     args.emitted = True
     worst = OK
     for line, one in seen:
-        question = inquiry(args, [_traveller(one)])
+        question = inquiry(args, [_traveller(one)], place.now_ns())
         try:
             answer = await _ask(place, token, question, args.timeout)
         except PolicyDenied as denied:
@@ -71,8 +71,8 @@ async def _stream(
     return worst
 
 
-def inquiry(args: argparse.Namespace, travellers: Sequence[Traveller]) -> Inquiry:
-    """The question, with a fresh id and a fresh key for its stored answer."""
+def inquiry(args: argparse.Namespace, travellers: Sequence[Traveller], now_ns: int) -> Inquiry:
+    """The question, with a fresh id and a fresh key for its stored answer. Raises Refused for a flight's wrong time."""
     if len(travellers) > TRAVELLERS_MAX:
         raise InputRefused(f"a question has at most {TRAVELLERS_MAX} travellers; split the list", code="COUNT")
     return Inquiry(
@@ -89,7 +89,7 @@ def inquiry(args: argparse.Namespace, travellers: Sequence[Traveller]) -> Inquir
         asylum=AsylumState(args.asylum.replace("-", "_")),
         best_interest=args.best_interest,
         signatures=tuple(inputs.signatures(args.signature)),
-        flight_ends_ns=_flight_end(args.flight_ends),
+        flight_ends_ns=_flight_end(args, now_ns),
         crew=args.crew,
     )
 
@@ -131,14 +131,25 @@ def _sign(args: argparse.Namespace, place: booth.Booth, question: Inquiry) -> in
     return OK
 
 
-def _flight_end(text: str) -> int:
-    if not text:
+def _flight_end(args: argparse.Namespace, now_ns: int) -> int:
+    """When the flight lands, UTC ns; 0 where it is no flight. The node judges it again: this says what is wrong."""
+    is_flight = Purpose(args.purpose) == check.FLIGHT
+    if is_flight and not args.flight_ends:
+        raise Refused(f"--flight-ends: under {check.FLIGHT} say when the flight lands, as YYYY-MM-DDTHH:MM, UTC")
+    if not args.flight_ends:
         return 0
+    if not is_flight:
+        raise Refused(f"--flight-ends: belongs to {check.FLIGHT} and to no other purpose")
     try:
-        end = datetime.fromisoformat(text)
+        end = datetime.fromisoformat(args.flight_ends)
     except ValueError:
         raise Refused("--flight-ends: write a time as YYYY-MM-DDTHH:MM, UTC") from None
-    return int((end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp()) * 10**9
+    ends_ns = int((end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp()) * 10**9
+    if ends_ns < now_ns - check.FLIGHT_PAST_NS:
+        raise Refused("--flight-ends: is more than a day past; what a flight leaves is erased a day after it")
+    if ends_ns > now_ns + check.FLIGHT_AHEAD_NS:
+        raise Refused("--flight-ends: is more than three days ahead; a flight is asked about from three days before")
+    return ends_ns
 
 
 async def _ask(place: booth.Booth, token: str, question: Inquiry, timeout_s: float) -> CheckAnswer:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from gateway.app import bundles, parts
+from gateway.app import bundles, engines, parts
 from gateway.cli import node
 from gateway.cli.acts import federation, probing, writer
 from gateway.cli.inputs import bytes_of
@@ -45,8 +45,11 @@ SOON_DAYS: Final = 30
 """How long before its end something is told."""
 
 FREE_BYTES_MIN: Final = 1 << 30
-FULL_BYTES: Final = 64 << 20
-"""Less than this is a full disk: the write-ahead log alone may grow so far before it is copied back."""
+FULL_BYTES: Final = 8 << 20
+"""Less than this is a full disk: entries of a minute may not find room."""
+
+TIGHT_BYTES: Final = 64 << 20
+"""The write-ahead log alone may grow so far before it is copied back."""
 
 GLIBC_MIN: Final = (2, 34)
 """The policy engine's wheel needs it."""
@@ -148,7 +151,9 @@ def examine(settings: Config, *, offline: bool, machine: Machine = MACHINE) -> I
         ("C library", _libc),
         ("group arithmetic", _carrier),
         ("store", _store),
+        ("folders", _folders),
         ("policy", _policy),
+        ("policy engine", _engine),
         ("officers", _officers),
     )
     for name, check in checks:
@@ -427,10 +432,52 @@ def _store(patient: Patient) -> Iterator[Finding]:
             f"the store's disk is full ({free >> 20} MiB free): no entry can be written and no answer leaves",
             "make room; the node goes on by itself, nothing was half done",
         )
+    elif free < TIGHT_BYTES:
+        yield Finding(
+            "disk",
+            "fail",
+            f"{free >> 20} MiB free on the store's disk, and the log may need {TIGHT_BYTES >> 20} at once",
+            "make room: a full disk stops every answer",
+        )
     elif free < FREE_BYTES_MIN:
         yield Finding("disk", "warn", f"{free >> 20} MiB free", "make room: a full disk stops every answer")
     if patient.settings.production and os.stat(folder).st_dev == os.stat(patient.settings.paths.lock).st_dev:
         yield Finding("lock", "warn", "the lock record lies on the store's own disk", "set paths.lock to another disk")
+
+
+def _folders(patient: Patient) -> Iterator[Finding]:
+    """What a node writes to must be writable by who runs it."""
+    paths = patient.settings.paths
+    for name in ("run", "store", "lock", "tables", "events"):
+        folder = getattr(paths, name)
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            yield Finding(name, "fail", f"{folder} cannot be written by this user", f"chown or chmod u+rwx {folder}")
+
+
+def _engine(patient: Patient) -> Iterator[Finding]:
+    """Whether the engine that the settings name has this node's bundles in force and decides their golden questions."""
+    settings = patient.settings
+    if settings.policy.engine == "embedded":
+        return
+
+    async def asked(reader: Reader) -> None:
+        async with engines.of_node(settings, reader, now_ns=patient.now_ns, pinned_baseline=b""):
+            pass
+
+    reader = Reader(settings.paths.store)
+    try:
+        asyncio.run(asked(reader))
+    except GatewayError as cause:
+        yield Finding(
+            "policy engine",
+            "fail",
+            f"{settings.policy.server}: {cause}: everything is denied",
+            "start the OPA server (`limen policy opa-config` writes its files and says how), with this node's bundles",
+        )
+    else:
+        yield Finding("policy engine", "ok", f"{settings.policy.server} holds both bundles and decides as they say")
+    finally:
+        reader.close()
 
 
 def _policy(patient: Patient) -> Iterator[Finding]:

@@ -322,6 +322,7 @@ def test_a_disk_that_is_really_full_is_found(ill: Ill) -> None:
     kept = shutil.copytree(store, ill.root / "kept")
     with small_disk(store):
         shutil.copytree(kept, store, dirs_exist_ok=True)
+        (store / "something-else").write_bytes(bytes(9 << 20))
         ill.machine = MACHINE
         assert ill.sentence("disk").startswith("fail: the store's disk is full (")
 
@@ -357,3 +358,27 @@ def test_a_second_outside_port_is_called_by_name(ill: Ill, capsys: pytest.Captur
     assert run(["doctor", "--ports", "--config", str(ill.pan), *outside]) == 0
     told = capsys.readouterr().out
     assert "2 ports are open to the outside: 7401, 7404." in told and "Only listeners.peers has to be" in told
+
+
+@pytest.mark.parametrize("name", ["run", "store"])
+def test_a_folder_that_cannot_be_written_is_found(ill: Ill, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # For root every folder can be written: what the system would say to another user is said here.
+    folder = ill.pan / name
+    folder.mkdir(exist_ok=True)
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and real(path, mode))
+    (finding,) = [one for one in ill.findings() if one.check == name and one.state == "fail"]
+    assert "cannot be written" in finding.detail and f"chmod u+rwx {folder}" in finding.fix
+
+
+def test_an_opa_server_that_is_not_there_is_found(ill: Ill) -> None:
+    with (ill.pan / config.FILE_NAME).open("a") as file:
+        file.write(f'\n[policy]\nengine = "opa"\nserver = "unix://{ill.pan}/run/opa.sock"\n')
+    told = ill.sentence("policy engine")
+    assert told.startswith("fail: unix://DIR/PAN/run/opa.sock: ")
+    assert "everything is denied" in told and "opa-config" in told
+
+
+def test_a_disk_that_is_nearly_full_is_not_called_full(ill: Ill) -> None:
+    ill.machine = replace(WELL, free_bytes=lambda folder: 45 << 20)
+    assert ill.sentence("disk").startswith("fail: 45 MiB free on the store's disk, and the log may need 64 at once")
