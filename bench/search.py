@@ -21,7 +21,7 @@ from bench.node import row
 from gateway.audit.search import Query, Row, Tagger, What
 from gateway.store.finder import Finder
 
-IDS: Final = ("A10", "A10.officer", "A10.case", "A10.subject")
+IDS: Final = ("A10", "A10.cpu", "A10.officer", "A10.case", "A10.subject")
 
 ENTRIES: Final = 10_000_000
 OFFICERS, CASES, SUBJECTS = 5_000, 500_000, 50_000
@@ -61,9 +61,14 @@ def run(smoke: bool) -> list[dict[str, Any]]:
         finder.close()
         size = path.stat().st_size >> 20
     against = f"{entries} entries, index of {size} MiB, {searches} searches each"
-    made = [row("A10", _p99([one for held in took.values() for one in held]), "ms, p99, all", against, goal=100.0)]
+    walls, cpus = ([one[place] for held in took.values() for one in held] for place in (0, 1))
+    made = [
+        row("A10", _p99(walls), "ms, p99, all", against, goal=100.0),
+        row("A10.cpu", _p99(cpus), "ms of CPU, p99, all", "what remains of it where the machine does other things too"),
+    ]
     for what, held in took.items():
-        made.append(row(f"A10.{what.value}", _p99(held), f"ms, p99, by {what.value}", "for information"))
+        wall = _p99([one for one, _ in held])
+        made.append(row(f"A10.{what.value}", wall, f"ms, p99, by {what.value}", "for information"))
     return made
 
 
@@ -71,20 +76,20 @@ def _p99(took_s: Sequence[float]) -> float:
     return round(sorted(took_s)[int(len(took_s) * 0.99)] * 1000, 2)
 
 
-def _searched(finder: Finder, what: What, tagger: Tagger, entries: int, count: int) -> list[float]:
+def _searched(finder: Finder, what: What, tagger: Tagger, entries: int, count: int) -> list[tuple[float, float]]:
     chance = random.Random(what.value)
-    took: list[float] = []
+    took: list[tuple[float, float]] = []
     met = 0
     for number in range(count):
         tags = _tags(what, tagger, chance)
         more: dict[str, Any] = {}
         if number % 2:
             more = {"words": {"kind": ("check.ask",)}, "since_ns": FIRST_NS + chance.randrange(entries) * STEP_NS}
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         for found in finder.find(Query(tags=[(what, tags)], **more), PAGE + 1):
             finder.tags(found.seq)
             met += 1
-        took.append(time.perf_counter() - began)
+        took.append((time.perf_counter() - began, time.process_time() - used))
     if entries >= ENTRIES and met < count // 2:
         raise RuntimeError("most searches find nothing: the index is not what this bench takes it for")
     return took
