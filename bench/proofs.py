@@ -109,6 +109,7 @@ def _proofs(folder: Path, name: str, size: int, count: int) -> list[Row]:
         at = chance.randrange(1, size)
         for kind, spent in times.items():
             with closing(Reader(folder / "store")) as reader:
+                reader.origin()  # The schema is read once a connection, and not once a proof.
                 start = time.process_time()
                 tree = reader.tree(size)
                 proof = tree.inclusion(at) if kind == "inclusion" else tree.consistency(at)
@@ -152,7 +153,7 @@ def _log(folder: Path, count: int, starts: int) -> list[Row]:
     _fillers(log, 1_000)
     # What a kill leaves: the files as they are, while the writer has them open.
     killed = folder / "killed"
-    for name in ("store", "lock"):
+    for name in ("store", "lock", "periods"):
         shutil.copytree(folder / name, killed / name, ignore=shutil.ignore_patterns("*-shm"))
     size = log.size
     log.close()
@@ -160,20 +161,22 @@ def _log(folder: Path, count: int, starts: int) -> list[Row]:
     held = recheck.recheck(folder / "store")
     took = time.process_time() - start
     assert held.size == size
-    spent = []
+    spent, cpu = [], []
     for number in range(starts):
         again = folder / str(number)
         shutil.copytree(killed, again)
-        start_s = time.perf_counter()
+        start_s, start = time.perf_counter(), time.process_time()
         opened = writer.Log(audit.config(again), clock)
         spent.append(time.perf_counter() - start_s)
+        cpu.append(time.process_time() - start)
         assert opened.size == size
         opened.close()
         shutil.rmtree(again)
     return [
         _row("A6", size / took, "entries/s a core", f"{size:,} entries, rows read, every tile and checkpoint",
              ">= 200000"),
-        _row("A7", median(spent), "s to reopen after a kill", f"{size:,} entries, {starts} starts", "<= 0.5"),
+        _row("A7", median(spent), "s to reopen after a kill",
+             f"{size:,} entries, {starts} starts, CPU {median(cpu):.2f} s", "<= 0.5"),
     ]  # fmt: skip
 
 

@@ -1075,6 +1075,8 @@ class Audit:
                 self.sent(peer, public)
             elif kind == "audit.revealed":
                 self.revealed(public)
+            elif kind == "log.begun":
+                self.begun(seq, public)
         except Bad as why:
             self.fault("persons", str(why), seq)
         except (Refused, TypeError, ValueError, KeyError):
@@ -1120,9 +1122,23 @@ class Audit:
         if len(signers) != 2:
             raise Bad("what was sealed was given without the signatures of two distinct persons")
 
-    def person(self, public_key: bytes, statement: bytes, signature: bytes) -> dict[str, Any]:
+    def begun(self, seq: int, public: dict[str, Any]) -> None:
+        """A log that follows another begins with two persons' word; nobody is enrolled in it yet."""
+        if seq:
+            raise Bad("a log begins with the entry that says so, and nowhere else")
+        signers = set()
+        for act, public_key, statement, signature in cbor(some_bytes(public["persons"])):
+            said = self.person(public_key, statement, signature, enrolled=False)
+            facts = ("former", "size", "root", "held", "origin", "reason", "decision")
+            if {act, said["act"]} != {"limen/recovery/1"} or any(said[name] != public[name] for name in facts):
+                raise Bad("a signature is on another beginning than the entry's")
+            signers.add(some_bytes(public_key))
+        if len(signers) != 2:
+            raise Bad("a new log without the signatures of two distinct persons")
+
+    def person(self, public_key: bytes, statement: bytes, signature: bytes, *, enrolled: bool = True) -> dict[str, Any]:
         """What a person said, where the person counts and the signature holds. Raises Bad."""
-        if thumb(public_key) not in self.enrolled:
+        if enrolled and thumb(public_key) not in self.enrolled:
             raise Bad("signed with a key that nobody was enrolled with")
         if self.card.persons and thumb(public_key) not in self.card.persons:
             raise Bad("signed with a key that the log enrols and the trust card's register does not know")

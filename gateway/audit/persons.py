@@ -23,6 +23,9 @@ DOMAIN: Final = b"limen/personal/1\x00"
 PREPARE: Final = "limen/case/prepare/1"
 APPROVE: Final = "limen/case/approve/1"
 REVEAL: Final = "limen/reveal/1"
+RECOVERY: Final = "limen/recovery/1"
+
+_BEGUN: Final = ("former", "size", "root", "held", "origin", "reason", "decision")
 
 
 @dataclass(slots=True)
@@ -50,6 +53,8 @@ class Persons:
                 return self._sent(leaf)
             if leaf.kind == "audit.revealed":
                 return self._revealed(leaf)
+            if leaf.kind == "log.begun":
+                return self._begun(leaf)
         except (Malformed, ValueError, TypeError, KeyError):
             return "what persons signed cannot be read"
         return ""
@@ -101,10 +106,28 @@ class Persons:
             keys.add(_bytes(key))
         return "" if len(keys) == 2 else "what was sealed was given without the signatures of two distinct persons"
 
-    def _person(self, key: Any, statement: Any, signature: Any) -> tuple[Mapping[str, Any], str]:
-        """(the statement, why it does not count or "")."""
+    def _begun(self, leaf: Leaf) -> str:
+        """The first entry of a log that follows another. Nobody is enrolled in it yet: where the card names persons,
+        they are theirs, and else their signatures hold."""
+        public = leaf.public
+        if leaf.seq:
+            return "a log begins with the entry that says so, and nowhere else"
+        keys: set[bytes] = set()
+        for act, key, statement, signature in cbor.decode(_bytes(public["persons"])):
+            said, why = self._person(key, statement, signature, enrolled=False)
+            if why:
+                return why
+            if (act, said["act"]) != (RECOVERY, RECOVERY) or any(said[name] != public[name] for name in _BEGUN):
+                return "a signature is on another beginning than the entry's"
+            keys.add(_bytes(key))
+        return "" if len(keys) == 2 else "a new log without the signatures of two distinct persons"
+
+    def _person(
+        self, key: Any, statement: Any, signature: Any, *, enrolled: bool = True
+    ) -> tuple[Mapping[str, Any], str]:
+        """(the statement, why it does not count or ""). `enrolled` where the key must be in this log before."""
         thumbprint = hashlib.sha256(_bytes(key)).digest()
-        if thumbprint not in self.enrolled:
+        if enrolled and thumbprint not in self.enrolled:
             return {}, "signed with a key that nobody was enrolled with"
         if self.known and thumbprint not in self.known:
             return {}, "signed with a key that the log enrols and the trust card's register does not know"

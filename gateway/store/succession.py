@@ -26,7 +26,7 @@ from gateway.store import db as database
 from gateway.store import wal
 from gateway.store.lock import HEAD, RESTORED, LockRecord
 
-_LOG_TABLES: Final = ("leaf", "tile", "payload", "pair", "checkpoint", "cosignature")
+_LOG_TABLES: Final = ("leaf", "tile", "payload", "pair", "checkpoint", "cosignature", "doomed")
 _TRIGGERS: Final = ("leaf_is_kept", "tile_is_kept")
 _ANEW: Final = (
     "DELETE FROM officer",

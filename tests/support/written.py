@@ -19,6 +19,7 @@ PEERS: Final[dict[str, tuple[str, ...]]] = {
     "CaseService/OpenCase": ("case.taken", "case.denied"),
     "CaseService/DeliverDecision": ("case.taken", "case.denied"),
     "CaseService/CloseCase": ("case.taken", "case.denied"),
+    "CaseService/CorrectDisclosure": ("case.taken", "case.denied"),
     "StatisticsService/PlanRelease": ("release.requested", "release.denied"),
     "StatisticsService/RequestRelease": ("release.requested", "release.charged", "release.denied"),
     "StatisticsService/GetRelease": ("release.requested", "release.sent", "release.denied"),

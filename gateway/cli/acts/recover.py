@@ -105,7 +105,10 @@ def _begin(
     """Put the files in place, write the first entry, and only then let the settings name the new log."""
     paths = settings.paths
     succession.begin(paths.store, paths.lock, former, facts["origin"], number)
-    persons = [[statement.RECOVERY, one.key_thumbprint, one.statement, one.signature] for one in signed]
+    persons = [
+        [statement.RECOVERY, person.public_key, one.statement, one.signature]
+        for person, one in zip(people, signed, strict=True)
+    ]
     entry = Entry(
         "log.begun",
         Phase.EVENT,

@@ -153,6 +153,15 @@ def test_both_read_the_same_cards() -> None:
         one.Card(b"# nothing\n")
     commented = one.Card(("# a comment\n\n" + text.replace(" ", " \t ")).encode())
     assert commented.persons == card().persons and commented.quorum == card().quorum.name
+    # A node's tlog-policy is a card too, with the addresses of witnesses outside.
+    key = WITNESS_KEYS["HND"].vkey
+    policy = text.replace(key, f"{key} https://witness.example/limen")
+    assert trust.Card.parse(policy).urls == {"HND": "https://witness.example/limen"}
+    assert trust.Card.parse(policy).encode() == policy
+    assert one.Card(policy.encode()).witnesses.keys() == one.Card(text.encode()).witnesses.keys()
+    for reader in (trust.Card.parse, lambda given_: one.Card(given_.encode())):
+        with pytest.raises((InputRefused, one.Refused)):
+            reader(policy.replace("/limen", "/limen more"))
 
 
 def test_a_witness_counts_through_groups() -> None:

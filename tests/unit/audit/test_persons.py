@@ -161,3 +161,51 @@ async def test_an_act_carries_its_own_person_s_signature() -> None:
 async def test_the_domain_is_the_one_persons_sign_under() -> None:
     assert DOMAIN == statement.DOMAIN
     assert statement.CASE_ACTS["prepare"] == PREPARE and statement.CASE_ACTS["approve"] == APPROVE
+
+
+# -- A new log in the place of one that cannot go on -------------------------------------------------------------------
+
+BEGUN: dict[str, Any] = {
+    "former": "limen/PAN/log", "size": 32, "root": b"R" * 32, "held": 16, "origin": "limen/PAN/log/2",
+    "reason": "older_copy", "decision": "D-7",
+}  # fmt: skip
+
+
+def decided(seed: bytes, **changes: Any) -> list[Any]:  # noqa: ANN401
+    facts = statement.recovery(state=PeerId("PAN"), **{**BEGUN, **changes})
+    made = statement.make(statement.RECOVERY, facts, role=Role.SUPERVISOR, signed_ns=5, seed=seed)
+    return [statement.RECOVERY, ed25519.public(seed), made.statement, made.signature]
+
+
+async def begun(log: Log, *persons: list[Any], **changes: Any) -> Log:  # noqa: ANN401
+    public = {**BEGUN, "persons": cbor.encode(list(persons)), **changes}
+    await log.store.commit([Entry("log.begun", Phase.EVENT, public=public)])
+    return log
+
+
+async def test_a_new_log_begins_with_two_persons_word() -> None:
+    log = await begun(Log(), decided(ONE), decided(TWO))
+    assert log.faults() == log.faults(ONE, TWO) == []
+
+
+async def test_a_beginning_of_one_person_or_of_other_facts_is_a_fault() -> None:
+    for persons, changes in (
+        ([decided(ONE)], {}),
+        ([decided(ONE), decided(ONE)], {}),
+        ([decided(ONE), decided(TWO, held=15)], {}),
+        ([decided(ONE), decided(TWO)], {"size": 31}),
+        ([decided(ONE), decided(TWO)], {"root": bytes(32)}),
+        ([decided(ONE), [statement.RECOVERY, ed25519.public(TWO), *decided(ONE)[2:]]], {}),
+        ([decided(ONE), [PREPARE, *decided(TWO)[1:]]], {}),
+        ([], {}),
+    ):  # fmt: skip
+        log = await begun(Log(), *persons, **changes)
+        assert len(log.faults()) == 1, (persons, changes)
+    assert (await begun(Log(), decided(ONE), decided(OPERATOR))).faults(ONE, TWO) == [
+        "signed with a key that the log enrols and the trust card's register does not know"
+    ]
+
+
+async def test_a_log_begins_once() -> None:
+    log = await begun(await two_enrolled(), decided(ONE), decided(TWO))
+    assert log.faults() == ["a log begins with the entry that says so, and nowhere else"]
