@@ -66,16 +66,26 @@ def read_one(data: bytes, on: date) -> Seen:
 
 def read_stream(data: bytes, on: date) -> Iterator[tuple[int, Seen]]:
     """One JSON object a line: fields, or `{"mrz": ["...", "..."]}`. Yields line number and traveller."""
+    for number, line in stream_lines(data):
+        yield number, read_line(line, number, on)
+
+
+def stream_lines(data: bytes) -> Iterator[tuple[int, str]]:
+    """The lines that say something, each with its number from 1. Raises InputRefused where the input is no text."""
     for number, line in enumerate(_text(data).splitlines(), 1):
         if line.strip():
-            value = _object(line, number)
-            lines = value.get("mrz")
-            if lines is None:
-                yield number, from_fields(value, number)
-            elif isinstance(lines, list) and all(isinstance(part, str) for part in lines) and len(value) == 1:
-                yield number, from_zone(lines, on, number)
-            else:
-                raise InputRefused("mrz is a list of lines and stands alone", line=number, field="mrz", code="MRZ")
+            yield number, line
+
+
+def read_line(line: str, number: int, on: date) -> Seen:
+    """The traveller of a stream's line. Raises InputRefused, which names the line."""
+    value = _object(line, number)
+    lines = value.get("mrz")
+    if lines is None:
+        return from_fields(value, number)
+    if isinstance(lines, list) and all(isinstance(part, str) for part in lines) and len(value) == 1:
+        return from_zone(lines, on, number)
+    raise InputRefused("mrz is a list of lines and stands alone", line=number, field="mrz", code="MRZ")
 
 
 def read_csv(data: bytes) -> Iterator[tuple[int, Seen]]:

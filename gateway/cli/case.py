@@ -6,6 +6,7 @@ import argparse
 
 from gateway.cli import node, passphrase
 from gateway.cli.verbs import PLAIN, SIGNED
+from gateway.disclosure import codes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     made = {}
     for verb, told in {**SIGNED, **PLAIN}.items():
-        made[verb] = verbs.add_parser(verb, help=told, description=f"{told[0].upper()}{told[1:]}.")
+        made[verb] = verbs.add_parser(verb, help=told, description=_description(verb, told))
         _add_case(made[verb])
     for verb in SIGNED:
         passphrase.add_key(made[verb], told="the person's key file")
@@ -36,10 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     made["request"].add_argument("--urgency", dest="code", metavar="CODE", help="why it cannot wait, such as CUSTODY")
     made["request"].add_argument("--field", action="append", default=[], metavar="NAME", help="default: all there are")
     made["prepare"].add_argument("--field", action="append", default=[], metavar="NAME", help="default: all asked for")
-    for verb, codes in (("dismiss", False), ("refuse", True), ("outcome", True), ("screen", True)):
-        made[verb].add_argument("--code", required=codes, metavar="CODE", help="the reason's or the result's code")
+    for verb, needed in (("dismiss", False), ("refuse", True), ("outcome", True), ("screen", True)):
+        made[verb].add_argument("--code", required=needed, metavar="CODE", help="the reason's or the result's code")
     for verb in ("assign", "hand-over"):
         made[verb].add_argument("--to", required=True, metavar="NUMBER", help="the officer's personnel number")
+
+
+def _description(verb: str, told: str) -> str:
+    """What the act is, and each code it takes with what that means."""
+    listed = codes.OF_ACT.get(verb, {})
+    width = max(map(len, listed), default=0)
+    lines = [f"  {code:<{width}}  {words}" for code, words in listed.items()]
+    return "\n".join([f"{told[0].upper()}{told[1:]}.", *(["", "CODE is one of:", *lines] if lines else [])])
 
 
 def _add_case(parser: argparse.ArgumentParser) -> None:

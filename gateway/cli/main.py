@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from gateway import __version__
 from gateway.errors import GatewayError
@@ -101,6 +101,22 @@ class Parser(argparse.ArgumentParser):
             "-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="say only what was asked for"
         )
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but what is unknown is told with the help of the command that does not know it."""
+        known, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self._named(known).error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known
+
+    def _named(self, known: argparse.Namespace) -> argparse.ArgumentParser:
+        """The parser of the verb that was typed; this one where there are no verbs."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found = action.choices.get(str(getattr(known, action.dest, "")))
+                if isinstance(found, Parser):
+                    return found._named(known)
+        return self
+
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage: the sentence names the command whose `-h` says more.
 
@@ -115,17 +131,19 @@ class Parser(argparse.ArgumentParser):
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code. Nothing but the answer goes to standard output."""
-    typed = argparse.Namespace(json=False, emitted=False)
+    given = argparse.Namespace(json=False, emitted=False)
     try:
-        return _run(list(argv), typed)
+        return _run(list(argv), given)
     except Refused as refusal:
         return fail(str(refusal), USAGE)
     except GatewayError as error:
-        if error.row.exit_code == DENIED and typed.json and not typed.emitted:
+        if error.row.exit_code == DENIED and given.json and not given.emitted:
             import json  # here, because most commands end otherwise
 
             print(json.dumps({"error": error.row.reason, "reasons": list(getattr(error, "reasons", ()))}, indent=2))
-        told = str(error)
+        from gateway.cli import advice  # here, because most commands end otherwise
+
+        told = advice.told(error)
         return fail(told if not error.file or error.file in told else f"{error.file}: {told}", error.row.exit_code)
     except BrokenPipeError:
         # The reader of our output went away (`| head`). Standard output must not fail again at exit.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.cli.inputs import about, bytes_of
 from gateway.cli.main import Refused
-from gateway.errors import ConfigRefused
+from gateway.errors import ConfigRefused, NotIdentified
 from gateway.terms.hidden import Hidden
 
 if TYPE_CHECKING:
@@ -29,18 +29,22 @@ def add_key(parser: argparse.ArgumentParser, *, told: str) -> None:
     )
 
 
-def unlock(args: argparse.Namespace) -> PersonalKey:
+def unlock(args: argparse.Namespace, officer: str = "") -> PersonalKey:
     """The person's key.
 
     Raises:
         ConfigRefused: a file cannot be read.
-        InputRefused, NotIdentified: not a key file, or not its passphrase.
+        InputRefused, NotIdentified: not a key file, not `officer`'s, or not its passphrase.
     """
     from gateway.keyring import personal  # here, because a command's help needs no cryptography
 
     with about(args.key):
         data = bytes_of(args.key)
-        personal.officer_of(data)  # what is no key file is said before anybody types a passphrase
+        whose, _ = personal.officer_of(data)  # what is no key file is said before anybody types a passphrase
+    if officer and whose != officer:
+        raise NotIdentified(
+            f"the key of {args.key} is not that of the person logged in here: sign with your own, or log in first"
+        )
     return personal.open_(data, ask(args))
 
 
@@ -50,7 +54,14 @@ def sign(
     """Write the person's own signature over an act (`federation.statement`) to a file. Raises what `unlock` raises."""
     from gateway.keyring import files  # here, because a command's help needs no cryptography
 
-    files.replace(out, signed(args, act, facts, role=role, signed_ns=signed_ns).encode())
+    taken = Refused(f"{out} is there already; name a new file, or remove it first")
+    if out.exists():
+        raise taken
+    made = signed(args, act, facts, role=role, signed_ns=signed_ns)
+    try:
+        files.write_new(out, made.encode())
+    except FileExistsError:
+        raise taken from None
 
 
 def signed(

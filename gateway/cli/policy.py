@@ -19,11 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "list",
         help="the purposes there are",
         description="The purposes of the catalogue; with --purpose or --activity in words: who may ask what, on which\n"
-        "bases, by what a person is found, and what protects whom.",
+        "bases, by what a person is found, and what protects whom. With --config also\n"
+        "with whom a purpose is agreed there.",
     )
     listed.add_argument("--purpose", metavar="CODE", help="this one, in words")
     listed.add_argument("--activity", metavar="NAME", help='those that serve it, in words, such as "Readmission"')
     listed.add_argument("--activities", action="store_true", help="the activities there are, with their purposes")
+    node.add_config(listed)
 
     matrix = verbs.add_parser(
         "matrix",

@@ -8,9 +8,10 @@ from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--watch`."""
+    """`--watch`; the node's own workstation folder where `--config` names a node."""
     parser.add_argument("--watch", action="store_true", help="again every 2 seconds, until interrupted")
     node.add_booth(parser)
+    node.add_config(parser)
 
 
 def run(args: argparse.Namespace) -> int:

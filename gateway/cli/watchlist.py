@@ -31,12 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_words(sign)
     passphrase.add_key(sign, told="the person's key file")
     sign.add_argument("--role", default=Role.LIST_OFFICER.value, metavar="ROLE", help="in which role")
-    sign.add_argument("-o", dest="out", type=Path, required=True, metavar="FILE", help="where the signature goes")
+    sign.add_argument(
+        "-o", dest="out", type=Path, required=True, metavar="FILE", help="where the signature goes: a new file"
+    )
 
     load = verbs.add_parser(
         "load",
         help="enter a file into a list",
-        description="Enter a file into a list, whole or not at all. The same file again changes nothing.",
+        description="Enter a file into a list. Rows that are refused are left out and named; the others are taken in "
+        "one step or, where that fails, none of them. With --mode snapshot a single refused row refuses the file. The "
+        "same file again changes nothing.",
     )
     load.add_argument("file", type=Path, metavar="FILE")
     load.add_argument("--list", dest="list_id", choices=LISTS, required=True)

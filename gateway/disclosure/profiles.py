@@ -1,4 +1,4 @@
-"""What a disclosure may hold: the fields of each kind of record, their classes, the conditions, and the codes.
+"""What a disclosure may hold: the fields of each kind of record, their classes, and the conditions.
 
 The template is the purpose's (reference practice: only what the asker needs to act), never the whole record. A field
 that is not in it cannot be asked for, prepared or approved.
@@ -56,28 +56,6 @@ NO_ONWARD_TRANSFER: Final = "NO_ONWARD_TRANSFER"
 DELETE_AT_END: Final = "DELETE_WITH_THE_RECORD"
 NOT_FOR_IMMIGRATION: Final = "NOT_FOR_IMMIGRATION_CONTROL"
 
-REFUSALS: Final = ("R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "R09", "R10", "R11")
-"""Why a request is refused. No free text goes with them."""
-
-OUTSIDE: Final[Mapping[str, str]] = {"R09": "R06"}
-"""How a code is shown outside its own state: a ground of fundamental rights says what nobody abroad may read."""
-
-OUTCOMES: Final = (
-    "SAME_PERSON",
-    "DIFFERENT_PERSON",
-    "DOCUMENT_ONLY",
-    "NOT_FOUND",
-    "ACTION_TAKEN",
-    "ACTION_IMPOSSIBLE",
-)
-"""What came of a hit."""
-
-SCREENINGS: Final = ("CLEAR", "PROTECTED")
-"""What a protection officer finds before a case may go to a candidate origin."""
-
-URGENCIES: Final = ("", "LIFE", "CHILD", "TERRORISM", "CUSTODY", "DEPARTURE")
-"""Coded reasons why a request cannot wait."""
-
 HOUR_NS: Final = 3600 * 10**9
 CANDIDATE_NS: Final = 24 * HOUR_NS
 """A hit that nobody confirms ends with its token (T12)."""
@@ -123,13 +101,6 @@ def conditions(kind: RecordKind) -> tuple[str, ...]:
     """What binds whoever gets the fields."""
     more = (NOT_FOR_IMMIGRATION,) if kind is RecordKind.SMUGGLER_SUSPECT else ()
     return (PURPOSE_ONLY, NO_ONWARD_TRANSFER, DELETE_AT_END, *more)
-
-
-def code(value: str, allowed: tuple[str, ...], name: str) -> str:
-    """A code of a closed table. Raises InputRefused."""
-    if value not in allowed:
-        raise InputRefused(f"write one of {', '.join(one for one in allowed if one)}", field=name, code="CODE")
-    return value
 
 
 def day(now_ns: int) -> str:

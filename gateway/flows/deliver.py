@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
-from gateway.disclosure import profiles, slots
+from gateway.disclosure import codes, profiles, slots
 from gateway.disclosure.case import CORRECTING, Case, Event, Outbound, Side, Signature, State, Step, decode, move
 from gateway.disclosure.ticket import LIFE_NS, Ticket
 from gateway.errors import (
@@ -171,7 +171,7 @@ async def _send_decision(case: Case, world: CaseWorld, now: int) -> None:
     message = Decision(
         case_id=case.case_id,
         record_version=case.record_version,
-        refusal=profiles.OUTSIDE.get(case.refusal, case.refusal),
+        refusal=codes.OUTSIDE.get(case.refusal, case.refusal),
         origin=origin,
         sealed=sealed,
         signatures=tuple(personal(one) for one in persons),
@@ -499,7 +499,7 @@ def _askers(peer: PeerId, asked: OpenCase, world: CaseWorld) -> tuple[tuple[Sign
         raise VerificationFailed("persons", "a request carries a confirmation and a request")
     statement.says(by_act[_CONFIRM], _CONFIRM, facts)
     said = statement.says(by_act[_REQUEST], _REQUEST, {**facts, "fields": list(asked.fields)})
-    urgency = profiles.code(str(said.get("code")), profiles.URGENCIES, "urgency")
+    urgency = codes.judge(str(said.get("code")), "request", "urgency")
     return (
         tuple(Signature(act, one.statement, one.signature) for act, one in by_act.items()),
         urgency,
@@ -527,7 +527,7 @@ async def receive_close(peer: PeerId, told: Closing, came: Came, world: CaseWorl
         if case.state is State.CLOSED or any(one.statement in said for one in told.signatures):
             return await _again(peer, case, "close", came, world)
         if told.code != "WITHDRAWN":
-            profiles.code(told.code, profiles.OUTCOMES, "code")
+            codes.judge(told.code, "outcome")
         word = statement.CASE_ACTS["withdraw" if told.code == "WITHDRAWN" else "outcome"]
         (one,) = told.signatures if len(told.signatures) == 1 else (None,)
         if one is None:
@@ -586,7 +586,7 @@ async def receive_decision(peer: PeerId, told: Decision, came: Came, world: Case
             "expires_ns": 0,
         }
         if told.refusal:
-            if told.signatures or told.refusal not in profiles.REFUSALS or told.refusal in profiles.OUTSIDE:
+            if told.signatures or told.refusal not in codes.REFUSALS or told.refusal in codes.OUTSIDE:
                 raise VerificationFailed("refusal", "is not a code that is shown outside")
             after = move(case, Event.DENY, now, refusal=told.refusal, **changes)
         else:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final
 
 from gateway.audit.entry import Entry, Phase
-from gateway.disclosure import profiles, slots
+from gateway.disclosure import codes, profiles, slots
 from gateway.disclosure.case import (
     CORRECTING,
     Case,
@@ -28,7 +28,14 @@ from gateway.disclosure.case import (
     is_correctable,
     move,
 )
-from gateway.errors import InputRefused, NotFoundOrNotPermitted, PolicyDenied, VerificationFailed, VersionMoved
+from gateway.errors import (
+    InputRefused,
+    NotFoundOrNotPermitted,
+    NotIdentified,
+    PolicyDenied,
+    VerificationFailed,
+    VersionMoved,
+)
 from gateway.federation import statement
 from gateway.federation.officers import Enrolled
 from gateway.federation.statement import PersonalSignature
@@ -469,10 +476,11 @@ Step = Callable[[_Doing], tuple[Case, Signature | None]]
 def _confirm(doing: _Doing) -> tuple[Case, Signature]:
     if doing.case.screening_required and not doing.case.screened:
         raise PolicyDenied(("screening",))
+    measure = codes.judge(doing.asked.code, "confirm", "measure")
     signed, person = doing.signed()
     after = doing.moved(
         Event.CONFIRM,
-        measure=doing.asked.code,
+        measure=measure,
         confirmed_by=person.officer,
         assigned=doing.case.assigned or person.officer,
         reasons=doing.known.reasons,
@@ -482,7 +490,7 @@ def _confirm(doing: _Doing) -> tuple[Case, Signature]:
 
 
 def _screen(doing: _Doing) -> tuple[Case, Signature]:
-    code = profiles.code(doing.asked.code, profiles.SCREENINGS, "code")
+    code = codes.judge(doing.asked.code, "screen")
     signed, _ = doing.signed()
     if code == "CLEAR":
         return doing.moved(Event.SCREEN, screened=True), signed
@@ -490,13 +498,14 @@ def _screen(doing: _Doing) -> tuple[Case, Signature]:
 
 
 def _dismiss(doing: _Doing) -> tuple[Case, Signature]:
+    code = codes.judge(doing.asked.code, "dismiss")
     signed, _ = doing.signed()
-    return _ended(doing.moved(Event.DISMISS, outcome=doing.asked.code)), signed
+    return _ended(doing.moved(Event.DISMISS, outcome=code)), signed
 
 
 def _request(doing: _Doing) -> tuple[Case, Signature]:
     fields = profiles.chosen(doing.case.kind, doing.asked.fields or profiles.fields_of(doing.case.kind))
-    urgency = profiles.code(doing.asked.code, profiles.URGENCIES, "urgency")
+    urgency = codes.judge(doing.asked.code, "request", "urgency")
     if doing.case.kind is RecordKind.MISSING_CHILD and Role.CHILD_PROTECTION not in doing.officer.roles:
         raise PolicyDenied(("role",))
     signed, _ = doing.signed(fields=fields)
@@ -583,7 +592,7 @@ def _approve(doing: _Doing) -> tuple[Case, Signature]:
 
 def _refuse(doing: _Doing) -> tuple[Case, Signature]:
     version = doing.known.version
-    code = profiles.code(doing.asked.code, profiles.REFUSALS, "code")
+    code = codes.judge(doing.asked.code, "refuse")
     signed, _ = doing.signed(record_version=version)
     after = doing.moved(
         Event.REFUSE,
@@ -598,7 +607,7 @@ def _refuse(doing: _Doing) -> tuple[Case, Signature]:
 
 
 def _outcome(doing: _Doing) -> tuple[Case, Signature]:
-    code = profiles.code(doing.asked.code, profiles.OUTCOMES, "code")
+    code = codes.judge(doing.asked.code, "outcome")
     signed, _ = doing.signed()
     after = doing.moved(
         Event.OUTCOME,
@@ -693,10 +702,13 @@ def _others(case: Case) -> tuple[Signature, ...]:
 
 
 def _colleague(doing: _Doing) -> OfficerId:
-    """The officer to whom a case goes: in force, with a role that follows it. Raises NotIdentified, PolicyDenied."""
-    person = doing.world.register().officer(OfficerId(doing.asked.to), doing.now_ns)
+    """The officer to whom a case goes: in force, with a role that follows it. Raises InputRefused."""
+    try:
+        person = doing.world.register().officer(OfficerId(doing.asked.to), doing.now_ns)
+    except NotIdentified:
+        raise InputRefused("nobody of this number is enrolled", field="to", code="NOBODY") from None
     if not may_see(doing.case, person.roles):
-        raise PolicyDenied(("role",))
+        raise InputRefused("that officer has no role that follows this case", field="to", code="OFFICER_ROLE")
     return person.officer
 
 

@@ -102,6 +102,6 @@ def limit(kind: RecordKind) -> str:
 
 
 def contact(owner: str, desk: int) -> str:
-    """Whom to call: the owner's desk by its number in the owner's card. The telephone stands in the agreement's annex,
-    which both desks hold; no number that a label brings is dialled."""
+    """Whom to call: the owner's desk by its number. The telephone stands in the agreement's annex, which both desks
+    hold (`cli.acts.desks` shows it); no number that a label brings is dialled."""
     return f"{owner}, desk {desk}"

@@ -99,9 +99,20 @@ REFUSED_WORDS: Final = {
     "DATASET_UNKNOWN": "there is no such data set",
     "DOMAIN_UNKNOWN": "the data set does not cover it",
     "NO_CAP": "the data set's owner allows no release of this length",
+    "CODE": "there is no such code for this; the command's -h lists them",
+    "OFFICER": "that person may not follow this: an alert goes to a supervisor whom it is not about",
+    "NOBODY": "nobody of this number is enrolled here, or no longer; `limen officer list` on the node has all",
+    "OFFICER_ROLE": "this officer has no role that follows this case",
     "COUNT": "too many travellers in one question; split it",
 }
 """What a code of the gateway's means, in words that are ours: the other side's text is never shown."""
+
+
+VERIFICATION_WORDS: Final = {
+    "persons": "the signatures are not those that this takes: one's own for an act, a second person's for a release",
+    "statement": "what was signed is not what was asked: look at it again, and sign again",
+}
+"""What a failed step of the gateway's means, in words that are ours."""
 
 
 def _made(kind: type[GatewayError], said: dict[str, str]) -> GatewayError:
@@ -113,7 +124,11 @@ def _made(kind: type[GatewayError], said: dict[str, str]) -> GatewayError:
         listed = said.get("reasons", "").split(",")[:REASONS_MAX]
         return errors.PolicyDenied(tuple(sorted(one for one in listed if _CODE.match(one))))
     if kind is errors.VerificationFailed:
-        return errors.VerificationFailed(code("step") or "unknown", "so the other side says", position=_number(said))
+        return errors.VerificationFailed(
+            code("step") or "unknown",
+            VERIFICATION_WORDS.get(code("step"), "so the other side says"),
+            position=_number(said),
+        )
     if kind is errors.Malformed:
         return errors.Malformed(code("field") or "message", "the gateway cannot take this value; correct it")
     if kind is errors.InputRefused:

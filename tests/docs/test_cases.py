@@ -8,9 +8,9 @@ import shlex
 import pytest
 
 from gateway.cli import case, officer
-from gateway.cli.acts.case import REFUSAL_WORDS
 from gateway.cli.main import Parser
 from gateway.cli.verbs import PLAIN, SIGNED
+from gateway.disclosure import codes
 from tests.extras import ROOT
 
 PAGE = (ROOT / "docs" / "cases.md").read_text("utf-8")
@@ -35,5 +35,13 @@ def test_every_verb_is_on_the_page() -> None:
     assert verbs == {"list", "show", *SIGNED, *PLAIN}
 
 
-def test_every_refusal_code_is_on_the_page_and_said_in_words() -> None:
-    assert set(re.findall(r"\b(R[0-9]{2})\s+[a-z]", PAGE)) >= set(REFUSAL_WORDS)
+@pytest.mark.parametrize("act", sorted(codes.OF_ACT))
+def test_every_code_is_on_the_page_and_in_the_help_with_its_words(act: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser(prog="limen case")
+    case.add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([act, "-h"])
+    told = " ".join(capsys.readouterr().out.split())
+    for code, words in codes.OF_ACT[act].items():
+        assert f"| `{code}` | {words} |" in PAGE
+        assert f"{code} {words}" in told

@@ -92,6 +92,11 @@ def test_the_report_shows_each_of_these_steps_from_every_side(left: Path) -> Non
     approved = steps[f"step-{numbers['A second person approves, and Honduras reads']}"]
     for part in ("officer in HND", "home auditor of HND", "the wire", "names: VARGULEN, TAMORESTO", "case.sent"):
         assert part in approved
+    # What an officer of Panama's did is shown as what was on that officer's screen.
+    for title in ("One person releases nothing", "A second signature by the wrong key"):
+        alone = steps[f"step-{numbers[title]}"]
+        assert "officer in PAN" in alone and "officer in HND" not in alone
+    assert "is not that of the person logged in here" in alone
     # Real bytes: records of TLS that were on the line, and the sealed slots that they carried.
     assert re.search(r"in +170303", approved) and re.search(r"slot 0 +[0-9a-f]{8} ", approved)
     assert page.count("limen-chart") > 0 and "<script" not in page

@@ -148,6 +148,18 @@ def test_a_stream_is_answered_line_by_line(states: States) -> None:
     assert [one["outcome"] for one in said] == [states.data.traveller(name).expected.outcome for name in names]
 
 
+def test_a_line_that_cannot_be_asked_has_an_error_in_its_place(states: States) -> None:
+    good = _fields(states.data.traveller("document_wanted").passport.fields())
+    lines = b"\n".join((good, b'{"surname": "SUAREZ", "dob": "1984-13-40"}', b"SUAREZ", b'{"sex": "F"}', good))
+    ran = states.nodes.check("HND", "SEC.WATCH", lines, "--stream")
+    assert ran.code == 8 and "SUAREZ" not in ran.out + ran.err
+    said = [json.loads(line) for line in ran.out.splitlines()]
+    assert [one["line"] for one in said] == [1, 2, 3, 4, 5]
+    assert [one.get("outcome") for one in said] == ["HIT", None, None, None, "HIT"]
+    assert [one.get("error") for one in said] == [None, *["INPUT_REFUSED"] * 3, None]
+    assert all(one["why"] for one in said[1:4])
+
+
 def test_a_flight_is_one_question(states: States, tmp_path: Path) -> None:
     names = ("miss", "document_wanted", "name_and_year", "expired")
     rows = [states.data.traveller(name).passport.fields() for name in names]

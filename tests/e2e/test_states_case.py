@@ -155,6 +155,11 @@ def test_nothing_goes_to_a_candidate_origin_before_a_protection_officer_has_look
 def test_a_case_is_handed_over_when_the_other_takes_it(desks: States) -> None:
     number, asker, _ = hit(desks, WANTED)
     done(desks.nodes.case(asker, "desk-1", "confirm", number))
+    for verb in ("assign", "hand-over"):
+        ran = desks.nodes.case(asker, "desk-1", verb, number, "--to", f"{asker}-desk-9")
+        assert ran.code == 8 and ran.err.startswith("limen: to: nobody of this number is enrolled here"), ran.err
+        ran = desks.nodes.case(asker, "desk-1", verb, number, "--to", f"{asker}-child-1")
+        assert ran.code == 8 and ran.err == "limen: to: this officer has no role that follows this case\n", ran.err
     done(desks.nodes.case(asker, "desk-1", "hand-over", number, "--to", f"{asker}-desk-2"))
     mine = [one["case"] for one in desks.nodes.cases(asker, "desk-1", "--mine")]
     theirs = [one["case"] for one in desks.nodes.cases(asker, "desk-2", "--mine")]

@@ -121,6 +121,30 @@ def test_people_are_told_that_nothing_changed(states: States, tmp_path: Path) ->
     assert ran.out.splitlines() == ["DOCUMENTS: nothing changed; 1 as before", "  line 2: unchanged"]
 
 
+def test_a_file_that_is_no_signature_is_named_and_none_is_overwritten(states: States, tmp_path: Path) -> None:
+    file, wrong, out = tmp_path / "rows.csv", tmp_path / "wrong.sig", tmp_path / "made.sig"
+    file.write_bytes(rows(DOCUMENT))
+    wrong.write_bytes(rows(CHILD))
+    common = ("--list", "DOCUMENTS", "--basis", LISTING_BASIS, "--config", str(states.folder(AT)))
+    ran = limen("watchlist", "load", str(file), *common, "--signature", str(wrong))
+    assert ran.code == 8
+    assert ran.err == f"limen: {wrong}: is no personal signature (`limen ... sign` or `--sign` writes one)\n"
+
+    key = ("--key", str(states.nodes[AT].officers["list-1"]), "--passphrase-file", str(states.nodes.passphrase_file))
+    assert limen("watchlist", "sign", str(file), *common, *key, "-o", str(out)).code == 0
+    made = out.read_bytes()
+    again = limen("watchlist", "sign", str(file), *common, *key, "-o", str(out))
+    assert again.code == 2 and f"{out} is there already" in again.err and out.read_bytes() == made
+
+
+def test_a_preview_says_what_would_be_taken(states: States, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(rows(DOCUMENT, {**CHILD, "entry_id": "MBAD1"}))
+    ran = limen("watchlist", "load", str(file), "--list", "DOCUMENTS", "--basis", LISTING_BASIS, "--preview",
+                "--config", str(states.folder(AT)))  # fmt: skip
+    assert ran.code == 0 and ran.err.endswith("rows would be refused; the others would be taken\n"), ran.err
+
+
 def test_one_record_is_entered_and_withdrawn_by_two_persons(states: States) -> None:
     size = states.size(AT)
     for list_id, record in ((ListId.DOCUMENTS, DOCUMENT), (ListId.PERSONS, CHILD)):

@@ -160,3 +160,12 @@ def test_a_tls_key_that_others_may_read_is_not_taken(states: States) -> None:
         key.chmod(0o600)
         states.nodes.start("PAN")
     states.whole()
+
+
+def test_a_node_is_named_for_its_status_and_its_rules(states: States) -> None:
+    node = ("--config", str(states.folder("PAN")))
+    ran = limen("--json", "status", *node)
+    assert (ran.code, ran.json["state"], ran.json["ready"]) == (0, "PAN", True)
+    rows = {row["purpose"]: row for row in limen("--json", "policy", "list", *node).json}
+    assert "HND" in rows["SEC.WATCH"]["with"] and rows["SEC.WATCH"]["offered"] == "yes"
+    assert "with" not in limen("--json", "policy", "list").json[0]

@@ -125,6 +125,22 @@ def test_events_are_not_loaded_by_one_person(nodes: Nodes, truth: dict[str, Any]
     assert (preview.code, preview.json["rows"]) == (0, truth["events"])
 
 
+def test_a_load_that_is_denied_leaves_nothing(nodes: Nodes, truth: dict[str, Any]) -> None:
+    folder, kept = nodes.root / "events-PAN", nodes["PAN"].folder / "events"
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    declared = folder / "another.yaml"
+    declared.write_text((folder / "dataset.yaml").read_text("utf-8").replace(PAN, "PAN-another"))
+    files = [str(folder / "events.csv"), "--map", str(folder / "map.yaml"), "--dataset", str(declared), "--basis",
+             LISTING_BASIS, "--decision", "STAT-1", "--config", str(nodes["PAN"].folder)]  # fmt: skip
+    signature = folder / "one.sig"
+    signed = limen("events", "sign", *files, "--key", str(nodes["PAN"].officers["analyst-1"]), "--passphrase-file",
+                   str(nodes.passphrase_file), "--role", "analyst.national", "-o", str(signature))  # fmt: skip
+    assert signed.code == 0, signed.err
+    ran = limen("events", "load", *files, "--signature", str(signature))
+    assert ran.code == 3
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+
+
 def test_a_plan_costs_nothing_and_a_release_is_near_the_truth(nodes: Nodes, truth: dict[str, Any]) -> None:
     asked = question(measure="detections")
     plan = done(nodes.release("PAN", "analyst-1", "plan", *asked))

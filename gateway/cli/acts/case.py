@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.cli import inputs, passphrase
-from gateway.cli.acts import booth
+from gateway.cli.acts import booth, desks
 from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table, utc
 from gateway.cli.verbs import SIGNED
+from gateway.disclosure import codes
 from gateway.errors import InputRefused, Malformed
 from gateway.federation import claims, statement
 from gateway.federation.statement import PersonalSignature
@@ -93,7 +94,7 @@ async def _list(args: argparse.Namespace, place: booth.Booth, token: str) -> int
 async def _show(args: argparse.Namespace, place: booth.Booth, token: str, case_id: bytes) -> int:
     async with _client(place) as client:
         view = await client.case(case_id, token)
-    emit(args, document(view), told(view, place.now_ns()))
+    emit(args, document(view), told(view, place.now_ns(), desks.read(place.folder)))
     return OK
 
 
@@ -142,8 +143,8 @@ def document(view: CaseView) -> dict[str, Any]:
     }
 
 
-def told(view: CaseView, now_ns: int) -> Iterator[str]:
-    """One case for a person."""
+def told(view: CaseView, now_ns: int, known: desks.Desks | None = None) -> Iterator[str]:
+    """One case for a person; `known` are the telephones of other states' desks."""
     line = view.line
     asks = f"{line.peer} asks us" if line.side == "owner" else f"we ask {line.peer}"
     yield f"{case_number(line.case_id)}: {state_words(line.state)}; {asks}"
@@ -165,7 +166,10 @@ def told(view: CaseView, now_ns: int) -> Iterator[str]:
     if view.refusal:
         yield f"  REFUSED, {view.refusal}: {refusal_words(view.refusal)}"
     for name, values in view.disclosed:
-        yield f"  {name}: {'; '.join(values.open())}"
+        shown = values.open()
+        if name == "contact":
+            shown = tuple(_called(str(line.peer), one, known or {}) for one in shown)
+        yield f"  {name}: {'; '.join(shown)}"
     if view.withheld:
         yield f"  PARTIAL: withheld by the owner: {', '.join(view.withheld)}"
     marks = [
@@ -192,6 +196,11 @@ def told(view: CaseView, now_ns: int) -> Iterator[str]:
         yield f"  possible now: {', '.join(view.acts)}"
 
 
+def _called(owner: str, desk: str, known: desks.Desks) -> str:
+    """Whom to call, from the number of a desk that was disclosed."""
+    return desks.said(owner, int(desk), known) if re.fullmatch("[0-9]{1,5}", desk) else desk
+
+
 def about(line: CaseLine) -> str:
     """What the hit was, never surer than it is."""
     return f"{messages.KINDS[line.kind].kind} ({messages.MATCHES[line.match]})"
@@ -202,24 +211,9 @@ def state_words(state: str) -> str:
     return state.lower().replace("_", " ")
 
 
-REFUSAL_WORDS: Final[Mapping[str, str]] = {
-    "R01": "an essential national interest",
-    "R02": "it would harm an investigation or a person's safety",
-    "R03": "the offence is below the threshold, or none here",
-    "R04": "a judge did not permit it",
-    "R05": "a third party whose information it is did not consent",
-    "R06": "the purpose does not cover it, or it is out of proportion",
-    "R07": "the request is incomplete",
-    "R08": "the data are inaccurate, incomplete or out of date",
-    "R10": "the law bars this destination",
-    "R11": "not available",
-}
-"""Refusal codes in words. R09 is not among them: outside its own state nobody reads it."""
-
-
 def refusal_words(code: str) -> str:
     """A refusal's code in words."""
-    return REFUSAL_WORDS.get(code, "no reason is given")
+    return codes.REFUSALS.get(code, "no reason is given")
 
 
 def when(at_ns: int, now_ns: int) -> str:
@@ -250,7 +244,7 @@ def _iso(at_ns: int) -> str | None:
 
 async def _act(args: argparse.Namespace, place: booth.Booth, token: str, case_id: bytes) -> int:
     words = _words(args)
-    key = passphrase.unlock(args) if args.verb in SIGNED else None
+    key = passphrase.unlock(args, _said(token).get("sub", "")) if args.verb in SIGNED else None
     async with _client(place) as client:
         view = await client.case(case_id, token)
         arguments = arguments_of(args, view)
@@ -278,6 +272,10 @@ async def _act(args: argparse.Namespace, place: booth.Booth, token: str, case_id
 def arguments_of(args: argparse.Namespace, view: CaseView) -> dict[str, tuple[str, ...]]:
     """What the act is given: codes, field names and personnel numbers. Raises Refused."""
     found: dict[str, tuple[str, ...]] = {}
+    code = getattr(args, "code", None)
+    if code and code not in codes.OF_ACT[args.verb]:
+        option = {"confirm": "--measure", "request": "--urgency"}.get(args.verb, "--code")
+        raise Refused(f"{option}: write one of: {codes.listed(args.verb)}")
     for name in ("code", "to"):
         if getattr(args, name, None):
             found[name] = (getattr(args, name),)
@@ -306,9 +304,18 @@ def role_of(args: argparse.Namespace, token: str) -> Role:
 def _roles(token: str) -> list[Role]:
     """The roles that our own token says. Nothing rests on them but which one is offered: the gateway judges."""
     try:
-        return [Role(name) for name in json.loads(claims.bytes_of(token.split(".")[1]))["roles"]]
-    except (ValueError, KeyError, TypeError, IndexError, Malformed):
+        return [Role(name) for name in _said(token)["roles"]]
+    except (ValueError, KeyError, TypeError):
         return []
+
+
+def _said(token: str) -> dict[str, Any]:
+    """What our own token says, unverified; empty where it cannot be read."""
+    try:
+        said = json.loads(claims.bytes_of(token.split(".")[1]))
+    except (ValueError, IndexError, Malformed):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _words(args: argparse.Namespace) -> Hidden[str]:

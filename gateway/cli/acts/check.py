@@ -14,8 +14,8 @@ from typing import Any
 
 from gateway_adapters import paxlst, traveller
 
-from gateway.cli import inputs, passphrase
-from gateway.cli.acts import booth
+from gateway.cli import advice, inputs, passphrase
+from gateway.cli.acts import booth, desks
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note
 from gateway.errors import InputRefused, PeerUnreachable, PolicyDenied
@@ -38,36 +38,47 @@ def run(args: argparse.Namespace) -> int:
     place = booth.load(args)
     if place.is_sandbox:
         note(args, "SANDBOX: everybody here is invented, and nothing of this is about a person")
-    token = place.token()
+    token, known = place.token(), desks.read(place.folder)
     if args.passengers is not None:
         travellers = _passengers(args, on)
-        return _show(args, asyncio.run(_ask(place, token, inquiry(args, travellers, place.now_ns()), args.timeout)))
+        question = inquiry(args, travellers, place.now_ns())
+        return _show(args, asyncio.run(_ask(place, token, question, args.timeout)), known)
     data = _stdin()
     if not args.stream:
         question = inquiry(args, [_traveller(traveller.read_one(data, on))], place.now_ns())
         if args.sign is not None:
             return _sign(args, place, question)
-        return _show(args, asyncio.run(_ask(place, token, question, args.timeout)))
-    return asyncio.run(_stream(args, place, token, traveller.read_stream(data, on)))
+        return _show(args, asyncio.run(_ask(place, token, question, args.timeout)), known)
+    return asyncio.run(_stream(args, place, token, traveller.stream_lines(data), on))
 
 
 async def _stream(
-    args: argparse.Namespace, place: booth.Booth, token: str, seen: Iterator[tuple[int, traveller.Seen]]
+    args: argparse.Namespace, place: booth.Booth, token: str, lines: Iterator[tuple[int, str]], on: date
 ) -> int:
-    """Each line is asked and answered by itself; the exit code is the worst of all."""
+    """Each line is asked and answered by itself, and one that cannot be has an error in its place; the exit code is
+    the worst of all."""
     args.emitted = True
-    worst = OK
-    for line, one in seen:
-        question = inquiry(args, [_traveller(one)], place.now_ns())
+    worst, known = OK, desks.read(place.folder)
+    for line, text in lines:
         try:
+            question = inquiry(args, [_traveller(traveller.read_line(text, line, on))], place.now_ns())
             answer = await _ask(place, token, question, args.timeout)
         except PolicyDenied as denied:
-            print(json.dumps({"line": line, "error": "POLICY_DENIED", "reasons": list(denied.reasons)}), flush=True)
+            told: dict[str, Any] = {"error": denied.row.reason, "reasons": list(denied.reasons)}
             worst = max(worst, denied.row.exit_code)
-            continue
-        print(json.dumps({"line": line, **document(answer)}, ensure_ascii=False), flush=True)
-        if not answer.complete:
-            worst = max(worst, PeerUnreachable.row.exit_code)
+        except InputRefused as refused:
+            told = {
+                "error": refused.row.reason,
+                "field": refused.field,
+                "code": refused.code or None,
+                "why": refused.why,
+            }
+            worst = max(worst, refused.row.exit_code)
+        else:
+            told = document(answer, known)
+            if not answer.complete:
+                worst = max(worst, PeerUnreachable.row.exit_code)
+        print(json.dumps({"line": line, **told}, ensure_ascii=False), flush=True)
     return worst
 
 
@@ -159,8 +170,8 @@ async def _ask(place: booth.Booth, token: str, question: Inquiry, timeout_s: flo
         return await client.check(question, token, timeout_s=timeout_s)
 
 
-def document(answer: CheckAnswer) -> dict[str, Any]:
-    """The promised document (SURFACE, JSON shapes)."""
+def document(answer: CheckAnswer, known: desks.Desks | None = None) -> dict[str, Any]:
+    """The promised document (SURFACE, JSON shapes); `known` are the telephones of other states' desks."""
     return {
         "request_id": str(answer.request_id),
         "outcome": answer.outcome.value,
@@ -182,7 +193,7 @@ def document(answer: CheckAnswer) -> dict[str, Any]:
                 "message": messages.KINDS[hit.kind].code,
                 "sentence": messages.KINDS[hit.kind].sentence,
                 "match_text": messages.MATCHES[hit.match],
-                "contact_text": messages.contact(hit.owner, hit.contact),
+                "contact_text": desks.said(hit.owner, hit.contact, known or {}),
                 "limit_s": messages.KINDS[hit.kind].limit_s,
             }
             for hit in answer.hits
@@ -190,13 +201,13 @@ def document(answer: CheckAnswer) -> dict[str, Any]:
     }
 
 
-def _show(args: argparse.Namespace, answer: CheckAnswer) -> int:
-    lines = [line for hit in answer.hits for line in _hit(hit)]
+def _show(args: argparse.Namespace, answer: CheckAnswer, known: desks.Desks) -> int:
+    lines = [line for hit in answer.hits for line in _hit(hit, known)]
     if not answer.hits:
         lines.append(messages.nothing(args.purpose))
     for owner, reasons in answer.refused:
-        lines.append(f"{owner} was not asked: {', '.join(reasons)}")
-    emit(args, document(answer), lines)
+        lines.append(f"{owner} was not asked: {advice.reasons(reasons)}")
+    emit(args, document(answer, known), lines)
     if not answer.complete:
         note(
             args,
@@ -207,13 +218,13 @@ def _show(args: argparse.Namespace, answer: CheckAnswer) -> int:
     return OK
 
 
-def _hit(hit: Hit) -> Iterator[str]:
+def _hit(hit: Hit, known: desks.Desks) -> Iterator[str]:
     said = messages.KINDS[hit.kind]
     sure = "HIT" if hit.match.is_exact else "POSSIBLE HIT"
     yield f"{sure} {hit.reference}: {said.kind} (traveller {hit.traveller + 1})"
     yield f"  {messages.MATCHES[hit.match]}"
     yield f"  {said.sentence}"
-    yield f"  Call {messages.contact(hit.owner, hit.contact)}; {messages.limit(hit.kind)}."
+    yield f"  Call {desks.said(hit.owner, hit.contact, known)}; {messages.limit(hit.kind)}."
     yield f"  {messages.NOT_A_FINDING}"
     if hit.case_id:
         yield f"  What follows: limen case show case_{hit.case_id.hex()}"

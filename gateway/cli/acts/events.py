@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from gateway.cli.inputs import bytes_of
 from gateway.cli.main import OK
 from gateway.cli.output import emit, note, table, utc
 from gateway.config import Config
-from gateway.errors import InputRefused, PolicyDenied
+from gateway.errors import ConfigRefused, InputRefused, PolicyDenied, PolicyUnavailable
 from gateway.federation import statement
 from gateway.flows import load_events
 from gateway.flows.listing import Signer
@@ -125,7 +124,10 @@ def _load(args: argparse.Namespace) -> int:
     )
     folder = settings.paths.events
     folder.mkdir(mode=0o700, exist_ok=True)
-    with _normal_form(args, given, folder) as (draft, report):
+    name, key_file = given.declaration.name, folder / f"{given.declaration.name}.key"
+    is_new = not key_file.exists()
+    key = secrets.token_bytes(files.SECRET_BYTES) if is_new else _key(key_file, name)
+    with _normal_form(args, given, key, folder) as (draft, report):
         code = _judged(args, report)
         if code != OK:
             _tell(args, given, report, "was refused as a whole")
@@ -141,11 +143,15 @@ def _load(args: argparse.Namespace) -> int:
             signers=tuple(map(Signer.of, people)),
         )
         place = events_file(settings, report.digest)
-        # In place before it is in force: a job that sees the new data set finds its events.
+        # In place before it is in force: a job that sees the new data set finds its events, and the next load its key.
+        if is_new:
+            files.write_secret(key_file, _purpose(name), key)
         draft.replace(place)
         try:
             changed = asyncio.run(_apply(load, settings))
-        except PolicyDenied:
+        except (PolicyDenied, PolicyUnavailable, InputRefused, ConfigRefused):
+            if is_new:
+                key_file.unlink(missing_ok=True)
             _sweep(settings)
             raise
         # Where it is not known whether the log took it, the events stay: the data set may be in force.
@@ -155,13 +161,9 @@ def _load(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _normal_form(args: argparse.Namespace, given: Given, folder: Path) -> Iterator[tuple[Path, Report]]:
-    """The file's normal form as a draft that is gone at the end unless it was moved."""
+def _normal_form(args: argparse.Namespace, given: Given, key: bytes, folder: Path) -> Iterator[tuple[Path, Report]]:
+    """The file's normal form, under the data set's key, as a draft that is gone at the end unless it was moved."""
     draft = folder / f".{secrets.token_hex(8)}.draft"
-    place = folder / f"{given.declaration.name}.key"
-    # A preview keeps nothing, so a data set that is not there yet gets no key by it.
-    lasting = place.exists() or not args.preview
-    key = _key(place, given.declaration.name) if lasting else secrets.token_bytes(files.SECRET_BYTES)
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as out, event_map.opened(args.file) as source:
@@ -174,11 +176,12 @@ def _normal_form(args: argparse.Namespace, given: Given, folder: Path) -> Iterat
 
 
 def _key(path: Path, name: str) -> bytes:
-    """The data set's key of pseudonyms, drawn the first time."""
-    purpose = f"events {name}"[:64]
-    with contextlib.suppress(FileExistsError):
-        files.write_secret(path, purpose, secrets.token_bytes(files.SECRET_BYTES))
-    return files.read_secret(path, purpose).copy()
+    """The data set's key of pseudonyms, drawn at its first load."""
+    return files.read_secret(path, _purpose(name)).copy()
+
+
+def _purpose(name: str) -> str:
+    return f"events {name}"[:64]
 
 
 def _sweep(settings: Config) -> None:

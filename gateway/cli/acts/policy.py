@@ -67,17 +67,34 @@ def _list(args: argparse.Namespace) -> int:
         if row is None:
             raise Refused("--purpose: none of the catalogue's; `limen policy list` names them all")
         return _told(args, (row,))
+    agreed = _agreed(args)
     table_rows = [
         {
             "purpose": row.code,
             "offered": "yes" if wording.is_offered(row) else "no",
             "group": row.group,
+            **({} if agreed is None else {"with": " ".join(agreed.get(row.code, [])) or "-"}),
             "title": row.title,
         }
         for _, row in sorted(catalogue.CATALOGUE.items())
     ]
-    emit(args, table_rows, table(table_rows, ("purpose", "offered", "group", "title")))
+    columns = ("purpose", "offered", "group", *(() if agreed is None else ("with",)), "title")
+    emit(args, table_rows, table(table_rows, columns))
     return OK
+
+
+def _agreed(args: argparse.Namespace) -> dict[str, list[str]] | None:
+    """With whom each purpose is agreed in the rules in force at the node that was named; None where none was."""
+    if args.config is None:
+        return None
+    settings = node.load(args)
+    now = node.clock_of(settings).now_ns()
+    signed, _ = matrix.sources(_in_force(settings, now))
+    found: dict[str, list[str]] = {}
+    for one in signed:
+        for purpose in one.purposes:
+            found.setdefault(purpose, []).extend(party for party in one.parties if party != settings.state)
+    return found
 
 
 def _activities(args: argparse.Namespace) -> int:

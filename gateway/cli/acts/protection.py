@@ -10,7 +10,6 @@ from gateway.cli import inputs, node, passphrase
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table, utc
 from gateway.federation import statement
-from gateway.federation.statement import PersonalSignature
 from gateway.policy import floors
 from gateway.terms import ListId, ProtectionTag
 
@@ -48,7 +47,7 @@ def _mark(args: argparse.Namespace) -> int:
         source=args.source,
         decision=args.decision,
         legal_basis=args.basis,
-        signed=_signatures(args),
+        signed=inputs.signatures(args.signature),
     )
     until = utc(done.guards_until_ns) if done.guards_until_ns else None
     document = {"list": args.list_id, "changed": done.changed, "lines": done.lines, "guards_until": until}
@@ -61,15 +60,11 @@ def _mark(args: argparse.Namespace) -> int:
     return OK
 
 
-def _signatures(args: argparse.Namespace) -> list[PersonalSignature]:
-    return inputs.signatures(args.signature)
-
-
 def _show(args: argparse.Namespace) -> int:
     settings = node.load(args)
     if len(args.signature) != 1:
         raise Refused("--signature: give the one of `limen protection sign --act show`")
-    (signed,) = _signatures(args)
+    (signed,) = inputs.signatures(args.signature)
     entry = protection.show(settings, ListId(args.list_id), args.entry_id, signed)
     in_force = sorted(entry.tags_in_force(node.clock_of(settings).now_ns()))
     history: list[dict[str, Any]] = [

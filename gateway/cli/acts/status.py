@@ -7,6 +7,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+from gateway.cli import node
 from gateway.cli.acts import booth
 from gateway.cli.main import ERROR, OK
 from gateway.cli.output import emit
@@ -18,6 +19,8 @@ WATCH_S = 2.0
 
 def run(args: argparse.Namespace) -> int:
     """Print once, or again and again. Exit 1 while the node is not ready."""
+    if args.booth is None and args.config is not None:
+        args.booth = node.load(args).root / "booth"
     place = booth.load(args)
     while True:
         said = asyncio.run(_ask(place))

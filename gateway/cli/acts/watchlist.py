@@ -121,7 +121,8 @@ def _load(args: argparse.Namespace) -> int:
         files.replace(args.report, _as_csv(report))
     _tell(args, report, reading.remarks)
     if reading.refused and not reading.entries:
-        note(args, f"nothing was taken: every row was refused ({len(reading.refused)})")
+        was = "would be" if args.preview else "was"
+        note(args, f"nothing {was} taken: every row was refused ({len(reading.refused)})")
         return InputRefused.row.exit_code
     if reading.refused:
         then = "the others would be taken" if args.preview else "the others were taken"

@@ -23,7 +23,7 @@ NOT_PERMITTED: Final = (
 
 def render(state: str, held: Sequence[Bundle], now_ns: int) -> str:
     """The page. `held` are the bundles in force at a node of `state`; without them it is the catalogue alone."""
-    signed, mandates = _sources(held)
+    signed, mandates = sources(held)
     body = [
         _head(state, held, now_ns),
         section("operations", "What each purpose permits", _operations()),
@@ -41,7 +41,7 @@ def render(state: str, held: Sequence[Bundle], now_ns: int) -> str:
     return document("Who may ask what", body)
 
 
-def _sources(held: Sequence[Bundle]) -> tuple[list[Agreement], list[Mandate]]:
+def sources(held: Sequence[Bundle]) -> tuple[list[Agreement], list[Mandate]]:
     """The agreements and mandates of the national bundle."""
     for bundle in held:
         if bundle.layer == "national":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import sys
@@ -17,6 +18,7 @@ from gateway import errors
 from gateway.cli.acts import case
 from gateway.cli.main import run
 from gateway.cli.verbs import SIGNED
+from gateway.disclosure import codes
 from gateway.federation import statement
 from gateway.keyring import personal
 from gateway.primitives import cbor, ed25519
@@ -93,8 +95,15 @@ def test_every_kind_has_words(kind: RecordKind) -> None:
     assert case.about(a_line(kind=kind))
 
 
-def test_nothing_is_said_of_a_ground_that_only_its_own_state_reads() -> None:
-    assert "R09" not in case.REFUSAL_WORDS
+@pytest.mark.parametrize("verb", sorted(codes.OF_ACT))
+def test_a_code_that_is_none_is_answered_with_those_there_are(
+    desk: Desk, limen: Limen, person: Path, verb: str
+) -> None:
+    option = {"confirm": "--measure", "request": "--urgency"}.get(verb, "--code")
+    code, _, err = limen(verb, CASE_TEXT, option, "SUAREZ", *signed(person))
+    assert code == 2 and err.startswith(f"limen: {option}: write one of: ") and "SUAREZ" not in err
+    assert all(f"{name} {told}" in err for name, told in codes.OF_ACT[verb].items())
+    assert not desk.acts
 
 
 @pytest.mark.parametrize(
@@ -200,7 +209,8 @@ def signed(person: Path) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("verb", sorted(SIGNED))
 def test_a_person_signs_what_the_screen_says(desk: Desk, limen: Limen, person: Path, verb: str) -> None:
-    more = ("--code", "R06") if verb in ("refuse", "outcome", "screen") else ()
+    given = {"refuse": "R06", "outcome": "NOT_FOUND", "screen": "CLEAR"}.get(verb, "")
+    more = ("--code", given) if given else ()
     code, _, err = limen(verb, CASE_TEXT, *more, *signed(person))
     assert code == 0, err
     (done,) = desk.acts
@@ -224,7 +234,7 @@ def test_a_person_signs_what_the_screen_says(desk: Desk, limen: Limen, person: P
         "withheld": ["birth_date"] if verb in ("approve", "correct") else [],
         "recipient": b"r" * 32 if release else b"",
         "record_version": 2 if release or verb == "refuse" else 0,
-        "code": "R06" if more else "",
+        "code": given,
         "words": b"",
     }
     ed25519.verify(personal.officer_of(person.read_bytes())[1], statement.DOMAIN + made.statement, made.signature)
@@ -255,6 +265,17 @@ def test_another_passphrase_signs_nothing(desk: Desk, limen: Limen, person: Path
     (tmp_path / "wrong").write_text("another passphrase\n")
     code, _, err = limen("confirm", CASE_TEXT, "--key", str(person), "--passphrase-file", str(tmp_path / "wrong"))
     assert code == 3 and "passphrase does not open" in err
+    assert not desk.acts and not desk.calls
+
+
+def test_anothers_key_is_told_before_anything_is_asked(desk: Desk, limen: Limen, person: Path, pan: Path) -> None:
+    body = base64.urlsafe_b64encode(json.dumps({"sub": "PAN-desk-2"}).encode()).rstrip(b"=").decode()
+    (pan / "booth" / "token").write_text(f"a.{body}.c", "ascii")
+    try:
+        code, _, err = limen("confirm", CASE_TEXT, "--key", str(person), "--passphrase-file", "/nowhere")
+    finally:
+        (pan / "booth" / "token").write_text("a.b.c", "ascii")
+    assert code == 3 and f"the key of {person} is not that of the person logged in here" in err
     assert not desk.acts and not desk.calls
 
 

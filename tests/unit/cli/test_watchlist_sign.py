@@ -54,6 +54,7 @@ def test_who_signs_is_told_what(node: Path, capsys: pytest.CaptureFixture[str]) 
     assert "you sign: list.csv, for PERSONS: 1 REFUSE_ENTRY, 1 WANTED_ARREST" in found.err
     assert "1 row would be refused" in found.err and "decision D-17, on national immigration act" in found.err
     assert "DRENNOVAR" not in found.err + found.out and Path("one.sig").is_file()
+    Path("one.sig").unlink()
     assert sign("list.csv", "--mode", "snapshot") == 0
     assert "the rest of the list is withdrawn" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.disclosure import case as cases
-from gateway.disclosure import profiles, slots
+from gateway.disclosure import codes, profiles, slots
 from gateway.disclosure.case import FINAL, MOVES, Case, Event, Outbound, Side, Signature, State, Step, can, decode, move
 from gateway.disclosure.ticket import Ticket
 from gateway.errors import InputRefused, Malformed, PolicyDenied
@@ -199,5 +199,5 @@ def test_a_document_s_disclosure_has_nothing_of_a_holder() -> None:
 
 
 def test_a_ground_of_rights_is_shown_as_another() -> None:
-    assert profiles.OUTSIDE == {"R09": "R06"}
+    assert codes.OUTSIDE == {"R09": "R06"}
     assert cases.SCHEMA == "limen.case/1"

@@ -11,15 +11,17 @@ from typing import Final
 from gateway.audit.leaf import Leaf
 from gateway.cli.acts.demo import vantage
 from gateway.cli.acts.demo.run import SETTLE_S, Run, done
-from gateway.cli.acts.nodes import limen
+from gateway.cli.acts.nodes import PASSPHRASE, limen
 from gateway.cli.report.record import Learned
 from gateway.disclosure.case import Case, Outbound, Signature, State, decode
 from gateway.disclosure.profiles import PERSON_FIELDS
 from gateway.federation import statement
 from gateway.flows import casework
+from gateway.keyring import personal
 from gateway.primitives import ed25519
 from gateway.store import db
-from gateway.terms import PeerId, Role
+from gateway.terms import Hidden, PeerId, Role
+from gateway.terms.ids import OfficerId
 
 ASKER: Final = "HND"
 OWNER: Final = "PAN"
@@ -140,7 +142,7 @@ def _alone(run: Run) -> None:
         number = run.carried["followed"]
         done(run.nodes.case(OWNER, "desk-1", "prepare", number))
         second = run.nodes.case(OWNER, "desk-1", "approve", number)
-        run.screen(second.err)
+        run.screen(second.err, OWNER)
         sent = len(entries_of(run, OWNER, number, "case.sent"))
         ok = second.code == 3 and "second_person" in second.err and sent == 0
         ok = ok and where(run, ASKER, number) == "ACKNOWLEDGED"
@@ -300,18 +302,27 @@ def _at_the_desk(run: Run) -> None:
     def desk() -> tuple[str, bool]:
         number, _ = prepared(run)
         run.carried["forged"] = number
-        # At the second officer's workstation, logged in as that officer, with another key.
+        # At the second officer's workstation, logged in as that officer, with another key: the first officer's, which
+        # the workstation tells from the file, and one drawn in the second officer's name, which the register tells.
         booth = run.nodes.desk(OWNER, "desk-2")
-        ran = limen("case", "approve", number, "--booth", str(booth), "--key", str(run.nodes[OWNER].officers["desk-1"]),
-                    "--role", "desk.national", "--passphrase-file", str(run.nodes.passphrase_file))  # fmt: skip
-        run.screen(ran.err)
+        drawn = run.nodes.root / "drawn.key"
+        drawn.write_bytes(personal.create(OfficerId(f"{OWNER}-desk-2"), Hidden(PASSPHRASE))[0])
+        tried = [
+            limen("case", "approve", number, "--booth", str(booth), "--key", str(key), "--role", "desk.national",
+                  "--passphrase-file", str(run.nodes.passphrase_file))
+            for key in (run.nodes[OWNER].officers["desk-1"], drawn)
+        ]  # fmt: skip
+        run.screen("\n".join(ran.err.strip() for ran in tried), OWNER)
         sent = len(entries_of(run, OWNER, number, "case.sent"))
-        ok = ran.code in (3, 6) and sent == 0 and where(run, OWNER, number) == "AWAITING_SECOND_APPROVAL"
-        return f"{ran.err.strip()} (exit {ran.code}); decisions sent: {sent}", ok
+        ok = [ran.code for ran in tried] == [3, 3] and sent == 0
+        ok = ok and where(run, OWNER, number) == "AWAITING_SECOND_APPROVAL"
+        told = "\n".join(f"{ran.err.strip().replace(str(run.nodes.root), '.')} (exit {ran.code})" for ran in tried)
+        return f"{told}\ndecisions sent: {sent}", ok
 
     run.step(
         "A second signature by the wrong key",
-        "Somebody sits at the second officer's workstation while he is logged in, and signs with another key.",
+        "Somebody sits at the second officer's workstation while he is logged in, and signs with the first officer's "
+        "key, then with one drawn in the second officer's name.",
         "limen case approve CASE --key another.key",
         "refused, and nothing leaves",
         desk,

@@ -39,6 +39,7 @@ class Run:
     carried: dict[str, str] = field(default_factory=dict)
     """What a later step goes on with: numbers of cases, a release and its document."""
     _screen: str = ""
+    _at: str = ""
     _beneath: list[str] = field(default_factory=list)
     _drawing: str = ""
 
@@ -59,9 +60,9 @@ class Run:
         if not self.quiet:
             print(text, flush=True)
 
-    def screen(self, text: str) -> None:
-        """What the officer of this step has on the screen."""
-        self._screen = text.strip("\n")
+    def screen(self, text: str, at: str = "") -> None:
+        """What the officer of this step has on the screen: the asking state's, or the one's named `at`."""
+        self._screen, self._at = text.strip("\n"), at
 
     def beneath(self, *lines: str) -> None:
         """What crossed in this step under the encryption, where a store keeps it."""
@@ -82,7 +83,7 @@ class Run:
         between: tuple[str, str] | None = None,
     ) -> None:
         """Do one thing, say what came out, and keep it for the report, with what was seen `between` (asker, owner)."""
-        self._screen, self._drawing = "", ""
+        self._screen, self._at, self._drawing = "", "", ""
         self._beneath.clear()
         begun = vantage.mark(self.nodes, self.lines, *between) if between else None
         start = time.monotonic()
@@ -93,7 +94,7 @@ class Run:
         took_ms = (time.monotonic() - start) * 1000
         seen: tuple[View, ...] = ()
         if begun is not None:
-            seen = vantage.views(self.nodes, self.lines, begun, self._screen, self._beneath)
+            seen = vantage.views(self.nodes, self.lines, begun, self._screen, self._at, self._beneath)
         self.steps.append(
             Step(title, story, command, expected, got, ok, took_ms, tuple(learned), seen, drawing=self._drawing)
         )

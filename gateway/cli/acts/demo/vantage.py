@@ -59,12 +59,12 @@ def mark(nodes: Nodes, lines: Mapping[str, Line], asker: str, owner: str) -> Mar
 
 
 def views(
-    nodes: Nodes, lines: Mapping[str, Line], begun: Mark, screen: str, beneath: Sequence[str] = ()
+    nodes: Nodes, lines: Mapping[str, Line], begun: Mark, screen: str, at: str = "", beneath: Sequence[str] = ()
 ) -> tuple[View, ...]:
-    """What the four see of what happened since. `screen` is the officer's own output, `beneath` lines about messages
-    under the encryption that a step got hold of itself."""
+    """What the four see of what happened since. `screen` is the officer's own output, in the state `at` (the asker
+    where that is empty), `beneath` lines about messages under the encryption that a step got hold of itself."""
     asker, owner = begun.asker, begun.owner
-    found = [View(f"officer in {asker}", "on the screen", screen)] if screen else []
+    found = [View(f"officer in {at or asker}", "on the screen", screen)] if screen else []
     found.append(
         View(owner, f"all that its log says of it, from entry {begun.sizes[owner]}", _log(nodes, begun, owner))
     )
