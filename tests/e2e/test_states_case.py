@@ -208,3 +208,6 @@ def test_an_auditor_finds_two_persons_behind_each_disclosure(desks: States, tmp_
         assert step["ok"] and not step["detail"].startswith("0 ")
         if state == "PAN":
             assert any("two persons" in said for said in ran.json["proved"])
+            (grounds,) = [one for one in ran.json["steps"] if one["step"] == "disclosures"]
+            assert grounds["ok"] and not grounds["detail"].startswith("0 ")
+            assert not any("older form" in said for said in ran.json["not_proved"])
