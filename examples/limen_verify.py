@@ -133,6 +133,7 @@ alert.acted event | alert_id rule act state version | - | officer to reason word
 alert.read event | alert_id what | - | officer
 officer.declared event | agency | - | officer hashes
 pair.heads event | root | - | -
+audit.announced event | about count | - | officer
 payloads.lost event | class period first last count | - | -
 audit.revealed event | entry kind purpose persons | - | officers
 audit.denied event | purpose what reasons | - | officer

@@ -607,6 +607,15 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         public=("root",),
     ),
     Kind(
+        86,
+        "audit.announced",
+        Phase.EVENT,
+        "A sample of questions was announced; it is drawn from the witnesses' next signatures.",
+        public=("about", "count"),
+        secret=("officer",),
+        retention="10y",
+    ),
+    Kind(
         90,
         "payloads.lost",
         Phase.EVENT,

@@ -10,7 +10,7 @@ from gateway.cli import node
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`, `subject`,
-    `pack`, `reconcile`."""
+    `pack`, `reconcile`, `announce`, `sample`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -67,6 +67,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--federation", type=Path, action="append", required=True, metavar="FILE",
         help="the signed list of members, for their message keys; older lists too, where keys have changed",
     )  # fmt: skip
+
+    announcing = verbs.add_parser(
+        "announce",
+        help="announce a sample of questions",
+        description="Enter into the log that a sample will be taken, before anybody can know which.",
+    )
+    announcing.add_argument("--about", required=True, metavar="AAA", help="the owner that was asked")
+    announcing.add_argument("--count", type=int, default=20, metavar="N", help="how many questions (default: 20)")
+    node.add_config(announcing)
+
+    sampling = verbs.add_parser(
+        "sample",
+        help="make questions again and look for them in the owner's log",
+        description="Make questions of the asker's log again to the byte and compare them with what the owner was "
+        "asked: a slot that is neither a declared traveller's key nor a dummy is found.",
+    )
+    sampling.add_argument("one", type=Path, metavar="ASKER", help="the asker's export, with payloads")
+    sampling.add_argument("other", type=Path, metavar="OWNER", help="the owner's export")
+    sampling.add_argument(
+        "--trust", type=Path, action="append", required=True, metavar="CARD", help="a card of each log"
+    )
+    sampling.add_argument(
+        "--federation", type=Path, action="append", required=True, metavar="FILE", help="the signed list of members"
+    )
+    sampling.add_argument(
+        "--reader-key", type=Path, required=True, metavar="FILE", help="opens the asker's seeds and keys"
+    )
+    sampling.add_argument(
+        "--announced", type=int, metavar="SEQ", help="draw what this entry announced (default: every question)"
+    )
 
     bundling = verbs.add_parser(
         "bundle",
@@ -239,6 +269,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import audit_search
 
         return audit_search.run(args)
+    if args.verb in ("announce", "sample"):
+        from gateway.cli.acts import audit_sample
+
+        return audit_sample.run(args)
     if args.verb == "reconcile":
         from gateway.cli.acts import reconcile
 

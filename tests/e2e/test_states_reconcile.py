@@ -108,3 +108,26 @@ def test_what_cannot_be_compared_is_refused_in_words(pair: Pair) -> None:
     assert twice.code == 8 and "both copies are PAN's log" in twice.err
     uncarded = pair.reconcile(pair.whole["PAN"], pair.whole["HND"], *pair.cards[:2])
     assert uncarded.code == 8 and "no trust card names the log" in uncarded.err
+
+
+def test_a_sample_that_was_announced_is_drawn_from_what_witnesses_sign_afterwards(pair: Pair, tmp_path: Path) -> None:
+    states = pair.states
+    whom = states.data.traveller("miss").asked_by
+    owner = next(state for state in states.nodes.nodes if state != whom)
+    told = must("--json", "audit", "announce", "--config", str(states.folder(whom)), "--about", owner, "--count", "2")
+    seq = told.json["announced"]
+    copies = [states.export(state, tmp_path / state, cosignatures=1) for state in (whom, owner)]
+    cards = [states.card(state, tmp_path / f"{state}.card", "--quorum", "1") for state in (whom, owner)]
+    words = [
+        "--json", "audit", "sample", *map(str, copies), *(part for card in cards for part in ("--trust", str(card))),
+        "--federation", str(states.nodes.members),
+        "--reader-key", str(states.folder(whom) / "handover" / "auditor.key"),
+    ]  # fmt: skip
+    every = limen(*words)
+    assert every.code == 0, every.err
+    assert every.json["counts"]["same"] >= 1 and every.json["counts"]["smuggled"] == 0 == len(every.json["undeclared"])
+    drawn = limen(*words, "--announced", str(seq))
+    assert drawn.code == 0, drawn.err
+    assert 0 < len(drawn.json["looked"]) <= 2
+    assert limen(*words, "--announced", str(seq)).json == drawn.json
+    assert limen(*words, "--announced", "0").code == 8

@@ -84,6 +84,7 @@ PROCESSES: Final[dict[str, tuple[str, ...]]] = {
 
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "limen audit export": ("audit.exported",),
+    "limen audit announce": ("audit.announced",),
     "limen audit subject": ("subject.answered",),
     "limen node backup": ("node.backup",),
     "limen node recover": ("log.begun",),

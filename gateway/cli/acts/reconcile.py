@@ -21,21 +21,22 @@ from gateway.store.folder import DirectoryFolder
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """A copy that verifies, and whose it is."""
 
     path: Path
     folder: DirectoryFolder
     state: str
+    origin: str
+
+    def names(self, card: trust.Card) -> bool:
+        """Whether the card is of this log."""
+        return card.log(self.origin) is not None
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify both copies, compare them, tell what was found. Raises VerificationFailed where anything was."""
-    members = [_members(path) for path in args.federation]
-    cards = [trust.Card.parse(_read(path).decode("utf-8", "replace")) for path in args.trust]
-    sides = [_side(path, cards, members) for path in (args.one, args.other)]
-    if sides[0].state == sides[1].state:
-        raise InputRefused(f"both copies are {sides[0].state}'s log; give one of each side")
+    sides, members, _ = sides_of(args)
     logs = [_log(side, other.state, members) for side, other in (sides, sides[::-1])]
     result = reconcile.compare(*logs)
     emit(args, _told(result, logs), list(_lines(result, logs)))
@@ -45,7 +46,18 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _side(path: Path, cards: list[trust.Card], members: list[dict[str, document.Member]]) -> _Side:
+def sides_of(args: argparse.Namespace) -> tuple[list[Side], list[dict[str, document.Member]], list[trust.Card]]:
+    """Both copies, each verified under its card, and whose they are. Raises InputRefused, VerificationFailed."""
+    members = [members_of(path) for path in args.federation]
+    cards = [trust.Card.parse(read_file(path).decode("utf-8", "replace")) for path in args.trust]
+    sides = [side_of(path, cards, members) for path in (args.one, args.other)]
+    if sides[0].state == sides[1].state:
+        raise InputRefused(f"both copies are {sides[0].state}'s log; give one of each side")
+    return sides, members, cards
+
+
+def side_of(path: Path, cards: list[trust.Card], members: list[dict[str, document.Member]]) -> Side:
+    """A copy that verifies under one of the cards. Raises InputRefused, VerificationFailed."""
     folder = DirectoryFolder(path)
     noted = folder.read("checkpoint")
     if noted is None:
@@ -70,13 +82,13 @@ def _side(path: Path, cards: list[trust.Card], members: list[dict[str, document.
         raise InputRefused(f"{path}: is not an export of a log ({cause})") from None
     if fault is not None:
         raise VerificationFailed(fault.step, f"{path}: {fault.why}", position=fault.position)
-    return _Side(path, folder, state)
+    return Side(path, folder, state, origin)
 
 
-def _log(side: _Side, other: str, members: list[dict[str, document.Member]]) -> reconcile.Log:
+def _log(side: Side, other: str, members: list[dict[str, document.Member]]) -> reconcile.Log:
     entries = [
         reconcile.Written(leaf, merkle.leaf_hash(data))
-        for data, leaf in ((data, Leaf.parse(data)) for data in _leaves(side, other))
+        for data, leaf in ((data, Leaf.parse(data)) for data in leaves_of(side, other))
         if leaf.peer == other
     ]
     keys = {key.public for listed in members if side.state in listed for key in listed[side.state].message_keys}
@@ -84,7 +96,8 @@ def _log(side: _Side, other: str, members: list[dict[str, document.Member]]) -> 
     return reconcile.Log(side.state, entries, sorted(keys), receipts)
 
 
-def _leaves(side: _Side, other: str) -> Iterator[bytes]:
+def leaves_of(side: Side, other: str) -> Iterator[bytes]:
+    """The bytes of each leaf of a whole copy, or of those about the other side. Raises InputRefused."""
     if not export.is_pair(side.folder):
         copy = Copy(side.folder, str(side.path))
         yield from (copy.leaf_bytes(seq) for seq in range(copy.head.size))
@@ -96,9 +109,10 @@ def _leaves(side: _Side, other: str) -> Iterator[bytes]:
         yield cbor.decode(record, field="entries", limit=1 << 20)[0]
 
 
-def _members(path: Path) -> dict[str, document.Member]:
+def members_of(path: Path) -> dict[str, document.Member]:
+    """Members of a list by their state. Raises InputRefused."""
     try:
-        listed = document.parse(_read(path)).document
+        listed = document.parse(read_file(path)).document
     except Malformed as cause:
         raise InputRefused(f"{path}: {cause}") from None
     return {str(member.state): member for member in listed.members}
@@ -148,7 +162,8 @@ def _lines(result: reconcile.Result, logs: list[reconcile.Log]) -> Iterator[str]
     yield "  newest message of a side, which only a later message will bind."
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """A file that the user named. Raises InputRefused."""
     try:
         return path.read_bytes()
     except OSError as cause:
