@@ -11,7 +11,7 @@ import pytest
 from tests.extras import ROOT
 
 # Minutes: `make slow` runs it, and `make bench ONLY=S4` with the times of a charge.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 def test_ten_thousand_kills_leave_no_unpaid_answer_and_no_account_that_does_not_add_up() -> None:
