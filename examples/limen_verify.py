@@ -86,7 +86,7 @@ epoch.opened event | epoch expires_ns | - | -
 keys.destroyed event | seeds | epoch reason | -
 witness.cosigned event | origin old_size size root | - | -
 witness.disputed event | step our_size their_size | note_hash witness | -
-checkpoint.fault event | origin size root | known_size known_root step note | -
+checkpoint.fault event | origin size root | known_size known_root known_note step note | -
 audit.read event | first count | filter purpose | officer case
 audit.exported event | size root | payloads about | officer
 node.started event | release | size | -

@@ -341,7 +341,14 @@ class Node:
 
     def witnessing(self) -> WitnessWorld:
         """For a peer's checkpoint."""
-        return WitnessWorld(log_keys=self.view(), store=self.uow, uow=self.uow, keys=self.keys, clock=self.clock)
+        return WitnessWorld(
+            log_keys=self.view(),
+            store=self.uow,
+            uow=self.uow,
+            keys=self.keys,
+            clock=self.clock,
+            held=self.reader.witness_note,
+        )
 
     async def _cosign(self, origin: str, asked: Submission) -> bytes:
         """For whoever posts a member's checkpoint: the signature on it says whose it is."""

@@ -256,7 +256,7 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "A peer showed a checkpoint that contradicts an earlier one.",
         public=("origin", "size", "root"),
-        optional=("known_size", "known_root", "step", "note"),
+        optional=("known_size", "known_root", "known_note", "step", "note"),
     ),
     Kind(
         23,

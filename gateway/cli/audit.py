@@ -10,7 +10,7 @@ from gateway.cli import node
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`, `subject`,
-    `pack`, `reconcile`, `announce`, `sample`."""
+    `pack`, `reconcile`, `announce`, `sample`, `fork`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -97,6 +97,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument(
         "--announced", type=int, metavar="SEQ", help="draw what this entry announced (default: every question)"
     )
+
+    forking = verbs.add_parser(
+        "fork",
+        help="judge two signed checkpoints of one log",
+        description="Say whether two signed checkpoints prove that a log was forked: two notes, or those that an "
+        "export's entries have kept of peers.",
+    )
+    forking.add_argument("one", type=Path, metavar="NOTE_OR_EXPORT", help="a signed note, or an export")
+    forking.add_argument("other", type=Path, nargs="?", metavar="NOTE", help="the other note")
+    forking.add_argument("--trust", type=Path, action="append", required=True, metavar="CARD", help="the log's card")
+    forking.add_argument("-o", dest="out", type=Path, metavar="DIR", help="write the notes of each proof here")
 
     bundling = verbs.add_parser(
         "bundle",
@@ -273,6 +284,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import audit_sample
 
         return audit_sample.run(args)
+    if args.verb == "fork":
+        from gateway.cli.acts import audit_fork
+
+        return audit_fork.run(args)
     if args.verb == "reconcile":
         from gateway.cli.acts import reconcile
 

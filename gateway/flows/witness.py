@@ -10,7 +10,7 @@ from gateway import ports
 from gateway.audit import checkpoint as checkpoints
 from gateway.audit import note
 from gateway.audit import witness as witnessing
-from gateway.audit.entry import Entry, Phase
+from gateway.audit.entry import Entry, Phase, Scalar
 from gateway.errors import NotFoundOrNotPermitted, VerificationFailed
 from gateway.terms.exchange import CheckpointRequest
 from gateway.terms.ids import PeerId
@@ -51,6 +51,8 @@ class WitnessWorld:
     uow: ports.UnitOfWork
     keys: ports.Keys
     clock: ports.Clock
+    held: Callable[[str], bytes | None]
+    """The note cosigned last for a log, None before the first."""
 
 
 async def cosign(peer: PeerId, asked: CheckpointRequest, world: WitnessWorld) -> bytes:
@@ -75,21 +77,23 @@ async def cosign(peer: PeerId, asked: CheckpointRequest, world: WitnessWorld) ->
         # Another old size than ours is no fault: a cosignature was lost, or one of us restored. From the right one, two
         # roots for one size are (the specification has one code for both).
         if fault.step != witnessing.OLD_SIZE or fault.position == asked.old_size:
-            await world.uow.commit([_fault(peer, head, fault.step, asked.note)])
+            await world.uow.commit([_fault(peer, head, fault.step, asked.note, world.held(head.origin))])
         raise
     # 3. Only then sign. The stored head is the record: an entry of our own log for each would make the two logs feed
     #    each other for ever.
     return await world.keys.cosign(opened.text, world.clock.now_ns() // 10**9)
 
 
-def _fault(peer: PeerId, head: checkpoints.Checkpoint, step: str, noted: bytes) -> Entry:
-    """A peer's checkpoint that contradicts its earlier one: the note is kept, as its signer's own word against it."""
-    return Entry(
-        "checkpoint.fault",
-        Phase.EVENT,
-        peer,
-        public={"origin": head.origin, "size": head.size, "root": head.root, "step": step, "note": noted},
-    )
+def _fault(peer: PeerId, head: checkpoints.Checkpoint, step: str, noted: bytes, held: bytes | None) -> Entry:
+    """A peer's checkpoint that contradicts its earlier one: both notes are kept, as their signer's own word against
+    itself (`audit.forked`)."""
+    public: dict[str, Scalar] = {
+        "origin": head.origin, "size": head.size, "root": head.root, "step": step, "note": noted,
+    }  # fmt: skip
+    if held is not None:
+        known = checkpoints.parse(note.parse(held).text)
+        public |= {"known_size": known.size, "known_root": known.root, "known_note": held}
+    return Entry("checkpoint.fault", Phase.EVENT, peer, public=public)
 
 
 class OwnLog(Protocol):

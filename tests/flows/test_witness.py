@@ -10,6 +10,7 @@ import pytest
 
 from gateway.audit import checkpoint, note
 from gateway.audit.entry import Entry, Phase
+from gateway.audit.forked import is_forked
 from gateway.errors import AuditUnavailable, Malformed, NotFoundOrNotPermitted, PeerUnreachable, VerificationFailed
 from gateway.federation import names
 from gateway.flows import witness
@@ -362,3 +363,23 @@ async def test_a_line_that_is_not_the_witness_own_is_not_kept() -> None:
             await witness.collect(HND, replace(world[PAN].collecting(), peers=bent))
     assert world[PAN].store.witnessed_size(HND) == 0
     assert len(world[PAN].logged("witness.disputed")) == 2
+
+
+async def test_two_roots_of_one_size_are_kept_as_a_proof_that_needs_no_log() -> None:
+    world = await region()
+    await collect(world)
+    held_note = world[HND].store.witness_note(names.log_origin(PAN))
+    assert held_note is not None
+    size = checkpoint.parse(note.parse(held_note).text).size
+    fork = await restored(world, "fork", size)
+    fault = await fault_of(world, asked(fork, size))
+    one, other = bytes(fault.public["known_note"]), bytes(fault.public["note"])  # type: ignore[arg-type]
+    key = note.Verifier.parse(world.log_vkey(PAN))
+    assert one == held_note and fault.public["known_size"] == size
+    assert is_forked(one, other, key) and is_forked(other, one, key)
+    assert not is_forked(one, one, key)
+    # Under another key, or with a byte of the other's changed, it proves nothing.
+    with pytest.raises(VerificationFailed):
+        is_forked(one, other, note.Verifier.parse(world.log_vkey(HND)))
+    with pytest.raises(VerificationFailed):
+        is_forked(one, other.replace(note.parse(other).text, note.parse(one).text), key)

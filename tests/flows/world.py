@@ -583,6 +583,7 @@ class State:
             uow=self.uow,
             keys=self.keys,
             clock=self.world.clock,
+            held=self.store.witness_note,
         )
 
     def collecting(self) -> witness.CollectingWorld:
