@@ -23,6 +23,7 @@ from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, note, table, utc
 from gateway.cli.verbs import SIGNED
 from gateway.disclosure import codes
+from gateway.disclosure.case import State
 from gateway.errors import InputRefused, Malformed
 from gateway.federation import claims, statement
 from gateway.federation.statement import PersonalSignature
@@ -162,7 +163,8 @@ def told(view: CaseView, now_ns: int, known: desks.Desks | None = None) -> Itera
     if view.released and line.side == "owner":
         yield f"  prepared for release: {', '.join(view.released)}"
     if view.fields:
-        yield f"  asked for: {', '.join(view.fields)}"
+        is_before = line.side == "asker" and line.state in (State.CANDIDATE, State.CONFIRMED)
+        yield f"  {'may be asked for' if is_before else 'asked for'}: {', '.join(view.fields)}"
     if view.refusal:
         yield f"  REFUSED, {view.refusal}: {refusal_words(view.refusal)}"
     for name, values in view.disclosed:
@@ -183,7 +185,7 @@ def told(view: CaseView, now_ns: int, known: desks.Desks | None = None) -> Itera
         if value
     ]
     if marks:
-        yield f"  {', '.join(marks)}"
+        yield f"  {', '.join(marks)} (category, basis and reliability follow from the kind of record)"
     for condition in view.conditions:
         yield f"  condition: {condition}"
     if view.outcome:

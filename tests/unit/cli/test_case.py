@@ -83,6 +83,16 @@ def test_one_case_says_all_that_may_be_seen(desk: Desk, limen: Limen) -> None:
     assert json.loads(limen("show", CASE_TEXT, "--json")[1]) == case.document(a_view())
 
 
+@pytest.mark.parametrize(
+    ("side", "state", "words"),
+    [("asker", "CANDIDATE", "may be asked for"), ("asker", "CONFIRMED", "may be asked for"),
+     ("asker", "REQUESTED", "asked for"), ("owner", "UNDER_REVIEW", "asked for")],
+)  # fmt: skip
+def test_fields_that_nobody_asked_for_yet_read_so(side: str, state: str, words: str) -> None:
+    lines = list(case.told(a_view(line=a_line(side=side, state=state)), 0))
+    assert f"  {words}: names, birth_date" in lines
+
+
 @pytest.mark.parametrize("match", [kind for kind in MatchClass if not kind.is_exact])
 def test_a_possible_hit_never_reads_like_an_exact_one(match: MatchClass) -> None:
     possible, exact = case.about(a_line(match=match)), case.about(a_line(match=MatchClass.DOCUMENT))
