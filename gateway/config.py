@@ -30,6 +30,9 @@ from gateway.terms.realm import SANDBOX_STATES, Realm
 
 FILE_NAME: Final = "limen.toml"
 
+FILE_BYTES_MAX: Final = 1 << 20
+"""Longest configuration file taken, bytes."""
+
 SOCKET_PATH_BYTES_MAX: Final = 107
 """Longest socket path Linux takes (unix(7), sun_path without its terminator)."""
 
@@ -524,9 +527,21 @@ def _lookup(config: Config, key: str) -> Any:
     return value
 
 
+def read_bounded(path: Path, bytes_max: int) -> bytes:
+    """A file's bytes where it has at most `bytes_max`, else that many and one more: the caller judges the size.
+
+    Of a device or a pipe without an end no more is read either. Raises OSError.
+    """
+    with path.open("rb") as file:
+        return file.read(bytes_max + 1)
+
+
 def _parse(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        data = read_bounded(file, FILE_BYTES_MAX)
+        if len(data) > FILE_BYTES_MAX:
+            raise ConfigRefused(f"{file}: is longer than {FILE_BYTES_MAX >> 20} MiB, the most that is taken here")
+        return tomllib.loads(data.decode("utf-8"))
     except FileNotFoundError:
         raise ConfigRefused(f"{file}: there is no such file; make a node with `limen init --state AAA DIR`") from None
     except OSError as cause:

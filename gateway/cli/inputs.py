@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.cli.main import Refused
 from gateway.errors import CapabilityMissing, ConfigRefused, GatewayError, InputRefused, Malformed
@@ -30,12 +30,26 @@ def day(text: str) -> date:
         raise Refused("--on: write a date as YYYY-MM-DD") from None
 
 
-def bytes_of(path: Path) -> bytes:
-    """A file's bytes. Raises ConfigRefused."""
+BYTES_MAX: Final = 64 << 20
+"""Longest file that a command takes whole where nothing shorter is said, bytes: a register, a list of persons."""
+
+
+def bytes_of(path: Path, bytes_max: int = BYTES_MAX, refusal: type[GatewayError] = ConfigRefused) -> bytes:
+    """A file's bytes, never more than `bytes_max`. Raises `refusal` where it is longer or cannot be read."""
+    from gateway.config import read_bounded  # here: a command's help needs no settings
+
     try:
-        return path.read_bytes()
+        data = read_bounded(path, bytes_max)
     except OSError as cause:
-        raise ConfigRefused(f"{path}: cannot be read ({cause.strerror})") from None
+        raise refusal(f"{path}: cannot be read ({cause.strerror})") from None
+    if len(data) > bytes_max:
+        raise refusal(f"{path}: is longer than {size_of(bytes_max)}, the most that is taken here")
+    return data
+
+
+def size_of(count: int) -> str:
+    """A number of bytes for people: `4 KiB`, `64 MiB`."""
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
 
 
 @contextmanager
@@ -72,13 +86,15 @@ def role(text: str, offered: Iterable[Role] = Role) -> Role:
 
 
 def data_of(name: str, bytes_max: int) -> bytes:
-    """The bytes of a file, or up to `bytes_max` and one more of standard input (`-`): the caller judges the size.
+    """Up to `bytes_max` bytes and one more of a file or of standard input (`-`): the caller judges the size.
 
     Raises:
         InputRefused: it cannot be read.
     """
+    from gateway.config import read_bounded  # here: a command's help needs no settings
+
     try:
-        return sys.stdin.buffer.read(bytes_max + 1) if name == "-" else Path(name).read_bytes()
+        return sys.stdin.buffer.read(bytes_max + 1) if name == "-" else read_bounded(Path(name), bytes_max)
     except OSError as cause:
         raise InputRefused(f"{name}: cannot be read ({cause.strerror})", code="FILE") from None
 

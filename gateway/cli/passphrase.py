@@ -7,12 +7,15 @@ import getpass
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli.inputs import about, bytes_of
 from gateway.cli.main import Refused
 from gateway.errors import ConfigRefused, NotIdentified
 from gateway.terms.hidden import Hidden
+
+PASSPHRASE_FILE_BYTES_MAX: Final = 4096
+"""Longest file of a passphrase, bytes: only its first line counts."""
 
 if TYPE_CHECKING:
     from gateway.federation.statement import PersonalSignature
@@ -77,7 +80,7 @@ def ask(args: argparse.Namespace, *, twice: bool = False) -> Hidden[str]:
     """The passphrase, from the file or from the terminal (`twice` when a new one is chosen)."""
     if args.passphrase_file is not None:
         try:
-            text = bytes_of(args.passphrase_file).decode("utf-8").split("\n", 1)[0]
+            text = bytes_of(args.passphrase_file, PASSPHRASE_FILE_BYTES_MAX).decode("utf-8").split("\n", 1)[0]
         except UnicodeDecodeError:
             raise ConfigRefused(f"{args.passphrase_file}: is not UTF-8 text") from None
         return Hidden(text.removesuffix("\r"))

@@ -18,7 +18,7 @@ from gateway.audit.copy import Copy
 from gateway.audit.entry import Entry, Phase, Scalar
 from gateway.audit.kinds import CATALOGUE
 from gateway.audit.leaf import open_fields, opened_pairs
-from gateway.cli import node
+from gateway.cli import inputs, node
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import Bar, emit, harmless, table, utc
 from gateway.cli.output import note as note_line
@@ -380,10 +380,7 @@ def reader_key(path: Path | None, readers: Sequence[str] = READERS) -> bytes | N
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise InputRefused(f"{path}: cannot be read ({cause.strerror})") from None
+    return inputs.bytes_of(path, refusal=InputRefused)
 
 
 def _text(path: Path) -> str:

@@ -175,7 +175,7 @@ def _bundles(args: argparse.Namespace, state: PeerId, activated: Sequence[Leaf])
     known = {leaf.public["digest"]: leaf for leaf in activated}
     keys = {}
     for path in sorted(args.policy_keys.glob("*.pem")) if args.policy_keys is not None else ():
-        keys[path.stem] = path.read_bytes()
+        keys[path.stem] = inputs.bytes_of(path)
     found: dict[bytes, tuple[bytes, Bundle]] = {}
     for path in args.bundle:
         raw = inputs.bytes_of(path)

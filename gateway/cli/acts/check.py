@@ -246,7 +246,4 @@ def _stdin() -> bytes:
 
 
 def _file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise InputRefused(f"{path}: cannot be read ({cause.strerror})") from None
+    return inputs.bytes_of(path, INPUT_BYTES_MAX, InputRefused)

@@ -96,7 +96,7 @@ def invite(args: argparse.Namespace) -> int:
 
 def accept(args: argparse.Namespace) -> int:
     """Take an invitation, an answer or a list of members: the file says what it is."""
-    data = bytes_of(args.file)
+    data = bytes_of(args.file, invitation.INVITATION_BYTES_MAX)
     found = _TOP.search(data)
     kinds = {
         invitation.SCHEMA: _accept_invitation,

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.audit import checkpoint, export, merkle, note, trust, verify
 from gateway.audit.copy import Copy
 from gateway.audit.leaf import Leaf
+from gateway.cli import inputs
 from gateway.cli.main import OK
 from gateway.cli.output import emit
 from gateway.errors import InputRefused, Malformed, VerificationFailed
@@ -164,7 +165,4 @@ def _lines(result: reconcile.Result, logs: list[reconcile.Log]) -> Iterator[str]
 
 def read_file(path: Path) -> bytes:
     """A file that the user named. Raises InputRefused."""
-    try:
-        return path.read_bytes()
-    except OSError as cause:
-        raise InputRefused(f"{path}: cannot be read ({cause.strerror})") from None
+    return inputs.bytes_of(path, refusal=InputRefused)

@@ -20,6 +20,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.cli import inputs
 from gateway.cli.acts import federation, travellers
 from gateway.cli.acts.nodes import DESK as PEOPLE
 from gateway.cli.acts.nodes import LISTENERS, Nodes, must
@@ -340,7 +341,7 @@ def _admit(args: argparse.Namespace) -> int:
     if not box.made:
         raise Refused(f"{args.folder}: is no sandbox; start one with `limen sandbox`")
     try:
-        card = document.decode_card(args.admit.read_bytes())
+        card = document.decode_card(inputs.bytes_of(args.admit))
     except Malformed as cause:
         raise InputRefused(f"{args.admit}: {cause}") from None
     document.require_realm(card.realm, Realm.SANDBOX)
