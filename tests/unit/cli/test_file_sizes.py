@@ -15,8 +15,8 @@ from gateway.errors import ConfigRefused, InputRefused
 COMMANDS = {
     "--config": ["doctor", "--config", "{}"],
     "peer accept": ["peer", "accept", "{}"],
+    "policy verify --key": ["policy", "verify", "{}", "--layer", "baseline", "--key", "{}"],
     "audit verify --trust": ["audit", "verify", "{folder}", "--trust", "{}"],
-    "policy verify": ["policy", "verify", "{}", "--key", "{}"],
 }
 
 
