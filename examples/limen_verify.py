@@ -135,6 +135,9 @@ officer.declared event | agency | - | officer hashes
 pair.heads event | root | - | -
 audit.announced event | about count | - | officer
 payloads.lost event | class period first last count | - | -
+hold.set event | hold_id first last authority decision review_ns persons | - | officers
+hold.lifted event | hold_id authority decision persons | - | officers
+erasure.ordered event | class first last authority decision ground until_ns checkpoint persons | - | officers
 audit.revealed event | entry kind purpose persons | - | officers
 audit.denied event | purpose what reasons | - | officer
 log.begun event | former size root held origin reason decision persons | - | officers
@@ -151,6 +154,13 @@ TERMS_NS = {
 PERIODS_NS = {
     "none": DAY_NS // 24, "24h": DAY_NS // 24, "30d": DAY_NS, "1y": 30 * DAY_NS, "3y": 30 * DAY_NS, "10y": 30 * DAY_NS,
 }  # fmt: skip
+
+RETENTION_ACTS = {
+    "hold.set": ("limen/retention/hold/1", ("hold_id", "first", "last", "authority", "decision", "review_ns")),
+    "hold.lifted": ("limen/retention/lift/1", ("hold_id", "authority", "decision")),
+    "erasure.ordered": ("limen/retention/erase/1", ("class", "first", "last", "authority", "decision", "ground")),
+}
+"""What two persons sign about payloads, and which of the entry's fields with it."""
 
 NOTE_MAX = 1 << 17
 LINES_MAX = 64
@@ -717,7 +727,9 @@ class Audit:
         self.chained = False  # whether a leaf of the form with pair_hash has come; all after it are
         self.intents: dict[int, tuple[str, str, list[Any]]] = {}
         self.missing: list[tuple[int, str, int]] = []  # (entry, class, time) of payloads that are not there
-        self.gone: dict[tuple[str, int], list[tuple[int, int, int, str]]] = {}  # what entries say is gone, by period
+        # What entries say is gone, by class and period (-1: by order, any period): first, last, time, day, held ranges
+        self.gone: dict[tuple[str, int], list[tuple[int, int, int, str, list[tuple[int, int]]]]] = {}
+        self.holds: dict[bytes, tuple[int, int]] = {}
         self.cosigned_until: dict[int, int] = {}  # the latest time at which a witness of the card cosigned a size, s
         self.stepped = self.restored = -1  # the newest entry of a clock's step, of a restoration
         self.erased: dict[tuple[str, str], list[int]] = {}  # (day, class): first, last, count of lawful erasures
@@ -954,10 +966,11 @@ class Audit:
         public = value["public"]
         if value["kind"] in PAIRED:
             self.pair(seq, value["kind"], value["phase"], peer, public)
-        self.persons(seq, value["kind"], peer, public)
+        signed = self.persons(seq, value["kind"], peer, public)
         if value["kind"] in GROUNDS:
             self.ground(seq, value["kind"], value["phase"], peer, public)
-        self.erasure(seq, value["kind"], value["time_ns"], public)
+        if signed or value["kind"] not in RETENTION_ACTS:
+            self.erasure(seq, value["kind"], value["time_ns"], public)
         manifest = public.get("manifest_hash")
         if type(manifest) is bytes:
             self.manifests.add((peer, manifest))
@@ -1017,9 +1030,14 @@ class Audit:
             self.stepped = seq
         elif kind == "node.restored":
             self.restored = seq
-        if kind not in ("payloads.erased", "payloads.lost"):
+        elif kind == "hold.set" and [type(public[name]) for name in ("hold_id", "first", "last")] == [bytes, int, int]:
+            self.holds[public["hold_id"]] = (public["first"], public["last"])
+        elif kind == "hold.lifted" and type(public["hold_id"]) is bytes:
+            self.holds.pop(public["hold_id"], None)
+        if kind not in ("payloads.erased", "payloads.lost", "erasure.ordered"):
             return
-        retention, numbers = public["class"], [public["period"], public["first"], public["last"]]
+        destroyed = kind != "payloads.lost"
+        retention, numbers = public["class"], [public.get("period", -1), public["first"], public["last"]]
         until, size = public.get("until_ns", 0), public.get("checkpoint", 0)
         if retention not in TERMS_NS or [type(one) for one in (*numbers, until)] != [int] * 4:
             self.fault("payloads", "an erasure that names no class, period and entries", seq)
@@ -1027,32 +1045,37 @@ class Audit:
         period, first, last = numbers
         if not 0 <= first <= last < seq:
             self.fault("payloads", "an erasure of entries that were not before it", seq)
-        elif kind == "payloads.lost" and last >= self.restored:
+        elif not destroyed and last >= self.restored:
             self.fault("payloads", "payloads are said to be lost, and the node was not restored after them", seq)
-        elif kind == "payloads.erased" and until > time_ns:
+        elif destroyed and until > time_ns:
             self.fault("payloads", "payloads were destroyed by a time that had not come", seq)
-        elif kind == "payloads.erased" and (type(size) is not int or not self.stepped < size <= seq):
+        elif destroyed and (type(size) is not int or not self.stepped < size <= seq):
             self.fault("payloads", "payloads were destroyed after a step of the clock that no witness had seen", seq)
         elif kind == "payloads.erased" and self.card.witnesses and self.cosigned_until.get(size, 0) * 10**9 < until:
             said = "payloads were destroyed, and no witness of the card had cosigned that their time had come"
             self.fault("payloads", said, seq)
         else:
             day = time.strftime("%Y-%m-%d", time.gmtime(time_ns // 10**9))
-            self.gone.setdefault((retention, period), []).append((first, last, until, day))
+            self.gone.setdefault((retention, period), []).append((first, last, until, day, list(self.holds.values())))
 
     def not_there(self, seq: int, retention: str, time_ns: int) -> None:
         """A payload that is not there: erased when its term was over, lost with a disk, or destroyed."""
-        due, said, lost = time_ns + TERMS_NS[retention], "", False
+        said, lost = "", False
         period = time_ns - time_ns % PERIODS_NS[retention]
-        for first, last, until, day in self.gone.get((retention, period), []):
+        by_term = [(*one, TERMS_NS[retention]) for one in self.gone.get((retention, period), [])]
+        least = min(TERMS_NS[retention], 365 * DAY_NS)
+        by_order = [(*one, least) for one in self.gone.get((retention, -1), [])]
+        for first, last, until, day, held, wait in by_term + by_order:
             if not first <= seq <= last:
                 continue
-            if until >= due:
+            if until and any(low <= seq <= high for low, high in held):
+                said = said or f"the payload was destroyed on {day}, while it was held"
+            elif until >= time_ns + wait:
                 row = self.erased.setdefault((day, retention), [seq, seq, 0])
                 row[:] = min(row[0], seq), max(row[1], seq), row[2] + 1
                 return
-            if until:
-                said = said or f"the payload was destroyed on {day}, before the term of class {retention}"
+            elif until:
+                said = said or f"the payload was destroyed on {day}, before class {retention} allows"
             else:
                 lost = True
         if lost:
@@ -1062,8 +1085,8 @@ class Audit:
 
     # 11
 
-    def persons(self, seq: int, kind: str, peer: str, public: dict[str, Any]) -> None:
-        """Who may sign, and who signed what."""
+    def persons(self, seq: int, kind: str, peer: str, public: dict[str, Any]) -> bool:
+        """Who may sign, and who signed what. False where it does not hold."""
         thumbprint = public.get("key_thumbprint")
         if kind == "officer.enrolled" and type(thumbprint) is bytes:
             self.enrolled.add(thumbprint)
@@ -1078,10 +1101,15 @@ class Audit:
                 self.revealed(public)
             elif kind == "log.begun":
                 self.begun(seq, public)
+            elif kind in RETENTION_ACTS:
+                self.retained(kind, public)
         except Bad as why:
             self.fault("persons", str(why), seq)
+            return False
         except (Refused, TypeError, ValueError, KeyError):
             self.fault("persons", "what persons signed cannot be read", seq)
+            return False
+        return True
 
     def act(self, public: dict[str, Any]) -> None:
         """A person's act in a case, or one of the gateway's own, which nobody signed."""
@@ -1122,6 +1150,19 @@ class Audit:
             signers.add(some_bytes(public_key))
         if len(signers) != 2:
             raise Bad("what was sealed was given without the signatures of two distinct persons")
+
+    def retained(self, kind: str, public: dict[str, Any]) -> None:
+        """Payloads were held, let go or destroyed by order: two persons signed for what the entry says."""
+        wanted, names = RETENTION_ACTS[kind]
+        signers = set()
+        for act, public_key, statement, signature in cbor(some_bytes(public["persons"])):
+            said = self.person(public_key, statement, signature)
+            same = all(type(said[name]) is type(public[name]) and said[name] == public[name] for name in names)
+            if not same or act != wanted or said["act"] != wanted:
+                raise Bad("a signature is on another act or other facts than the entry's")
+            signers.add(some_bytes(public_key))
+        if len(signers) != 2:
+            raise Bad("payloads were held or destroyed without the signatures of two distinct persons")
 
     def begun(self, seq: int, public: dict[str, Any]) -> None:
         """A log that follows another begins with two persons' word; nobody is enrolled in it yet."""

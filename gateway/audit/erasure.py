@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from gateway.audit.kinds import RETENTION_NS
+from gateway.audit.kinds import MINIMUM_NS, RETENTION_NS
 from gateway.audit.leaf import Leaf
 from gateway.audit.period import period_of
 
 ERASED: Final = "payloads.erased"
 LOST: Final = "payloads.lost"
+ORDERED: Final = "erasure.ordered"
 
 _Place = tuple[str, int]
 
@@ -31,6 +32,10 @@ class _Range:
     until_ns: int
     """The time it went by; 0 where the payloads were lost."""
     date: str
+    wait_ns: int
+    """How old a payload of the class has to be."""
+    held: tuple[tuple[int, int], ...] = ()
+    """Ranges that were held then."""
 
 
 @dataclass(slots=True)
@@ -67,17 +72,26 @@ class Erasures:
     unsaid: int = 0
     """Missing after their term; the entries that say why are not in this copy."""
     _ranges: dict[_Place, list[_Range]] = field(default_factory=dict)
+    _ordered: dict[str, list[_Range]] = field(default_factory=dict)
+    _holds: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     _missing: list[tuple[int, Leaf]] = field(default_factory=list)
     _stepped: int = -1
     _restored: int = -1
 
-    def fault(self, seq: int, leaf: Leaf) -> str:
-        """Why entry `seq` does not hold, or ""; those that are not about erasing do."""
+    def fault(self, seq: int, leaf: Leaf, *, is_signed: bool) -> str:
+        """Why entry `seq` does not hold, or ""; those that are not about erasing do. What persons decided counts only
+        where it `is_signed`."""
         if leaf.kind == "clock.step":
             self._stepped = seq
         elif leaf.kind == "node.restored":
             self._restored = seq
-        elif leaf.kind in (ERASED, LOST):
+        elif leaf.kind == "hold.set" and is_signed:
+            first, last = leaf.public["first"], leaf.public["last"]
+            if type(first) is int and type(last) is int:
+                self._holds[_of(leaf, "hold_id")] = (first, last)
+        elif leaf.kind == "hold.lifted" and is_signed:
+            self._holds.pop(_of(leaf, "hold_id"), None)
+        elif leaf.kind in (ERASED, LOST) or (leaf.kind == ORDERED and is_signed):
             return self._range(seq, leaf)
         return ""
 
@@ -98,7 +112,7 @@ class Erasures:
 
     def _range(self, seq: int, leaf: Leaf) -> str:
         said = leaf.public
-        retention, period = said["class"], said["period"]
+        retention, period = said["class"], said.get("period", 0)
         first, last, until = said["first"], said["last"], said.get("until_ns", 0)
         if not (
             type(retention) is str
@@ -119,25 +133,41 @@ class Erasures:
             if self.cosigned is not None and self.cosigned.get(size, 0) < until:
                 return "payloads were destroyed, and no witness of the card had cosigned that their time had come"
         date = f"{datetime.fromtimestamp(leaf.time_ns // 10**9, UTC):%Y-%m-%d}"
-        self._ranges.setdefault((retention, period), []).append(_Range(first, last, until, date))
+        held = tuple(self._holds.values())
+        if leaf.kind == ORDERED:
+            one = _Range(first, last, until, date, MINIMUM_NS[retention], held)
+            self._ordered.setdefault(retention, []).append(one)
+        else:
+            one = _Range(first, last, until, date, RETENTION_NS[retention], held)
+            self._ranges.setdefault((retention, period), []).append(one)
         return ""
 
     def _judge(self, seq: int, leaf: Leaf) -> str:
         early = ""
         lost = False
-        for one in self._ranges.get((leaf.retention, period_of(leaf.retention, leaf.time_ns)), ()):
+        for one in (
+            *self._ranges.get((leaf.retention, period_of(leaf.retention, leaf.time_ns)), ()),
+            *self._ordered.get(leaf.retention, ()),
+        ):
             if not one.first <= seq <= one.last:
                 continue
             if not one.until_ns:
                 lost = True
-            elif one.until_ns >= leaf.due_ns:
+            elif any(first <= seq <= last for first, last in one.held):
+                early = early or f"the payload was destroyed on {one.date}, while it was held"
+            elif one.until_ns >= leaf.time_ns + one.wait_ns:
                 found = self.erased.setdefault((leaf.retention, one.date), Erased(leaf.retention, one.date, seq, seq))
                 found.first, found.last = min(found.first, seq), max(found.last, seq)
                 found.count += 1
                 return ""
             else:
-                early = early or f"the payload was destroyed on {one.date}, before the term of class {leaf.retention}"
+                early = early or f"the payload was destroyed on {one.date}, before class {leaf.retention} allows"
         if lost:
             self.lost += 1
             return ""
         return early or "the payload is missing, and no entry says that it was erased"
+
+
+def _of(leaf: Leaf, name: str) -> bytes:
+    value = leaf.public[name]
+    return value if type(value) is bytes else b""

@@ -29,14 +29,14 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from gateway.audit import checkpoint, merkle, note, pairs, tiles
-from gateway.audit.erasure import ERASED, LOST
+from gateway.audit.erasure import ERASED, LOST, ORDERED
 from gateway.audit.leaf import Leaf
 from gateway.errors import Malformed, NotFoundOrNotPermitted
 from gateway.primitives import cbor
 
 FORMAT: Final = "limen.export/1"
 PAIR_FORMAT: Final = "limen.pair/1"
-_ERASING: Final = tuple(cbor.encode(name) for name in (ERASED, LOST))
+_ERASING: Final = tuple(cbor.encode(name) for name in (ERASED, LOST, ORDERED))
 
 RECORD_BYTES_MAX: Final = 32 << 20
 """Longest record taken, bytes."""

@@ -25,6 +25,10 @@ RETENTION_NS: Final = {
 }
 """How long a sealed payload stays, ns from the leaf's time. Leaves stay for ever: they hold nothing personal."""
 
+MINIMUM_NS: Final = {name: min(term, 365 * DAY_NS) for name, term in RETENTION_NS.items()}
+"""Before this age nothing is destroyed, whoever orders it: records of access stay for review at the earliest one year
+(Regulation (EC) 1987/2006 article 12(4)), or their whole term where that is shorter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -621,6 +625,43 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "The node was restored from a backup, and the keys of these payloads were not there any more.",
         public=("class", "period", "first", "last", "count"),
+    ),
+    Kind(
+        91,
+        "hold.set",
+        Phase.EVENT,
+        "Two persons keep the payloads of entries `first` to `last` for an authority; to be reviewed at `review_ns`.",
+        public=("hold_id", "first", "last", "authority", "decision", "review_ns", "persons"),
+        secret=("officers",),
+        retention="10y",
+    ),
+    Kind(
+        92,
+        "hold.lifted",
+        Phase.EVENT,
+        "Two persons lifted a hold; terms decide again.",
+        public=("hold_id", "authority", "decision", "persons"),
+        secret=("officers",),
+        retention="10y",
+    ),
+    Kind(
+        93,
+        "erasure.ordered",
+        Phase.EVENT,
+        "Two persons had payloads of one class destroyed before their term, with the keys of every copy of them.",
+        public=(
+            "class",
+            "first",
+            "last",
+            "authority",
+            "decision",
+            "ground",
+            "until_ns",
+            "checkpoint",
+            "persons",
+        ),
+        secret=("officers",),
+        retention="10y",
     ),
     Kind(
         100,

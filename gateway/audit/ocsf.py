@@ -26,7 +26,8 @@ _ACTIVITY: Final = {
     "peer.suspended": UPDATE, "policy.activated": UPDATE, "federation.adopted": UPDATE, "alert.acted": UPDATE,
     "table.published": CREATE, "delta.published": CREATE, "officer.enrolled": CREATE, "epoch.opened": CREATE,
     "release.dataset": CREATE, "release.made": CREATE, "alert.raised": CREATE,
-    "officer.retired": DELETE, "keys.destroyed": DELETE, "payloads.erased": DELETE, "payloads.lost": DELETE,
+    "officer.retired": DELETE, "keys.destroyed": DELETE, "payloads.erased": DELETE, "erasure.ordered": DELETE,
+    "payloads.lost": DELETE,
 }  # fmt: skip
 """Kinds that are one of the class's four activities; the others are 99 (Other)."""
 

@@ -27,6 +27,13 @@ RECOVERY: Final = "limen/recovery/1"
 
 _BEGUN: Final = ("former", "size", "root", "held", "origin", "reason", "decision")
 
+RETENTION: Final = {
+    "hold.set": ("limen/retention/hold/1", ("hold_id", "first", "last", "authority", "decision", "review_ns")),
+    "hold.lifted": ("limen/retention/lift/1", ("hold_id", "authority", "decision")),
+    "erasure.ordered": ("limen/retention/erase/1", ("class", "first", "last", "authority", "decision", "ground")),
+}
+"""What two persons sign about payloads, and the entry's fields that their statements say too, by the entry's kind."""
+
 
 @dataclass(slots=True)
 class Persons:
@@ -55,6 +62,8 @@ class Persons:
                 return self._revealed(leaf)
             if leaf.kind == "log.begun":
                 return self._begun(leaf)
+            if leaf.kind in RETENTION:
+                return self._retained(leaf)
         except (Malformed, ValueError, TypeError, KeyError):
             return "what persons signed cannot be read"
         return ""
@@ -105,6 +114,22 @@ class Persons:
                 return "a signature is on another act, entry or purpose than the entry's"
             keys.add(_bytes(key))
         return "" if len(keys) == 2 else "what was sealed was given without the signatures of two distinct persons"
+
+    def _retained(self, leaf: Leaf) -> str:
+        wanted, names = RETENTION[leaf.kind]
+        keys: set[bytes] = set()
+        for act, key, statement, signature in cbor.decode(_bytes(leaf.public["persons"])):
+            said, why = self._person(key, statement, signature)
+            if why:
+                return why
+            if (act, said["act"]) != (wanted, wanted) or any(
+                cbor.encode(said[name]) != cbor.encode(leaf.public[name]) for name in names
+            ):
+                return "a signature is on another act or other facts than the entry's"
+            keys.add(_bytes(key))
+        return (
+            "" if len(keys) == 2 else "payloads were held or destroyed without the signatures of two distinct persons"
+        )
 
     def _begun(self, leaf: Leaf) -> str:
         """The first entry of a log that follows another. Nobody is enrolled in it yet: where the card names persons,

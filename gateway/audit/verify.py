@@ -433,9 +433,10 @@ class _Audit(Head):
             self.fault("time", "the time goes back", seq)
         self.last_ns = max(self.last_ns, leaf.time_ns)
         self._pair(leaf, seq)
+        unsigned = self.persons.fault(leaf)
         for step, said in (
-            ("payloads", self.erasures.fault(seq, leaf)),
-            ("persons", self.persons.fault(leaf)),
+            ("payloads", self.erasures.fault(seq, leaf, is_signed=not unsigned)),
+            ("persons", unsigned),
             ("disclosures", self.disclosures.fault(leaf)),
             ("charges", self.charges.fault(leaf)),
         ):

@@ -9,8 +9,7 @@ from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`head`, `export`, `card`, `verify`, `show`, `bundle`, `search`, `fetch`, `reveal`, `reads`, `subject`,
-    `pack`, `reconcile`, `announce`, `sample`, `fork`."""
+    """The verbs of `limen audit`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     head = verbs.add_parser("head", help="the newest checkpoint", description="Print the newest checkpoint.")
@@ -196,6 +195,8 @@ def _add_search(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     saved.add_argument("--queries", type=Path, metavar="FILE", help="your own saved queries")
     saved.add_argument("--save", metavar="NAME", help="save this query there under a name")
 
+    _add_retention(verbs)
+
     telling = verbs.add_parser(
         "subject",
         help="tell a person who asked about them",
@@ -217,6 +218,47 @@ def _add_search(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     telling.add_argument("--record", action="store_true", help="enter in the node's log that somebody was answered")
     telling.add_argument("-o", dest="out", type=Path, required=True, metavar="DIR", help="a new folder for the answer")
     node.add_config(telling)
+
+
+def _add_retention(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = verbs.add_parser(
+        "retention",
+        help="what should have gone and did not",
+        description="Print what is kept of each class, holds, and what should have gone and did not (then exit 6).",
+    )
+    hold = verbs.add_parser(
+        "hold",
+        help="keep payloads beyond their term: two persons sign",
+        description="Keep the payloads of entries for an authority until two persons lift the hold.",
+    )
+    lift = verbs.add_parser(
+        "lift", help="lift a hold: two persons sign", description="Lift a hold; terms decide again."
+    )
+    lift.add_argument("hold", metavar="HOLD", help="its number, as `limen audit retention` shows it")
+    erase = verbs.add_parser(
+        "erase",
+        help="destroy payloads before their term: two persons sign",
+        description="Destroy payloads of one class before their term, with the keys of every copy. Never before the\n"
+        "class's minimum (its whole term, at most a year), and never what is held.",
+    )
+    erase.add_argument("--class", dest="retention", choices=("24h", "30d", "1y", "3y", "10y"), required=True,
+                       help="of which class")  # fmt: skip
+    erase.add_argument("--ground", choices=("court", "unlawful", "data-subject", "law"), required=True,
+                       help="on what ground")  # fmt: skip
+    hold.add_argument("--review", required=True, metavar="DAY", help="when it must be looked at again")
+    for verb in (hold, erase):
+        verb.add_argument("--first", type=int, required=True, metavar="N", help="the first entry")
+        verb.add_argument("--last", type=int, required=True, metavar="N", help="the last entry")
+    for verb in (hold, lift, erase):
+        verb.add_argument("--authority", required=True, metavar="NAME", help="who wants it; an office, no person")
+        verb.add_argument("--decision", required=True, metavar="REF", help="the act's reference; names no person")
+        verb.add_argument("--sign", type=Path, metavar="OUT", help="sign for it and do nothing yet")
+        verb.add_argument("--key", type=Path, metavar="FILE", help="with --sign: your own key file")
+        verb.add_argument("--role", default="supervisor", metavar="ROLE", help="with --sign: supervisor or auditor")
+        verb.add_argument("--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase")
+        verb.add_argument("--signature", action="append", default=[], type=Path, metavar="FILE", help="of two persons")
+    for verb in (report, hold, lift, erase):
+        node.add_config(verb)
 
 
 def _add_live(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -296,6 +338,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import audit_live
 
         return audit_live.run(args)
+    if args.verb in ("hold", "lift", "erase", "retention"):
+        from gateway.cli.acts import audit_retention
+
+        return audit_retention.run(args)
     if args.verb == "subject":
         from gateway.cli.acts import audit_subject
 

@@ -34,6 +34,9 @@ IMPACT: Final = "limen/impact/1"
 PROTECTION_ACTS: Final[Mapping[str, str]] = {act: f"limen/protection/{act}/1" for act in ("set", "clear", "show")}
 """What a person signs about a record's protection tags, by the act's word."""
 
+RETENTION_ACTS: Final[Mapping[str, str]] = {act: f"limen/retention/{act}/1" for act in ("hold", "lift", "erase")}
+"""What a person signs about payloads of the log, by the act's word."""
+
 CASE_ACTS: Final[Mapping[str, str]] = {
     act: f"limen/case/{act}/1"
     for act in ("confirm", "dismiss", "request", "prepare", "approve", "refuse", "outcome", "withdraw", "screen")
@@ -163,6 +166,13 @@ def protection(
         "decision": decision,
         "legal_basis": legal_basis,
     }
+
+
+def retention(*, state: PeerId, authority: str, decision: str, **about: str | int | bytes) -> dict[str, Any]:
+    """The facts of a hold (`hold_id`, `first`, `last`, `review_ns`), of lifting it (`hold_id`), or of an erasure before
+    the term (`class`, `first`, `last`, `ground`): for which authority and by which decision. All of it stands in the
+    log for ever, so neither names a person."""
+    return {"state": state, "authority": authority, "decision": decision, **about}
 
 
 def recovery(

@@ -20,7 +20,7 @@ from gateway.errors import (
     VerificationFailed,
     VersionMoved,
 )
-from gateway.store import alerts, deltas, releases
+from gateway.store import alerts, deltas, holds, releases
 
 Args = Mapping[str, Any]
 Apply = Callable[[sqlite3.Connection, Args], None]
@@ -344,5 +344,6 @@ CHANGES: Final[Mapping[str, Apply]] = {
     **deltas.CHANGES,
     **releases.CHANGES,
     **alerts.CHANGES,
+    **holds.CHANGES,
 }
 """Every change there is. A name outside this table is refused."""

@@ -44,6 +44,28 @@ class StoredOfficer:
     retired_ns: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A legal hold in force: payloads of entries `first` to `last` stay; to be reviewed at `review_ns`."""
+
+    hold_id: bytes
+    first: int
+    last: int
+    review_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of one retention class; `first_overdue` is the first entry whose payload should have gone."""
+
+    retention: str
+    kept: int
+    next_due_ns: int
+    held: int
+    overdue: int
+    first_overdue: int | None
+
+
 class Reader(ReleaseRows, DeltaRows, AlertRows):
     """ports.Replies, ports.Entries, and what flows, jobs and auditors read besides.
 
@@ -304,6 +326,35 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
                 found.append((seq, payload))
         return found
 
+    def agreed(self) -> tuple[int, int] | None:
+        """(size, UTC ns) of the newest checkpoint that more than half of our witnesses cosigned, and the earliest of
+        their times; None before the first."""
+        return agreed(self._db)
+
+    def holds(self) -> list[Hold]:
+        """Legal holds in force, by their first entry."""
+        return [Hold(*row) for row in self._one("SELECT hold_id, first, last, review_ns FROM hold ORDER BY first")]
+
+    def retention(self, past_ns: int) -> list[Kept]:
+        """What is kept of each class; overdue is what was due before `past_ns`, UTC ns, and is not held."""
+        held = "EXISTS (SELECT 1 FROM hold WHERE seq BETWEEN hold.first AND hold.last)"
+        rows = self._one(
+            f"SELECT class, count(*), min(due_ns), total({held}), total(due_ns < ?1 AND NOT {held}),"
+            f" min(CASE WHEN due_ns < ?1 AND NOT {held} THEN seq END) FROM payload GROUP BY class ORDER BY class",
+            (past_ns,),
+        )
+        return [Kept(row[0], row[1], row[2], int(row[3]), int(row[4]), row[5]) for row in rows]
+
+    def stale_replies(self, past_ns: int) -> int:
+        """Answers kept for repeated requests whose time was over before `past_ns`."""
+        (peers,) = self._one(
+            "SELECT count(*) FROM reply WHERE body IS NOT NULL AND expires_ns < ?", (past_ns,)
+        ).fetchone()
+        (home,) = self._one(
+            "SELECT count(*) FROM home_reply WHERE sealed IS NOT NULL AND expires_ns < ?", (past_ns,)
+        ).fetchone()
+        return int(peers) + int(home)
+
     def hashes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
         """`tiles.Hashes`: hashes of a tile row, all within one tile, the right edge rebuilt from what is below it."""
         return read_hashes(self._db, level, start, stop)
@@ -415,3 +466,15 @@ def read_hashes(db: sqlite3.Connection, level: int, start: int, stop: int) -> Se
     if len(found) != stop - start:
         raise ValueError(f"the store lacks hashes of tile row {level} from {start}")
     return found
+
+
+def agreed(db: sqlite3.Connection) -> tuple[int, int] | None:
+    """(size, UTC ns) of the newest checkpoint that more than half of those who ever cosigned for us have cosigned, and
+    the earliest of their times for it."""
+    (witnesses,) = db.execute("SELECT count(DISTINCT witness) FROM cosignature").fetchone()
+    row = db.execute(
+        "SELECT size, min(time_s) FROM cosignature GROUP BY size HAVING count(DISTINCT witness) > ?"
+        " ORDER BY size DESC LIMIT 1",
+        (witnesses // 2,),
+    ).fetchone()
+    return None if row is None else (row[0], row[1] * 10**9)

@@ -44,9 +44,10 @@ from gateway.ports import Clock
 from gateway.store import db as database
 from gateway.store import wal
 from gateway.store.changes import CHANGES
+from gateway.store.holds import ORDER
 from gateway.store.lock import ENDED, LockRecord
 from gateway.store.periods import PeriodKeys
-from gateway.store.reader import read_hashes
+from gateway.store.reader import agreed, read_hashes
 
 _NO_HEAD: Final = pairs.Head(0, leaf.NO_ENTRY)
 
@@ -74,6 +75,8 @@ STEP_NS: Final = 2 * 10**9
 
 AGREE_NS: Final = 15 * 60 * 10**9
 """After a step, clock and witnesses agree where they are this close."""
+
+_DUE: Final = "due_ns <= ? AND NOT EXISTS (SELECT 1 FROM hold WHERE seq BETWEEN hold.first AND hold.last)"
 
 STEPPED: Final = "clock.step"
 """The row of `meta` with the number of the newest entry of that kind."""
@@ -199,6 +202,8 @@ class _Next:
     leaves: list[tuple[int, bytes]] = field(default_factory=list)
     payloads: list[tuple[int, bytes, int, str, int]] = field(default_factory=list)
     done: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
+    doomed: bool = False
+    """Whether record keys are to be destroyed after it."""
 
 
 class Log:
@@ -417,6 +422,12 @@ class Log:
         self._pairs.update(self._next.pairs)
         self._last_ns = self._next.last_ns
         self._wall_ns, self._mono_ns = self._next.wall_ns, self._next.mono_ns
+        if self._next.doomed:
+            self._points.reach("erased")
+            self._scrub()
+            # What is durable is not undone by a key that resists: the next run or start destroys it.
+            with contextlib.suppress(AuditUnavailable):
+                self._finish_forgetting()
 
     @contextlib.contextmanager
     def _or_nothing(self) -> Iterator[None]:
@@ -446,6 +457,10 @@ class Log:
                 if change is None:
                     raise InputRefused("no such change", field=name)
                 change(self._db, args)
+                if name == ORDER:
+                    if args["until_ns"] > self._agreed()[0]:
+                        raise InputRefused("that time has not come", field="until_ns", code="NOT_COSIGNED")
+                    next_.doomed = True
             unit.result = (None, self._place(next_, unit.entries))
         except (GatewayError, *_CALLERS_FAULT) as refusal:
             if saved:
@@ -600,15 +615,10 @@ class Log:
         that agrees with the clock.
         """
         db = self._db
-        (witnesses,) = db.execute("SELECT count(DISTINCT witness) FROM cosignature").fetchone()
-        row = db.execute(
-            "SELECT size, min(time_s) FROM cosignature GROUP BY size HAVING count(DISTINCT witness) > ?"
-            " ORDER BY size DESC LIMIT 1",
-            (witnesses // 2,),
-        ).fetchone()
-        if row is None:
+        found = agreed(db)
+        if found is None:
             return 0, 0
-        now, size, cosigned_ns = self._clock.now_ns(), row[0], row[1] * 10**9
+        now, (size, cosigned_ns) = self._clock.now_ns(), found
         stepped = db.execute("SELECT value FROM meta WHERE name = ?", (STEPPED,)).fetchone()
         if stepped is not None and (size <= stepped[0] or abs(now - cosigned_ns) > AGREE_NS):
             return 0, 0
@@ -622,7 +632,7 @@ class Log:
         """
         until, size = self._agreed()
         groups = self._db.execute(
-            "SELECT class, period, min(seq), max(seq), count(*) FROM payload WHERE due_ns <= ? GROUP BY class, period",
+            f"SELECT class, period, min(seq), max(seq), count(*) FROM payload WHERE {_DUE} GROUP BY class, period",
             (until,),
         ).fetchall()
         entries = [
@@ -638,13 +648,13 @@ class Log:
 
         def also(db: sqlite3.Connection) -> None:
             db.executemany("INSERT INTO doomed VALUES (?, ?, ?, ?)", [group[:4] for group in groups])
-            db.execute("DELETE FROM payload WHERE due_ns <= ?", (until,))
+            db.execute(f"DELETE FROM payload WHERE {_DUE}", (until,))
 
         if groups:
             self.commit([Unit(entries, ())], also)
             self._points.reach("erased")
             self._scrub()
-            self._finish_forgetting()
+        self._finish_forgetting()
         self._sweep_periods()
         return sum(group[4] for group in groups)
 

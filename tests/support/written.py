@@ -85,6 +85,9 @@ PROCESSES: Final[dict[str, tuple[str, ...]]] = {
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "limen audit export": ("audit.exported",),
     "limen audit announce": ("audit.announced",),
+    "limen audit hold": ("hold.set",),
+    "limen audit lift": ("hold.lifted",),
+    "limen audit erase": ("erasure.ordered",),
     "limen audit subject": ("subject.answered",),
     "limen node backup": ("node.backup",),
     "limen node recover": ("log.begun",),

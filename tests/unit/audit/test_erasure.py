@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from gateway.audit.cosign import line
 from gateway.audit.entry import Entry, Phase, Scalar
 from gateway.audit.kinds import DAY_NS
 from gateway.audit.period import period_of
+from gateway.federation import statement
 from gateway.ports import Change
+from gateway.primitives import cbor, ed25519
 from gateway.store.memory import MemoryStore
-from tests.unit.audit.both import both
+from gateway.terms import PeerId, Role
+from tests.unit.audit.both import SEEDS, both
 from tests.unit.audit.log import CARD, LOG, LOG_KEY, ORIGIN, WITNESS_KEYS, WITNESSES, Chance, recipients
 
 BEGAN = 1_700_000_000 * 10**9
@@ -69,6 +73,33 @@ class Node:
         self.put(Entry("payloads.erased", Phase.EVENT, public=said))
         return self.store.size() - 1
 
+    def enrol(self) -> None:
+        for seed in SEEDS:
+            key = sha256(ed25519.public(seed)).digest()
+            public: dict[str, Scalar] = {"agency": "SNM", "roles": "supervisor", "key_thumbprint": key}
+            self.put(Entry("officer.enrolled", Phase.EVENT, public=public, secret={"officer": "P-7", "by": "P-1"}))
+
+    def decide(self, kind: str, act: str, signers: tuple[bytes, ...] = SEEDS, **facts: Any) -> int:  # noqa: ANN401
+        """An entry that two persons signed. What is only the entry's stands in `more`. Returns its number."""
+        more = facts.pop("more", {})
+        said = statement.retention(state=PeerId("PAN"), authority="Court 3", decision="D-1", **facts)
+        name = statement.RETENTION_ACTS[act]
+        persons = []
+        for seed in signers:
+            made = statement.make(name, said, role=Role.SUPERVISOR, signed_ns=5, seed=seed)
+            persons.append([name, ed25519.public(seed), made.statement, made.signature])
+        public = {**{n: v for n, v in said.items() if n != "state"}, "persons": cbor.encode(persons), **more}
+        self.put(Entry(kind, Phase.EVENT, public=public, secret={"officers": ["P-7"]}))
+        return self.store.size() - 1
+
+    def hold(self) -> int:
+        return self.decide("hold.set", "hold", hold_id=bytes(16), first=0, last=SEQ, review_ns=7)
+
+    def order(self, signers: tuple[bytes, ...] = SEEDS, **more: Any) -> int:  # noqa: ANN401
+        when = {"until_ns": self.clock.wall, "checkpoint": self.store.size()} | more
+        facts: dict[str, Any] = {"class": "30d", "first": SEQ, "last": SEQ, "ground": "court"}
+        return self.decide("erasure.ordered", "erase", signers, **facts, more=when)
+
     def copy(self, *, gone: bool = True) -> export.MemoryFolder:
         self.put(Entry("filler", Phase.EVENT))
         self.sign()
@@ -108,7 +139,7 @@ def test_destruction_before_the_term_is_found_at_its_entry(node: Node, early: in
     node.erase()
     verdict = both(node.copy(), CARD)
     assert (verdict.step, verdict.position) == ("payloads", SEQ)
-    assert "before the term of class 30d" in verdict.details["payloads"]
+    assert "before class 30d allows" in verdict.details["payloads"]
 
 
 def test_a_payload_that_nothing_names_is_found_however_old(node: Node) -> None:
@@ -180,3 +211,63 @@ def test_nothing_is_lost_where_no_node_was_restored(node: Node) -> None:
     node.put(Entry("payloads.lost", Phase.EVENT, public=said))
     verdict = both(node.copy(), CARD)
     assert (verdict.step, verdict.position) == ("payloads", SEQ)
+
+
+def test_what_was_destroyed_while_it_was_held_is_found(node: Node) -> None:
+    node.enrol()
+    node.hold()
+    node.clock.wall += TERM
+    node.sign()
+    node.erase()
+    verdict = both(node.copy(), CARD)
+    assert (verdict.step, verdict.position) == ("payloads", SEQ)
+    assert "while it was held" in verdict.details["payloads"]
+
+
+def test_a_hold_that_was_lifted_holds_nothing(node: Node) -> None:
+    node.enrol()
+    node.hold()
+    node.decide("hold.lifted", "lift", hold_id=bytes(16))
+    node.clock.wall += TERM
+    node.sign()
+    node.erase()
+    assert both(node.copy(), CARD).ok
+
+
+def test_an_order_of_two_persons_is_lawful_after_the_minimum_and_not_before(node: Node) -> None:
+    # The minimum of a class of 30 days is its term.
+    node.enrol()
+    node.clock.wall += TERM
+    node.sign()
+    node.order()
+    assert both(node.copy(), CARD).ok
+    early = Node()
+    early.enrol()
+    early.clock.wall += TERM - DAY_NS
+    early.sign()
+    early.order()
+    verdict = both(early.copy(), CARD)
+    assert (verdict.step, verdict.position) == ("payloads", SEQ)
+
+
+@pytest.mark.parametrize("signers", [(), SEEDS[:1], (SEEDS[0], SEEDS[0]), (SEEDS[0], b"3" * 32)], ids=len)
+def test_an_order_or_hold_without_two_enrolled_persons_is_none(node: Node, signers: tuple[bytes, ...]) -> None:
+    node.enrol()
+    node.clock.wall += TERM
+    node.sign()
+    seq = node.order(signers)
+    verdict = both(node.copy(), CARD)
+    assert {"payloads", "persons"} <= set(verdict.steps)
+    assert (verdict.step, verdict.position) == ("payloads", SEQ)
+    verdict = both(node.copy(gone=False), CARD)
+    assert (verdict.step, verdict.position) == ("persons", seq)
+
+
+@pytest.mark.parametrize("other", [{"last": 2}, {"first": 0}, {"class": "3y"}, {"decision": "D-2"}], ids=str)
+def test_persons_sign_for_what_the_entry_says(node: Node, other: dict[str, Any]) -> None:
+    node.enrol()
+    node.clock.wall += TERM
+    node.sign()
+    seq = node.order(**other)
+    verdict = both(node.copy(gone=False), CARD)
+    assert (verdict.step, verdict.position) == ("persons", seq)

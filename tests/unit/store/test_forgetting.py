@@ -241,3 +241,86 @@ def test_what_a_crash_leaves_beside_a_key_is_cleared_and_the_key_stays(config: W
     again = Log(config, clock)
     assert keys(config) == [name] and kept(config) == [0]
     again.close()
+
+
+def hold(first: int, last: int, hold_id: bytes = bytes(16)) -> Unit:
+    return Unit((), [("hold.set", {"hold_id": hold_id, "first": first, "last": last, "review_ns": 1})])
+
+
+def refused(log: Log, *changes: tuple[str, dict[str, object]]) -> str:
+    unit = Unit((), list(changes))
+    log.commit([unit])
+    assert unit.result[0] is not None
+    return str(unit.result[1])
+
+
+def test_what_is_held_stays_until_the_hold_is_lifted(log: Log, config: WriterConfig, clock: Clock) -> None:
+    put(log, Unit([entry("24h") for _ in range(4)], ()), hold(1, 2))
+    assert "in force already" in refused(
+        log, ("hold.set", {"hold_id": bytes(16), "first": 0, "last": 9, "review_ns": 1})
+    )
+    clock.pass_ns(40 * DAY_NS)
+    publish(log, clock.wall)
+    assert log.erase_due() == 2 and kept(config) == [1, 2]
+    reader = Reader(config.store_dir)
+    (row,) = reader.retention(clock.wall)
+    assert (row.kept, row.held, row.overdue, row.first_overdue) == (2, 2, 0, None)
+    assert [(one.first, one.last) for one in reader.holds()] == [(1, 2)]
+    put(log, Unit((), [("hold.lift", {"hold_id": bytes(16)})]))
+    # Lifted, and not yet gone: what should have gone is told until it has.
+    (row,) = reader.retention(clock.wall)
+    assert (row.overdue, row.first_overdue) == (2, 1)
+    publish(log, clock.wall)
+    assert log.erase_due() == 2 and kept(config) == [] and reader.retention(clock.wall) == []
+    assert "no such hold" in refused(log, ("hold.lift", {"hold_id": bytes(16)}))
+    reader.close()
+
+
+def test_an_order_destroys_what_is_old_enough_and_in_every_copy(
+    log: Log, config: WriterConfig, clock: Clock, tmp_path: Path
+) -> None:
+    put(log, Unit([entry("3y"), entry("3y"), entry("10y"), entry("3y")], ()))
+    publish(log, clock.wall)
+    (tmp_path / "tape").mkdir()
+    backup.copy(config.store_dir, tmp_path / "tape")
+
+    def order(**other: object) -> tuple[str, dict[str, object]]:
+        head = log.head.size
+        said = {"class": "3y", "first": 0, "last": 2, "until_ns": clock.wall // 10**9 * 10**9, "checkpoint": head}
+        return ("payloads.order", {**said, **other})
+
+    clock.pass_ns(364 * DAY_NS)
+    publish(log, clock.wall)
+    assert "younger than the minimum" in refused(log, order())
+    assert "no quorum" in refused(log, order(until_ns=clock.wall + 2 * DAY_NS))
+    publish(log, clock.wall + 9 * DAY_NS)
+    assert "has not come" in refused(log, order(until_ns=clock.wall + 2 * DAY_NS))
+    clock.pass_ns(2 * DAY_NS)
+    publish(log, clock.wall)
+    assert "no quorum" in refused(log, order(checkpoint=1))
+    assert "none of these entries" in refused(log, order(first=3, last=3, **{"class": "10y"}))
+    assert "no such entry" in refused(log, order(last=5000))
+    put(log, hold(1, 1))
+    assert "is held" in refused(log, order())
+    assert kept(config) == [0, 1, 2, 3]
+    put(log, Unit((), [("hold.lift", {"hold_id": bytes(16)})]))
+    put(log, Unit((), [order()]))
+    assert kept(config) == [2, 3]
+    tape = Reader(tmp_path / "tape", config.periods_dir)
+    assert [seq for seq, _ in tape.payloads(0, 10)] == [2, 3]
+    tape.close()
+
+
+def test_a_crash_after_an_order_is_finished_by_the_next_start(config: WriterConfig, clock: Clock) -> None:
+    log = Log(config, clock)
+    put(log, Unit([entry("24h"), entry("24h")], ()))
+    clock.pass_ns(25 * HOUR_NS)
+    publish(log, clock.wall)
+    said = {"class": "24h", "first": 0, "last": 0, "until_ns": clock.wall // 10**9 * 10**9, "checkpoint": log.head.size}
+    log._points = StopAt("erased")
+    with pytest.raises(Stop):
+        log.commit([Unit((), [("payloads.order", said)])])
+    log.close()
+    again = Log(config, clock)
+    assert kept(config) == [1] and again._db.execute("SELECT count(*) FROM doomed").fetchone() == (0,)
+    again.close()
