@@ -1913,6 +1913,12 @@ def main(argv: list[str] | None = None) -> int:
             return fail("--witnessed goes with an export: a bundle or a proof has one checkpoint, no history", 2)
         held = b"" if whole else read(args.path, BUNDLE_MAX)
         witnessed = [read(path, NOTE_MAX) for path in args.witnessed]
+        for path, data in zip(args.witnessed, witnessed):
+            try:
+                note(data)
+            except Refused:
+                # A wrong file is the reader's mistake and accuses no log.
+                return fail(f"{path}: is not a note of a log's head, as a witness keeps it", 8)
         try:
             audit = audit_of(Export(args.path), card, witnessed, bar) if whole else Evidence(held, card)
             audit.run()

@@ -193,7 +193,7 @@ def _verify(args: argparse.Namespace) -> int:
     card = trust.Card.parse(text)
     if args.path.is_file():
         return _evidence(args, card)
-    witnessed = [_read(path) for path in args.witnessed]
+    witnessed = [_note_of(path) for path in args.witnessed]
     key = reader_key(args.reader_key)
     try:
         with Bar(args, "entries") as bar:
@@ -381,6 +381,16 @@ def reader_key(path: Path | None, readers: Sequence[str] = READERS) -> bytes | N
 
 def _read(path: Path) -> bytes:
     return inputs.bytes_of(path, refusal=InputRefused)
+
+
+def _note_of(path: Path) -> bytes:
+    """A note as a witness holds it. Raises InputRefused: a wrong file is the reader's mistake and accuses no log."""
+    data = _read(path)
+    try:
+        checkpoint.parse(note.parse(data).text)
+    except Malformed:
+        raise InputRefused(f"{path}: is not a note of a log's head, as a witness keeps it") from None
+    return data
 
 
 def _text(path: Path) -> str:

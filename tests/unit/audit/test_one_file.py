@@ -23,6 +23,7 @@ from gateway.audit.kinds import CATALOGUE, RETENTION_NS
 from gateway.audit.leaf import Leaf
 from gateway.audit.note import Verifier
 from gateway.audit.verify import STEPS
+from gateway.cli.main import run as limen
 from gateway.errors import GatewayError, InputRefused, Malformed, VerificationFailed
 from gateway.primitives import cbor, ed25519
 from tests.extras import ROOT
@@ -113,6 +114,26 @@ def test_exit_codes_are_the_product_s_and_there_is_one_sentence(laptop: Path, tm
     assert run("export", cwd=tmp_path).returncode == 2
     refused = run("export", "--trust", "card", cwd=tmp_path)
     assert refused.stderr.startswith("limen-verify: root at entry 0: ") and "Proved:\n  Nothing" in refused.stdout
+
+
+@pytest.mark.parametrize(
+    "content", [b"", bytes(range(256)), b"surname;given_names\nDOE;JANE\n"], ids=["empty", "bytes", "list"]
+)
+def test_a_wrong_file_of_a_witness_is_the_reader_s_mistake_and_accuses_no_log(
+    laptop: Path, tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_bytes(content)
+    ran = run("export", "--trust", "card", "--witnessed", str(wrong), cwd=laptop)
+    code = limen(
+        ["audit", "verify", str(laptop / "export"), "--trust", str(laptop / "card"), "--witnessed", str(wrong)]
+    )
+    found = capsys.readouterr()
+    assert (ran.returncode, ran.stdout, code, found.out) == (8, "", 8, "")
+    for said in (ran.stderr, found.err):
+        assert f"{wrong}: is not a note of a log's head" in said and said.count("\n") == 1 and "DOE" not in said
+    held = str(laptop / "export" / "checkpoint")
+    assert run("export", "--trust", "card", "--witnessed", held, cwd=laptop).returncode == 0
 
 
 def test_words_of_an_unknown_hand_do_not_reach_the_terminal() -> None:
