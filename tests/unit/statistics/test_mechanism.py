@@ -117,13 +117,19 @@ Z = 3.3
 fail both errors must add up, which for the event that is tested here takes 4 deviations: below 1 in 20,000."""
 
 
+SEEN_MIN = 500
+
+
 def proved(hit: int, other: int, draws: int) -> float:
-    """Epsilon that an event proves, which came so often with one person more and so often without."""
+    """Epsilon that an event proves, which came so often with one person more and so often without. Nothing where it
+    came too seldom for a share's error to be normal."""
+    if min(hit, other) < SEEN_MIN:
+        return -math.inf
     low, high = (
         share + sign * Z * math.sqrt(share * (1 - share) / draws)
         for share, sign in ((hit / draws, -1), (other / draws, 1))
     )
-    return math.log(low / high) if low > 0 else -math.inf
+    return math.log(low / high)
 
 
 def lower_bound(noise: Noise, l1: int, draws: int = 200_000) -> float:
@@ -135,13 +141,16 @@ def lower_bound(noise: Noise, l1: int, draws: int = 200_000) -> float:
     with_one = mechanism.noised(noise, [l1] * draws)
     without = mechanism.noised(noise, [0] * draws)
     half = draws // 2
+    choosing, testing = (
+        [Counter(values[part]) for values in (with_one, without)] for part in (slice(half), slice(half, None))
+    )
 
-    def at(threshold: int, part: slice) -> float:
-        hit, other = (sum(value >= threshold for value in values[part]) for values in (with_one, without))
+    def at(threshold: int, tallies: list[Counter[int]]) -> float:
+        hit, other = (sum(n for value, n in tally.items() if value >= threshold) for tally in tallies)
         return proved(hit, other, half)
 
-    chosen = max(range(-20, 21), key=lambda threshold: at(threshold, slice(half)))
-    return at(chosen, slice(half, None))
+    chosen = max(range(-20, 21), key=lambda threshold: at(threshold, choosing))
+    return at(chosen, testing)
 
 
 @pytest.mark.slow
