@@ -41,7 +41,7 @@ def listing(folder: Path) -> dict[str, bytes]:
 
 def acts(states: States, state: str, start: int) -> list[str]:
     """Kinds of entries since then that are somebody's act, not the node's own ticking."""
-    own = {"filler", "table.received", "table.published", "call.refused", "check.answer"}
+    own = {"filler", "pair.heads", "table.received", "table.published", "call.refused", "check.answer"}
     return [leaf.kind for leaf in states.leaves(state, start) if leaf.kind not in own]
 
 
