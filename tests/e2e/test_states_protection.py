@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -42,7 +43,8 @@ def protection(states: States, verb: str, *more: str, entry_id: str = ID) -> Ran
 
 
 def sign(states: States, name: str, act: str, role: Role, *words: str) -> tuple[str, str]:
-    path = states.root / f"{name}.{act}.sig"
+    # A new file each time: what was signed is not overwritten.
+    path = states.root / f"{name}.{act}.{secrets.token_hex(4)}.sig"
     ran = protection(states, "sign", "--act", act, *words, "--role", role.value, "--key",
                      str(states.nodes[AT].officers[name]), "--passphrase-file", str(states.nodes.passphrase_file), "-o",
                      str(path))  # fmt: skip
