@@ -49,6 +49,8 @@ from typing import Any, NamedTuple
 
 VERSION = "0.1.0"
 
+HOLDS = rb"(no )?payloads\n(?:receipts (0|[1-9][0-9]{0,8})\n)?\Z"  # how a folder's format ends
+
 STEPS = (
     "signature", "quorum", "root", "sequence", "time", "pairs", "payloads", "receipts", "history", "commitments",
     "persons", "disclosures", "charges",
@@ -737,6 +739,7 @@ class Audit:
         self.enrolled: set[bytes] = set()
         self.retired: set[bytes] = set()
         self.with_payloads = True
+        self.told: bytes | None = None  # how many receipts the export says it has
         self.answers: set[tuple[str, Any]] = set()  # (peer, request hash) of what was answered
         self.names_answers = False
         self.cases: dict[tuple[str, Any], tuple[Any, bool]] = {}  # opened: purpose, is the answer named
@@ -767,10 +770,10 @@ class Audit:
 
     def checkpoint(self) -> None:
         """Who signed the checkpoint, and who cosigned it."""
-        form = self.export.read("format")
-        if form not in (b"limen.export/1\npayloads\n", b"limen.export/1\nno payloads\n"):
+        form = re.match(rb"limen\.export/1\n" + HOLDS, self.export.read("format") or b"")
+        if form is None:
             raise Refused("format: not a folder of the form limen.export/1")
-        self.with_payloads = b"no" not in form
+        self.with_payloads, self.told = form[1] is None, form[2]
         data = self.export.read("checkpoint")
         if data is None:
             raise Refused("there is no checkpoint")
@@ -1300,7 +1303,10 @@ class Audit:
     def messages(self) -> None:
         """Every receipt is of a message that an entry names."""
         try:
-            for number, record in enumerate(records(self.export.read("receipts") or b"")):
+            found = list(records(self.export.read("receipts") or b""))
+            if self.told is not None and int(self.told) != len(found):
+                raise Refused(f"the export says {int(self.told)} messages and {len(found)} are here")
+            for number, record in enumerate(found):
                 value = cbor(record, RECORD_MAX)
                 if type(value) is not list or [type(part) for part in value] != [str, bytes, bytes, bytes]:
                     raise Refused(f"receipt {number} cannot be read")
@@ -1396,6 +1402,8 @@ class Audit:
             said.append("That a disclosure's hit was a true one: what was found stands in no log in clear.")
         if self.older:
             said.append(f"Over which answers {self.older} disclosures' hits were: their openings are of an older form.")
+        if self.told is None:
+            said.append("That no signed message was taken out: this export does not say how many it has.")
         if self.receipts:
             said.append("That the receipts' own signatures hold: the card has no keys of messages.")
         gone = sum(count for _, _, count in self.erased.values())
@@ -1638,10 +1646,10 @@ class PairAudit(Audit):
             super().fault(step, why, position, exact)
 
     def checkpoint(self) -> None:
-        form = re.match(rb"limen\.pair/1\n([A-Z]{3})\n(no )?payloads\n\Z", self.export.read("format") or b"")
+        form = re.match(rb"limen\.pair/1\n([A-Z]{3})\n" + HOLDS, self.export.read("format") or b"")
         if form is None:
             raise Refused("format: not a folder of the form limen.pair/1")
-        self.peer, self.with_payloads = form[1].decode(), form[2] is None
+        self.peer, self.with_payloads, self.told = form[1].decode(), form[2] is None, form[3]
         data = self.export.read("checkpoint")
         if data is None:
             raise Refused("there is no checkpoint")

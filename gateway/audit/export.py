@@ -1,6 +1,6 @@
 """The log as a folder of files that verifies with no gateway, no network and no configuration.
 
-    format              "limen.export/1", then "payloads" or "no payloads"
+    format              "limen.export/1", then "payloads" or "no payloads", then "receipts" and how many there are
     checkpoint          the signed note with its cosignatures (C2SP tlog-checkpoint)
     history             earlier cosigned notes, oldest first
     tile/<L>/<N>        hashes (C2SP tlog-tiles), partial ones with .p/<W>
@@ -10,7 +10,7 @@
 
 A folder of one pair (`pair_files`) has the entries about one peer, each with its proof, and where they end:
 
-    format              "limen.pair/1", the peer, then "payloads" or "no payloads"
+    format              "limen.pair/1", the peer, then as above
     checkpoint          as above
     entries             records: canonical CBOR [leaf, inclusion proof]
     heads               canonical CBOR [leaf of the last entry, inclusion proof, salt, hashes] (`audit.pairs`)
@@ -117,7 +117,6 @@ def files(
         raise NotFoundOrNotPermitted("no checkpoint with so many cosignatures was published yet")
     noted = last[0]
     size = checkpoint.parse(note.parse(noted).text).size
-    yield "format", f"{FORMAT}\n{'payloads' if payloads else 'no payloads'}\n".encode()
     yield "checkpoint", noted
     yield "history", records(held for _, held in source.cosigned_checkpoints(size))
     wanted = {one.digest: one for one in receipts}
@@ -144,6 +143,13 @@ def files(
             raise NotFoundOrNotPermitted(
                 "payloads were erased after the newest checkpoint with so many cosignatures; export again in a moment"
             )
+    # The last file: what was broken off before has none, and so is no export.
+    yield "format", f"{FORMAT}\n{_holds(payloads, len(named))}".encode()
+
+
+def _holds(payloads: bool, receipts: int) -> str:
+    """The lines of `format` that say what the folder has, so that what was taken out is missed."""
+    return f"{'payloads' if payloads else 'no payloads'}\nreceipts {receipts}\n"
 
 
 class PairSource(Source, Protocol):
@@ -186,7 +192,6 @@ def pair_files(
         raise NotFoundOrNotPermitted("the newest checkpoint does not say where pairs stand; wait for the next tick")
     if peer not in heads:
         raise NotFoundOrNotPermitted(f"no entry names {peer} yet")
-    yield "format", f"{PAIR_FORMAT}\n{peer}\n{'payloads' if payloads else 'no payloads'}\n".encode()
     yield "checkpoint", last[0]
     yield "entries", records(cbor.encode([data, list(source.inclusion(seq, size))]) for seq, data in shown)
     opening = pairs.open_(heads, source.pair_key(), size - 1, peer)
@@ -198,6 +203,7 @@ def pair_files(
     leaves = b"".join(data for _, data in shown)
     named = [one for one in receipts if one.peer == peer and one.digest in leaves]
     yield "receipts", records(one.encode() for one in named)
+    yield "format", f"{PAIR_FORMAT}\n{peer}\n{_holds(payloads, len(named))}".encode()
 
 
 def is_pair(folder: Folder) -> bool:

@@ -47,6 +47,9 @@ STEPS: Final = (
 """Names of the steps, in order."""
 
 
+_HOLDS: Final = r"(no )?payloads\n(?:receipts (0|[1-9][0-9]{0,8})\n)?\Z"
+_FORM: Final = re.compile(rf"{re.escape(export.FORMAT)}\n{_HOLDS}".encode())
+
 _WHOLE: Final = ("signature", "quorum", "root")
 _PLACED: Final = ("root", "sequence", "time", "pairs", "history", "persons", "disclosures", "charges")
 
@@ -248,16 +251,18 @@ class _Audit(Head):
     disclosures: Disclosures = field(default_factory=Disclosures)
     charges: Charges = field(default_factory=Charges)
     with_payloads: bool = True
+    receipts_said: int | None = None
+    """How many receipts the export says it has; None where it is of a form that does not say."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(
         ("entries", "outcomes", "payloads", "opened", "receipts"), 0))  # fmt: skip
 
     # 1, 2
 
     def checkpoint(self) -> None:
-        form = (self.folder.read("format") or b"").decode("utf-8", "replace").split("\n")
-        if form[0] != export.FORMAT or form[1:] not in (["payloads", ""], ["no payloads", ""]):
+        form = _FORM.match(self.folder.read("format") or b"")
+        if form is None:
             raise Malformed("format", f"not a folder of the form {export.FORMAT}")
-        self.with_payloads = form[1] == "payloads"
+        self.with_payloads, self.receipts_said = form[1] is None, None if form[2] is None else int(form[2])
         noted = self.folder.read("checkpoint")
         if noted is None:
             raise Malformed("checkpoint", "there is none")
@@ -529,6 +534,8 @@ class _Audit(Head):
         except Malformed as why:
             self.fault("receipts", str(why))
             return
+        if self.receipts_said not in (None, len(items)):
+            self.fault("receipts", f"the export says {self.receipts_said} messages and {len(items)} are here")
         for number, item in enumerate(items):
             try:
                 receipt = export.Receipt.parse(item)
@@ -622,6 +629,8 @@ class _Audit(Head):
                 f"Over which answers {self.disclosures.unnamed} disclosures' hits were: their openings are of an older "
                 "form."
             )
+        if self.receipts_said is None:
+            said.append("That no signed message was taken out: this export does not say how many it has.")
         if not with_key:
             said.append("What the sealed fields say: no reader's key was given.")
         gone = sum(one.count for one in self.erased())
@@ -637,7 +646,7 @@ PAIR_STEPS: Final = (
 )  # fmt: skip
 """Names of the steps for a folder that shows one pair, in order."""
 
-_PAIR_FORM: Final = re.compile(rf"{re.escape(export.PAIR_FORMAT)}\n([A-Z]{{3}})\n(no )?payloads\n\Z".encode())
+_PAIR_FORM: Final = re.compile(rf"{re.escape(export.PAIR_FORMAT)}\n([A-Z]{{3}})\n{_HOLDS}".encode())
 
 
 @dataclass(slots=True)
@@ -657,6 +666,7 @@ class _PairAudit(_Audit):
         if form is None or noted is None:
             raise Malformed("format", f"not a folder of the form {export.PAIR_FORMAT}")
         self.peer, self.with_payloads = form[1].decode(), form[2] is None
+        self.receipts_said = None if form[3] is None else int(form[3])
         self.judge(noted)
 
     def walk(self, opener: Opener | None, progress: Callable[[int, int], None]) -> None:

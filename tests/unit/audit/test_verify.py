@@ -17,6 +17,7 @@ from gateway.audit.leaf import Leaf
 from gateway.audit.verify import STEPS, inspect, verify
 from gateway.errors import GatewayError, InputRefused, Malformed, VerificationFailed
 from gateway.primitives import cbor
+from tests.unit.audit.both import both
 from tests.unit.audit.log import CARD, LOG, LOG_KEY, ORIGIN, READERS, WITNESS_KEYS, WITNESSES, Made
 
 LEGS = 200
@@ -354,6 +355,27 @@ def test_a_receipt_that_no_entry_names_is_found() -> None:
     assert fails(folder).step == "receipts"
     folder["receipts"] = b"\0\0\0\4ab"
     assert fails(folder).step == "receipts"
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_receipts_that_were_taken_out_are_missed(pair: bool) -> None:
+    whole = made().pair("HND") if pair else exported()
+    assert whole["format"].endswith(b"payloads\nreceipts 1\n")
+    for left in (None, b""):
+        folder = export.MemoryFolder(whole)
+        del folder["receipts"]
+        if left is not None:
+            folder["receipts"] = left
+        verdict = both(folder, CARD)
+        assert (verdict.ok, verdict.step) == (False, "receipts")
+        assert verdict.details["receipts"] == "the export says 1 messages and 0 are here"
+    old = export.MemoryFolder(whole)
+    old["format"] = whole["format"].removesuffix(b"receipts 1\n")
+    assert both(old, CARD).ok
+    for wrong in (b"receipts\n", b"receipts 01\n", b"receipts 1", b"receipts 1\nreceipts 1\n"):
+        old["format"] = whole["format"].removesuffix(b"receipts 1\n") + wrong
+        with pytest.raises(Malformed):
+            verify(old, CARD)
 
 
 def test_another_logs_card_does_not_fit() -> None:
