@@ -37,6 +37,7 @@ def write_export(reader: Reader, path: Path, *, cosignatures: int = 0, payloads:
 
     Raises:
         InputRefused: the folder exists and is not empty.
+        OSError: the disk is full, or the folder cannot be written; it names the path, and nothing is left in it.
         NotFoundOrNotPermitted: no checkpoint with so many cosignatures was published yet, no entry names the peer, or
             an erasure is newer than the checkpoint. Nothing is left in the folder then.
         VerificationFailed: step `store`: the database does not hold together.
@@ -60,12 +61,14 @@ def write_export(reader: Reader, path: Path, *, cosignatures: int = 0, payloads:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
             count += 1
-    except GatewayError:
+    except (GatewayError, OSError) as cause:
         # Half a copy is none; the folder was empty or is ours.
         for left in () if not path.exists() else path.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         if made and path.exists():
             path.rmdir()
+        if isinstance(cause, OSError) and cause.filename is None:
+            cause.filename = str(path)  # a full disk is told when a file is written, and names none
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError, TypeError) as cause:
         # Rows that SQLite cannot read, or reads as something else than was written.

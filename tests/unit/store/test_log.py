@@ -6,6 +6,7 @@ import asyncio
 import base64
 import dataclasses
 import hashlib
+import resource
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -270,6 +271,15 @@ def test_an_export_of_the_store_verifies_from_the_disk(log: Log, reader: Reader,
     trusted = card(LOG_KEY, WITNESS_KEYS, 2)
     with pytest.raises(NotFoundOrNotPermitted):
         write_export(reader, tmp_path / "copy", cosignatures=3)
+    # No file of more than 600 bytes can be written: as on a full disk, and some files are written before.
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600, limit[1]))
+    try:
+        with pytest.raises(OSError) as full:
+            write_export(reader, tmp_path / "copy", cosignatures=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert full.value.filename == str(tmp_path / "copy") and not (tmp_path / "copy").exists()
     assert write_export(reader, tmp_path / "copy", cosignatures=2) > 5
     report = verify(DirectoryFolder(tmp_path / "copy"), trusted, reader_key=READERS["supervisor"])
     assert (report.ok, report.size) == (True, 304)
