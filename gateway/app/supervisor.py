@@ -19,6 +19,10 @@ from typing import Final
 ORDER: Final = ("keys", "writer", "gateway")
 """Stopped in reverse: calls drain first, then the log closes, then the keys go."""
 
+INTERPRETER: Final = (sys.executable, "-W", "ignore::UserWarning:multiprocessing.resource_tracker")
+"""How a process of the node begins. Where one was killed, Python's own tracker clears the semaphores of its pool and
+would write a warning about it into the operational log, whose lines are ours."""
+
 START_S_MAX: Final = 20.0
 RESTART_PAUSE_S: Final = 0.2
 RESTARTS_IN_A_MINUTE_MAX: Final = 20
@@ -150,7 +154,7 @@ class Supervisor:
         """Start a process of the node, which ends when we do."""
         parent = ("--config", str(self.config_file), "--parent", str(os.getpid()))
         return subprocess.Popen(
-            [sys.executable, "-m", "gateway.app", process, *more, *parent, *self.flags],
+            [*INTERPRETER, "-m", "gateway.app", process, *more, *parent, *self.flags],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

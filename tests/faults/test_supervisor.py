@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.supervisor import INTERPRETER
 from gateway.cli.acts.nodes import Nodes
 from gateway.workers.pool import Pool
 
@@ -129,3 +130,16 @@ def test_work_in_a_worker_comes_back() -> None:
             pool.close()
 
     assert asyncio.run(body()) != os.getpid()
+
+
+def test_what_a_killed_process_leaves_is_cleared_without_a_line_that_is_not_ours() -> None:
+    killed = (
+        "import multiprocessing, os\n"
+        "held = [multiprocessing.get_context('spawn').Semaphore() for _ in range(3)]\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    # The tracker holds the pipe of standard error until it has cleared, so `run` waits for what it says.
+    said = subprocess.run([*INTERPRETER, "-c", killed], capture_output=True, check=False)
+    assert (said.returncode, said.stderr) == (-9, b"")
+    loud = subprocess.run([sys.executable, "-W", "default", "-c", killed], capture_output=True, check=False)
+    assert b"resource_tracker" in loud.stderr  # without it there is one
