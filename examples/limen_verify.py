@@ -142,9 +142,9 @@ hold.lifted event | hold_id authority decision persons | - | officers
 erasure.ordered event | class first last authority decision ground until_ns checkpoint persons | - | officers
 audit.revealed event | entry kind purpose persons | - | officers
 audit.denied event | purpose what reasons | - | officer
+subject.answered event | size root proofing via | - | officer
 log.begun event | former size root held origin reason decision persons | - | officers
 log.replaced event | former origin version size root | - | -
-subject.answered event | size root proofing via | - | officer
 """
 # catalogue: end
 

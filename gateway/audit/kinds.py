@@ -682,6 +682,15 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         retention="10y",
     ),
     Kind(
+        105,
+        "subject.answered",
+        Phase.EVENT,
+        "A person was told who had asked about them; neither who, nor what, nor whether there was anything.",
+        public=("size", "root", "proofing", "via"),
+        secret=("officer",),
+        retention="3y",
+    ),
+    Kind(
         110,
         "log.begun",
         Phase.EVENT,
@@ -697,15 +706,6 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         "The list of members names another log of a peer; `size` and `root` are what we cosigned last of the former.",
         public=("former", "origin", "version", "size", "root"),
         retention="10y",
-    ),
-    Kind(
-        105,
-        "subject.answered",
-        Phase.EVENT,
-        "A person was told who had asked about them; neither who, nor what, nor whether there was anything.",
-        public=("size", "root", "proofing", "via"),
-        secret=("officer",),
-        retention="3y",
     ),
 )
 

@@ -24,7 +24,7 @@ from tests.support.states import ROOT, States, mrz
 
 USAGE, DENIED, VERIFICATION, REFUSED = 2, 3, 6, 8
 
-LIVE = {"store", "lock", "run", "node.log"}
+LIVE = {"periods", "store", "lock", "run", "node.log"}
 """What a running node writes by itself. Its log is looked at besides."""
 
 DAY_NS = 24 * 3600 * 10**9
