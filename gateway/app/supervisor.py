@@ -168,7 +168,10 @@ class Supervisor:
                 self.say(f"the {name} process did not start (exit {code}); its message stands above")
                 return False
             if self._stopping or time.monotonic() > until:
-                self.say(f"the {name} process was not ready in {START_S_MAX:.0f} s")
+                if self._stopping:
+                    self.say(f"stopped before the {name} process was ready")
+                else:
+                    self.say(f"the {name} process was not ready in {START_S_MAX:.0f} s")
                 return False
             time.sleep(0.01)
         return True

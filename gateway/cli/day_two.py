@@ -7,11 +7,14 @@ from pathlib import Path
 
 from gateway.cli import node, passphrase
 
+LEAF_DAYS = 365
+"""As `federation.certificates` issues them."""
+
 REASONS = ("older_copy", "damaged", "lock_lost", "other")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`backup`, `restore`, `upgrade`, `decide`, `recover`, `recheck`."""
+    """`backup`, `restore`, `renew`, `upgrade`, `decide`, `recover`, `recheck`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     backup = verbs.add_parser(
         "backup",
@@ -29,6 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="the backup")
     restore.add_argument("folder", type=Path, metavar="DIR", help="the node's new folder; must not hold anything")
+    renew = verbs.add_parser(
+        "renew",
+        help="the node's certificates anew, by the state's anchor",
+        description="Issue the node's certificates anew for the keys it has: what peers know it by stays. The anchor\n"
+        "is offline; bring it for this one command. A running node takes the new ones up by itself.",
+    )
+    renew.add_argument("--anchor", type=Path, required=True, metavar="DIR", help="anchor.crt and anchor.key")
+    renew.add_argument("--days", type=int, default=LEAF_DAYS, metavar="N", help=f"how long they hold ({LEAF_DAYS})")
+    node.add_config(renew)
     upgrade = verbs.add_parser(
         "upgrade",
         help="what this release finds in the node that an older one made",
@@ -81,6 +93,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import recover
 
         return recover.run(args)
+    if args.verb == "renew":
+        from gateway.cli.acts import renew
+
+        return renew.run(args)
     if args.verb == "upgrade":
         from gateway.cli.acts import upgrade
 

@@ -132,28 +132,75 @@ def issue_leaf(
     """
     if role not in _ROLES or not _URI.match(uri(state, role, name)):
         raise Malformed("certificate", "the role or name cannot stand in a limen:// name")
-    signer = serialization.load_pem_private_key(anchor.key_pem, None)
-    if not isinstance(signer, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
-        raise Malformed("anchor", "its key is neither P-256, P-384 nor Ed25519")
-    issuer = x509.load_pem_x509_certificate(anchor.certificate_pem)
     key = ec.generate_private_key(ec.SECP256R1())
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri(state, role, name, realm))]
     if server:
         names += [_host(host) for host in hosts]
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH] * server + [ExtendedKeyUsageOID.CLIENT_AUTH] * client
-    now = _time(now_ns)
-    certificate = (
-        _builder(_name(state, f"{role} {name}".strip()), issuer.subject, now, days, issuer.not_valid_after_utc)
-        .public_key(key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(issue=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+    subject = _name(state, f"{role} {name}".strip())
+    certificate = _certified(
+        anchor,
+        key.public_key(),
+        subject,
+        x509.SubjectAlternativeName(names),
+        x509.ExtendedKeyUsage(purposes),
+        _time(now_ns),
+        days,
     )
     return _pair(key, certificate)
+
+
+def renew_leaf(anchor: KeyPair, certificate_pem: bytes, now_ns: int, *, days: int = LEAF_DAYS) -> bytes:
+    """A leaf's certificate anew, for the same key, names and purposes (PEM): its pin stays, so no member's card and no
+    list of members changes.
+
+    Raises:
+        Malformed: no certificate, or one that is no leaf of ours.
+        VerificationFailed: another anchor issued it.
+    """
+    der = der_of(certificate_pem)
+    identity(der)
+    verify_issued(der, anchor.certificate_pem)
+    old = x509.load_der_x509_certificate(der)
+    key = old.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise Malformed("certificate", "its key is not P-256")
+    made = _certified(
+        anchor,
+        key,
+        old.subject,
+        old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value,
+        old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value,
+        _time(now_ns),
+        days,
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def _certified(
+    anchor: KeyPair,
+    key: ec.EllipticCurvePublicKey,
+    subject: x509.Name,
+    names: x509.SubjectAlternativeName,
+    purposes: x509.ExtendedKeyUsage,
+    now: datetime,
+    days: int,
+) -> x509.Certificate:
+    signer = serialization.load_pem_private_key(anchor.key_pem, None)
+    if not isinstance(signer, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        raise Malformed("anchor", "its key is neither P-256, P-384 nor Ed25519")
+    issuer = x509.load_pem_x509_certificate(anchor.certificate_pem)
+    return (
+        _builder(subject, issuer.subject, now, days, issuer.not_valid_after_utc)
+        .public_key(key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(issue=False), critical=True)
+        .add_extension(purposes, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(names, critical=False)
+        .sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+    )
 
 
 def draw_key() -> tuple[bytes, bytes]:

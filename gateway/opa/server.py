@@ -43,6 +43,11 @@ class Endpoint:
     port: int = 0
     tls: ssl.SSLContext | None = None
 
+    @property
+    def where(self) -> str:
+        """The address, for operators."""
+        return f"unix://{self.socket}" if self.socket is not None else f"https://{self.host}:{self.port}"
+
     @classmethod
     def of(cls, url: str, ca: Path | None, certificate: Path | None, key: Path | None) -> Endpoint:
         """From `unix:///run/opa.sock` or `https://host:port`, the latter with a private CA and our own certificate.
@@ -122,7 +127,9 @@ class OpaServer:
                 writer.transport.abort()
                 raise
         except (OSError, EOFError, asyncio.LimitOverrunError, ValueError) as cause:
-            raise PolicyUnavailable(f"the OPA server gave no answer ({type(cause).__name__})") from None
+            raise PolicyUnavailable(
+                f"the OPA server at {self._endpoint.where} gave no answer ({type(cause).__name__})"
+            ) from None
         if stays and len(self._idle) < IDLE_MAX:
             self._idle.append((reader, writer))
         else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import os
 import secrets
@@ -84,6 +85,9 @@ def backup(args: argparse.Namespace) -> int:
         # The entry first: a copy of everything that nobody can see was made is not made.
         logged = asyncio.run(_log(settings, digest, len(members), size))
         os.link(draft, place)
+    except OSError as cause:
+        # A write that finds no room names no file by itself.
+        raise ConfigRefused(f"{cause.filename or place}: {cause.strerror or cause}; nothing was written") from None
     finally:
         draft.unlink(missing_ok=True)
     emit(
@@ -103,6 +107,9 @@ def backup(args: argparse.Namespace) -> int:
         ],
     )
     return OK
+
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 def restore(args: argparse.Namespace) -> int:
@@ -130,7 +137,9 @@ def restore(args: argparse.Namespace) -> int:
             finally:
                 os.umask(old)
     except OSError as cause:
-        raise ConfigRefused(f"{cause.filename or args.file}: {cause.strerror or cause}") from None
+        # Reading names the backup; a write that finds no room names no file, and it is the new folder's.
+        where = cause.filename or (folder if cause.errno in _NO_ROOM else args.file)
+        raise ConfigRefused(f"{where}: {cause.strerror or cause}; nothing was made") from None
     emit(
         args,
         {

@@ -260,7 +260,7 @@ def _certificates(patient: Patient) -> Iterator[Finding]:
     anchor = bytes_of(folder / "anchor.crt")
     for role in ("gateway", "home", "auditors"):
         name = f"certificate {role}"
-        fix = "issue a new one with the anchor and put it into tls/"
+        fix = "issue it anew for the same key: `limen node renew --anchor DIR`"
         try:
             der = certificates.der_of(bytes_of(folder / f"{role}.crt"))
             leaf = certificates.identity(der)
@@ -277,7 +277,7 @@ def _certificates(patient: Patient) -> Iterator[Finding]:
         elif not leaf.in_force(patient.wall_ns):
             yield Finding(name, "fail", f"is not in force: it ended {_ago(patient.wall_ns, leaf.not_after_ns)}", fix)
         elif days < SOON_DAYS:
-            yield Finding(name, "warn", f"ends in {days} days", fix + "; list its pin as next in the card first")
+            yield Finding(name, "warn", f"ends in {days} days", fix)
         else:
             yield Finding(name, "ok", f"{leaf.uri}, {days} days left")
 

@@ -129,8 +129,11 @@ def make(plan: Plan, folder: Path) -> Made:
         made = _fill(plan, draft)
         # The folder that counts: socket paths and the clock's file are judged as they will be.
         draft.rename(folder)
-    except BaseException:
+    except BaseException as cause:
         shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(cause, OSError) and cause.filename is None:
+            # A write that finds no room names no file by itself.
+            raise ConfigRefused(f"{folder}: {cause.strerror or cause}; nothing was made") from None
         raise
     finally:
         os.umask(old)

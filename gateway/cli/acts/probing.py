@@ -355,6 +355,9 @@ class _Probe:
             return f"would {verb} {purpose} under {decision.agreement}", ""
         detail = f"{no} {purpose}: {', '.join(decision.reasons)}"
         fix = "the rules decide, not the line: an agreement of both states goes into both policies (limen policy -h)"
+        if "policy_unavailable" in decision.reasons or "policy_expired" in decision.reasons:
+            there = "here" if verb == "ask" else f"in {self.peer}: call its operator"
+            fix = f"no rules are in force {there}; `limen doctor` says why (its policy lines)"
         if self.insist:
             raise Failed(detail, fix, DENIED)
         return detail, fix

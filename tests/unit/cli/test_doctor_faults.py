@@ -198,7 +198,7 @@ GOLDEN: dict[tuple[Callable[[Ill], None], str], str] = {
     (
         certificate_expired,
         "certificate gateway",
-    ): "fail: is not in force: it ended 10 days ago -> issue a new one with the anchor and put it into tls/",
+    ): "fail: is not in force: it ended 10 days ago -> issue it anew for the same key: `limen node renew --anchor DIR`",
     (
         certificate_of_tomorrow,
         "certificate gateway",
