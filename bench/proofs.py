@@ -153,7 +153,7 @@ def _log(folder: Path, count: int, starts: int) -> list[Row]:
     _fillers(log, 1_000)
     # What a kill leaves: the files as they are, while the writer has them open.
     killed = folder / "killed"
-    for name in ("store", "lock", "periods"):
+    for name in ("store", "lock"):
         shutil.copytree(folder / name, killed / name, ignore=shutil.ignore_patterns("*-shm"))
     size = log.size
     log.close()
