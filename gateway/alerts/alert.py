@@ -46,6 +46,21 @@ MEANINGS: Final[Mapping[Rule, str]] = {
 }
 """One line for each, for people."""
 
+COUNTED: Final[Mapping[Rule, str]] = {
+    Rule.OWN_CIRCLE: "questions",
+    Rule.SAME_SUBJECT: "questions in the window",
+    Rule.MANY_UNITS: "units in a day",
+    Rule.SEQUENCE: "numbers in a row",
+    Rule.BURST: "questions in the window",
+    Rule.SAME_PAIR: "releases by this pair",
+    Rule.REFERENCE: "questions or cases with the same words",
+    Rule.LOG_SILENCE: "seconds without an entry",
+    Rule.CLOCK_STEP: "milliseconds of the jump",
+    Rule.CHECKPOINT_GAP: "seconds without a checkpoint",
+    Rule.FAILED_VERIFICATION: "entries",
+}
+"""What `Fired.count` counts, for people. A silence of the witnesses is seen by an entry and has no seconds."""
+
 
 class State(StrEnum):
     """Where an alert stands."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.alerts.alert import MEANINGS, MOVES, Act, Doing, Fired, Reason, Rule, State
+from gateway.alerts.alert import COUNTED, MEANINGS, MOVES, Act, Doing, Fired, Reason, Rule, State
 from gateway.alerts.declared import Declared
 from gateway.alerts.detector import Detector, Thresholds
 from gateway.disclosure.case import Case, Event, Step
@@ -183,7 +183,7 @@ async def test_an_act_on_what_was_not_seen_or_is_closed_is_refused() -> None:
 async def test_the_table_of_states_has_an_end_and_reaches_everything() -> None:
     assert not any(state is State.CLOSED for state, _ in MOVES)
     assert {State.NEW, *MOVES.values()} == set(State)
-    assert set(MEANINGS) == set(Rule)
+    assert set(MEANINGS) == set(COUNTED) == set(Rule)
     assert len(Reason) == 4
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from gateway.alerts.alert import MEANINGS, Act, Alert, Doing
+from gateway.alerts.alert import COUNTED, MEANINGS, Act, Alert, Doing, Rule
 from gateway.cli import inputs
 from gateway.cli.acts import booth
 from gateway.cli.main import OK, Refused
@@ -109,7 +109,10 @@ def told(alert: Alert) -> Iterator[str]:
     yield f"  {alert.rule.value}: {MEANINGS[alert.rule]}"
     if alert.officers:
         yield f"  about {', '.join(alert.officers)}"
-    yield f"  counted {alert.count}; fired {alert.times} times since {_time(alert.raised_ns)}"
+    if alert.rule is not Rule.LOG_SILENCE or alert.seq < 0:
+        yield f"  at most {alert.count} {COUNTED[alert.rule]}"
+    fired = "fired once, at" if alert.times == 1 else f"fired {alert.times} times since"
+    yield f"  {fired} {_time(alert.raised_ns)}"
     if alert.seq >= 0:
         yield f"  seen by entry {alert.seq} of the log"
     if alert.is_open():
