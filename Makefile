@@ -51,7 +51,7 @@ policies: ## the rules under the reference engine: opa check --strict, fmt, test
 	$(WITH_EXTRAS) pytest tests/policies $(ARGS)
 
 .PHONY: extra-tests
-extra-tests: ## every test that needs opa, buf or pysdmx; a missing one is an error
+extra-tests: ## every test that needs opa, buf, pysdmx, limen-interop or postgres; a missing one is an error
 	$(WITH_EXTRAS) pytest -m "extra and not slow" $(ARGS)
 
 .PHONY: vectors
@@ -71,7 +71,7 @@ bench-smoke: ## the benches' short form: do they still work
 	$(RUN) python -m bench --smoke $(ARGS)
 
 .PHONY: extras
-extras: ## install opa, buf, pysdmx and limen-interop into .cache/bin
+extras: ## install opa, buf, pysdmx, limen-interop and postgres into .cache/bin
 	@sh setup.sh dev
 	@sh .ci/extras
 

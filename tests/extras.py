@@ -14,7 +14,7 @@ REQUIRED_VARIABLE: Final = "LIMEN_EXTRAS"
 
 
 def find(name: str) -> str | None:
-    """The path of an extra (`opa`, `buf`, `pysdmx`, `limen-interop`): the one that `.ci/extras` installed, else the
+    """The path of an extra (`opa`, `buf`, `pysdmx`, `limen-interop`, `postgres`): what `.ci/extras` installed, else the
     machine's own, else None."""
     installed = ROOT / ".cache" / "bin" / name
     return str(installed) if installed.exists() else shutil.which(name)

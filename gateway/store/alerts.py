@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.alerts.alert import Alert, Rule, State
 from gateway.errors import VersionMoved
+from gateway.store.db import Database, Rows
 from gateway.terms.ids import OfficerId
 
 Args = Mapping[str, Any]
-Apply = Callable[[sqlite3.Connection, Args], None]
+Apply = Callable[[Database, Args], None]
 
 KEPT_NS: Final = 365 * 24 * 3600 * 10**9
 """How long a closed alert can still be read. Its entries in the log stay."""
@@ -28,7 +28,7 @@ def alert_of(row: Mapping[str, Any]) -> Alert:
     return Alert(**{**row, "rule": Rule(row["rule"]), "state": State(row["state"]), "officers": officers})
 
 
-def _alert_put(db: sqlite3.Connection, a: Args) -> None:
+def _alert_put(db: Database, a: Args) -> None:
     """{alert_id, rule, state, version, officers, count, times, seq, raised_ns, due_ns, assigned, reason, closed_ns}:
     version 1 is an alert where none of its rule and people is open, every other version follows the one held. With a
     new one those go that were closed a year before it."""
@@ -54,7 +54,7 @@ CHANGES: Final[Mapping[str, Apply]] = {"alert.put": _alert_put}
 class AlertRows:
     """The part of `Reader` that is about alerts."""
 
-    _one: Callable[..., sqlite3.Cursor]
+    _one: Callable[..., Rows]
 
     def alert(self, alert_id: bytes) -> Alert | None:
         """One alert, or None."""

@@ -6,7 +6,6 @@ writer undoes its whole unit. None reads a clock: times are arguments.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -21,12 +20,13 @@ from gateway.errors import (
     VersionMoved,
 )
 from gateway.store import alerts, deltas, holds, releases
+from gateway.store.db import Database
 
 Args = Mapping[str, Any]
-Apply = Callable[[sqlite3.Connection, Args], None]
+Apply = Callable[[Database, Args], None]
 
 
-def _quota_charge(db: sqlite3.Connection, a: Args) -> None:
+def _quota_charge(db: Database, a: Args) -> None:
     """{peer, list, group, day, amount, limit, leg_id?, batch?, slots?, request_hash?}: take `amount` slots of the day.
 
     With `leg_id`, batch 0 pays once for its whole leg however often it is sent, and a later batch is taken only if its
@@ -63,16 +63,16 @@ def _quota_charge(db: sqlite3.Connection, a: Args) -> None:
     _charge(db, a, peer, amount)
 
 
-def _charge(db: sqlite3.Connection, a: Args, peer: str, amount: int) -> None:
+def _charge(db: Database, a: Args, peer: str, amount: int) -> None:
     key = (peer, a["list"], a["group"], a["day"])
     row = db.execute("SELECT used FROM quota WHERE peer = ? AND list = ? AND grp = ? AND day = ?", key).fetchone()
     used = (row[0] if row else 0) + amount
     if used > a["limit"]:
         raise QuotaExhausted(f"{peer}: {used} slots of {a['limit']} on day {a['day']}")
-    db.execute("INSERT INTO quota VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used", (*key, used))
+    db.execute("INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?, ?)", (*key, used))
 
 
-def _reply_put(db: sqlite3.Connection, a: Args) -> None:
+def _reply_put(db: Database, a: Args) -> None:
     """{peer, method, leg_id, batch, request_hash, body, header, signature, expires_ns}: keep a reply for idempotency.
 
     The first reply to the same bytes stays; other bytes under the same id, or a reply already erased, are refused.
@@ -91,7 +91,7 @@ def _reply_put(db: sqlite3.Connection, a: Args) -> None:
     )
 
 
-def _home_reply_put(db: sqlite3.Connection, a: Args) -> None:
+def _home_reply_put(db: Database, a: Args) -> None:
     """{request_id, request_hash, sealed, expires_ns}: keep an officer's answer, sealed under the client's key."""
     row = db.execute(
         "SELECT request_hash, sealed IS NULL FROM home_reply WHERE request_id = ?", (a["request_id"],)
@@ -106,18 +106,19 @@ def _home_reply_put(db: sqlite3.Connection, a: Args) -> None:
     )
 
 
-def _entry_put(db: sqlite3.Connection, a: Args) -> None:
+def _entry_put(db: Database, a: Args) -> None:
     """{list, entry_id, body, keys?}: enter or alter one entry of our list. `keys` are the hashes it is indexed by."""
     keys = a.get("keys")
     db.execute(
         "INSERT INTO list_entry (list, entry_id, body, withdrawn_ns, indexed) VALUES (?, ?, ?, NULL, ?)"
-        " ON CONFLICT DO UPDATE SET body = excluded.body, withdrawn_ns = NULL, indexed = excluded.indexed",
+        " ON CONFLICT (list, entry_id) DO UPDATE"
+        " SET body = excluded.body, withdrawn_ns = NULL, indexed = excluded.indexed",
         (a["list"], a["entry_id"], a["body"], int(keys is not None)),
     )
     deltas.index(db, a["list"], a["entry_id"], keys)
 
 
-def _entry_withdraw(db: sqlite3.Connection, a: Args) -> None:
+def _entry_withdraw(db: Database, a: Args) -> None:
     """{list, entry_id, at_ns}: withdraw a live entry. Refused where there is none."""
     done = db.execute(
         "UPDATE list_entry SET withdrawn_ns = ? WHERE list = ? AND entry_id = ? AND withdrawn_ns IS NULL",
@@ -128,28 +129,27 @@ def _entry_withdraw(db: sqlite3.Connection, a: Args) -> None:
     deltas.index(db, a["list"], a["entry_id"], None)
 
 
-def _manifest_put(db: sqlite3.Connection, a: Args) -> None:
+def _manifest_put(db: Database, a: Args) -> None:
     """{peer, list, group, epoch, version, body, header, signature}: a table made for a peer. Versions rise; the same
     manifest again changes nothing."""
     _rising(db, "manifest", "peer", a)
 
 
-def _copy_put(db: sqlite3.Connection, a: Args) -> None:
+def _copy_put(db: Database, a: Args) -> None:
     """{owner, list, group, epoch, version, body, header, signature}: a table received from its owner. Versions rise;
     the same manifest again changes nothing: its table may have been lost between commit and file."""
     _rising(db, "copy", "owner", a)
 
 
-def _rising(db: sqlite3.Connection, table: str, who: str, a: Args) -> None:
+def _rising(db: Database, table: str, who: str, a: Args) -> None:
     key = (a[who], a["list"], a["group"])
-    # SQLite takes the bare column from the row that has the maximum.
     row = db.execute(
-        f"SELECT max(version), body FROM {table} WHERE {who} = ? AND list = ? AND grp = ?",
+        f"SELECT version, body FROM {table} WHERE {who} = ? AND list = ? AND grp = ? ORDER BY version DESC LIMIT 1",
         key,
     ).fetchone()
     if row == (a["version"], a["body"]):
         return
-    if row[0] is not None and a["version"] <= row[0]:
+    if row is not None and a["version"] <= row[0]:
         raise VersionMoved(f"{table} of {a[who]}: version {row[0]} is already here")
     db.execute(
         f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -157,12 +157,12 @@ def _rising(db: sqlite3.Connection, table: str, who: str, a: Args) -> None:
     )
 
 
-def _epoch_put(db: sqlite3.Connection, a: Args) -> None:
+def _epoch_put(db: Database, a: Args) -> None:
     """{peer, epoch, expires_ns}: the epoch in force for a peer; "" for every peer that has none of its own."""
     db.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)", (a["peer"], a["epoch"], a["expires_ns"]))
 
 
-def _policy_activate(db: sqlite3.Connection, a: Args) -> None:
+def _policy_activate(db: Database, a: Args) -> None:
     """{layer, digest, sequence}: put a bundle in force. The sequence rises; the same bundle again changes nothing."""
     row = db.execute("SELECT digest, sequence FROM policy WHERE layer = ?", (a["layer"],)).fetchone()
     if row is not None and a["sequence"] <= row[1] and (row[0], row[1]) != (a["digest"], a["sequence"]):
@@ -170,17 +170,17 @@ def _policy_activate(db: sqlite3.Connection, a: Args) -> None:
     db.execute("INSERT OR REPLACE INTO policy VALUES (?, ?, ?)", (a["layer"], a["digest"], a["sequence"]))
 
 
-def _peer_suspend(db: sqlite3.Connection, a: Args) -> None:
+def _peer_suspend(db: Database, a: Args) -> None:
     """{peer, suspended}: stop, or start again, evaluating for a peer."""
     db.execute("INSERT OR REPLACE INTO peer VALUES (?, ?)", (a["peer"], int(a["suspended"])))
 
 
-def _officer_put(db: sqlite3.Connection, a: Args) -> None:
+def _officer_put(db: Database, a: Args) -> None:
     """{officer, body}: enter a person in the register, or renew the key."""
     db.execute("INSERT OR REPLACE INTO officer VALUES (?, ?, NULL)", (a["officer"], a["body"]))
 
 
-def _officer_retire(db: sqlite3.Connection, a: Args) -> None:
+def _officer_retire(db: Database, a: Args) -> None:
     """{officer, at_ns}: end a person's key. Refused where there is none in force."""
     done = db.execute(
         "UPDATE officer SET retired_ns = ? WHERE officer = ? AND retired_ns IS NULL", (a["at_ns"], a["officer"])
@@ -189,7 +189,7 @@ def _officer_retire(db: sqlite3.Connection, a: Args) -> None:
         raise NotFoundOrNotPermitted("no such person in force")
 
 
-def _witness_put(db: sqlite3.Connection, a: Args) -> None:
+def _witness_put(db: Database, a: Args) -> None:
     """{origin, old_size, size, root, note, proof?}: remember the head we are about to cosign (C2SP tlog-witness).
 
     Compares with the head held and stores the new one in this one transaction. Without `proof` the caller has verified
@@ -215,7 +215,7 @@ def judge_witness(seen: witness.Seen | None, a: Args) -> None:
         raise VerificationFailed(witness.OLD_SIZE, "two roots for one size", position=held)
 
 
-def _cosignature_put(db: sqlite3.Connection, a: Args) -> None:
+def _cosignature_put(db: Database, a: Args) -> None:
     """{size, name, witness, line}: a verified cosignature line for our checkpoint of this size."""
     if db.execute("SELECT 1 FROM checkpoint WHERE size = ?", (a["size"],)).fetchone() is None:
         raise NotFoundOrNotPermitted("no checkpoint of this size was published")
@@ -233,7 +233,7 @@ def cosignature_time(line: bytes, name: str) -> int:
     raise VerificationFailed("cosignature", "the line has another name")
 
 
-def _expect(db: sqlite3.Connection, a: Args) -> None:
+def _expect(db: Database, a: Args) -> None:
     """{baseline, national, peer_active}: decide again at the moment of sending (T5).
 
     Refused unless exactly these bundles are in force and the peer ("" for none) is not suspended.
@@ -252,7 +252,7 @@ def _expect(db: sqlite3.Connection, a: Args) -> None:
         raise PeerSuspended(f"{peer} was suspended meanwhile")
 
 
-def _federation_put(db: sqlite3.Connection, a: Args) -> None:
+def _federation_put(db: Database, a: Args) -> None:
     """{version, body}: the signed list of members in force. Versions rise; the same one again changes nothing."""
     row = db.execute("SELECT version, body FROM federation ORDER BY version DESC LIMIT 1").fetchone()
     if row is not None and (row[0], row[1]) == (a["version"], a["body"]):
@@ -262,7 +262,7 @@ def _federation_put(db: sqlite3.Connection, a: Args) -> None:
     db.execute("INSERT INTO federation VALUES (?, ?)", (a["version"], a["body"]))
 
 
-def _case_put(db: sqlite3.Connection, a: Args) -> None:
+def _case_put(db: Database, a: Args) -> None:
     """{case_id, peer, version, open, outbound, due_ns, expires_ns, body}: the case after a move; {record?, state?,
     assigned?, offered?} are what it is looked for by.
 
@@ -292,14 +292,14 @@ def _case_put(db: sqlite3.Connection, a: Args) -> None:
     )
 
 
-def _case_expect(db: sqlite3.Connection, a: Args) -> None:
+def _case_expect(db: Database, a: Args) -> None:
     """{case_id, version}: the case is still where it was when its message was decided about (T5)."""
     row = db.execute("SELECT version FROM case_file WHERE case_id = ?", (a["case_id"],)).fetchone()
     if row is None or row[0] != a["version"]:
         raise VersionMoved("the case went on meanwhile")
 
 
-def _case_token(db: sqlite3.Connection, a: Args) -> None:
+def _case_token(db: Database, a: Args) -> None:
     """{peer, request_id, entry_id, case_id}: use a hit token. Refused where it was used for another case (T12)."""
     key = (a["peer"], a["request_id"], a["entry_id"])
     row = db.execute(
@@ -310,7 +310,7 @@ def _case_token(db: sqlite3.Connection, a: Args) -> None:
     db.execute("INSERT OR IGNORE INTO case_token VALUES (?, ?, ?, ?)", (*key, a["case_id"]))
 
 
-def _entry_expect(db: sqlite3.Connection, a: Args) -> None:
+def _entry_expect(db: Database, a: Args) -> None:
     """{list, entry_id, body}: the live entry is still exactly this one (T5)."""
     row = db.execute(
         "SELECT body FROM list_entry WHERE list = ? AND entry_id = ? AND withdrawn_ns IS NULL",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,25 +9,29 @@ from typing import Any, Final, Protocol
 
 from gateway.errors import VerificationFailed, VersionMoved
 from gateway.ports import SignedDelta
+from gateway.store.db import Database, Rows
 from gateway.terms.exchange import Delta, KeyScope, SignedMessage
 from gateway.terms.ids import EpochId, PeerId
 from gateway.terms.words import ListId
 
 Args = Mapping[str, Any]
-Apply = Callable[[sqlite3.Connection, Args], None]
+Apply = Callable[[Database, Args], None]
 Numbered = tuple[int, SignedMessage]
 
 _CHAIN: Final = "list = ? AND grp = ? AND epoch = ?"
 
+_ALL: Final = 1 << 62
+"""A limit that is none."""
 
-def index(db: sqlite3.Connection, list_: str, entry_id: str, hashes: Sequence[bytes] | None) -> None:
+
+def index(db: Database, list_: str, entry_id: str, hashes: Sequence[bytes] | None) -> None:
     """Forget an entry's keys and enter these; None for an entry that leaves."""
     db.execute("DELETE FROM list_key WHERE list = ? AND entry_id = ?", (list_, entry_id))
     if hashes is not None:
         db.executemany("INSERT INTO list_key VALUES (?, ?, ?)", [(list_, one, entry_id) for one in hashes])
 
 
-def _delta_put(db: sqlite3.Connection, a: Args) -> None:
+def _delta_put(db: Database, a: Args) -> None:
     """{peer, list, group, epoch, number, body, header, signature}: the next delta of a peer's chain, in the epoch that
     is in force for it. Numbers rise by one from 1."""
     held = db.execute(
@@ -46,7 +49,7 @@ def _delta_put(db: sqlite3.Connection, a: Args) -> None:
     )
 
 
-def _delta_copy_put(db: sqlite3.Connection, a: Args) -> None:
+def _delta_copy_put(db: Database, a: Args) -> None:
     """{owner, list, group, epoch, number, body, header, signature}: a delta received. The same one again changes
     nothing."""
     place = (a["owner"], a["list"], a["group"], a["epoch"], a["number"])
@@ -66,7 +69,7 @@ def judge_same(held: bytes, a: Args) -> None:
 
 
 def _prune(table: str, who: str) -> Apply:
-    def prune(db: sqlite3.Connection, a: Args) -> None:
+    def prune(db: Database, a: Args) -> None:
         """{peer or owner, list, group, epoch, floor}: forget the deltas of other epochs and those below `floor`."""
         db.execute(
             f"DELETE FROM {table} WHERE {who} = ? AND list = ? AND grp = ? AND (epoch <> ? OR number < ?)",
@@ -76,7 +79,7 @@ def _prune(table: str, who: str) -> Apply:
     return prune
 
 
-def _delta_drop(db: sqlite3.Connection, a: Args) -> None:
+def _delta_drop(db: Database, a: Args) -> None:
     """{peer}: forget every delta of a state's, of both directions."""
     db.execute("DELETE FROM delta WHERE peer = ?", (a["peer"],))
     db.execute("DELETE FROM delta_copy WHERE owner = ?", (a["peer"],))
@@ -98,7 +101,7 @@ CHANGES: Final[Mapping[str, Apply]] = {
 class DeltaRows:
     """The part of `Reader` that is about deltas."""
 
-    _one: Callable[..., sqlite3.Cursor]
+    _one: Callable[..., Rows]
 
     def delta_head(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> tuple[int, bytes]:
         """Number and SHA-256 of the newest delta of a peer's chain; (0, zeros) before the first."""
@@ -123,7 +126,7 @@ class DeltaRows:
 
     def delta_copies(self, owner: PeerId, list_id: ListId, group: str, epoch: EpochId, after: int) -> list[Numbered]:
         """The deltas received from an owner, in order."""
-        return self._deltas("delta_copy", "owner", (owner, list_id.value, group, epoch, after, -1))
+        return self._deltas("delta_copy", "owner", (owner, list_id.value, group, epoch, after, _ALL))
 
     def _deltas(self, table: str, who: str, values: tuple[Any, ...]) -> list[Numbered]:
         rows = self._one(

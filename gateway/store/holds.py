@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.audit.kinds import MINIMUM_NS, RETENTION_NS
 from gateway.errors import InputRefused
+from gateway.store.db import Database
 
 Args = Mapping[str, Any]
 
@@ -15,7 +15,7 @@ ORDER: Final = "payloads.order"
 """The change after which the writer destroys record keys."""
 
 
-def _set(db: sqlite3.Connection, a: Args) -> None:
+def _set(db: Database, a: Args) -> None:
     """{hold_id, first, last, review_ns}: keep the payloads of these entries until the hold is lifted."""
     held = db.execute("SELECT 1 FROM hold WHERE hold_id = ?", (a["hold_id"],)).fetchone()
     if held is not None:
@@ -23,13 +23,13 @@ def _set(db: sqlite3.Connection, a: Args) -> None:
     db.execute("INSERT INTO hold VALUES (?, ?, ?, ?)", (a["hold_id"], a["first"], a["last"], a["review_ns"]))
 
 
-def _lift(db: sqlite3.Connection, a: Args) -> None:
+def _lift(db: Database, a: Args) -> None:
     """{hold_id}: terms decide again."""
     if not db.execute("DELETE FROM hold WHERE hold_id = ?", (a["hold_id"],)).rowcount:
         raise InputRefused("no such hold is in force", field="hold", code="HOLD_UNKNOWN")
 
 
-def _order(db: sqlite3.Connection, a: Args) -> None:
+def _order(db: Database, a: Args) -> None:
     """{class, first, last, until_ns, checkpoint}: destroy these payloads of one class before their term.
 
     `until_ns` is a time that more than half of the witnesses have cosigned in `checkpoint`; the writer has compared it
@@ -59,7 +59,7 @@ def _order(db: sqlite3.Connection, a: Args) -> None:
             f"one of these entries is younger than the minimum of class {class_}", field="first", code="TOO_YOUNG"
         )
     groups = db.execute(
-        f"SELECT class, period, min(seq), max(seq) FROM payload WHERE {chosen} GROUP BY period", values
+        f"SELECT class, period, min(seq), max(seq) FROM payload WHERE {chosen} GROUP BY class, period", values
     ).fetchall()
     if not groups:
         raise InputRefused("none of these entries has a payload of this class", field="first", code="NO_PAYLOAD")
@@ -67,7 +67,7 @@ def _order(db: sqlite3.Connection, a: Args) -> None:
     db.execute(f"DELETE FROM payload WHERE {chosen}", values)
 
 
-CHANGES: Final[Mapping[str, Callable[[sqlite3.Connection, Args], None]]] = {
+CHANGES: Final[Mapping[str, Callable[[Database, Args], None]]] = {
     "hold.set": _set,
     "hold.lift": _lift,
     ORDER: _order,

@@ -6,7 +6,6 @@ epoch is seen by the next call.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from gateway.errors import ConfigRefused, NotFoundOrNotPermitted
 from gateway.ports import StoredReply
 from gateway.store import db as database
 from gateway.store.alerts import AlertRows
+from gateway.store.db import Database
 from gateway.store.deltas import DeltaRows
 from gateway.store.releases import ReleaseRows
 from gateway.terms.exchange import SignedMessage
@@ -74,7 +74,7 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
     """
 
     def __init__(self, path: Path, periods: Path | None = None) -> None:
-        self._db = database.open_reader(path / database.FILE)
+        self._db = database.reader_of(path)
         self._periods = periods
         self._one = self._db.execute
 
@@ -110,7 +110,7 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
 
     def suspended(self) -> list[PeerId]:
         """Every suspended peer."""
-        return [PeerId(row[0]) for row in self._one("SELECT peer FROM peer WHERE suspended ORDER BY peer")]
+        return [PeerId(row[0]) for row in self._one("SELECT peer FROM peer WHERE suspended = 1 ORDER BY peer")]
 
     def quota_used(self, peer: PeerId, list_id: ListId, group: str, day: int) -> int:
         """Padded slots charged to the peer on this UTC day (days since 1970)."""
@@ -191,10 +191,10 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         return next((m for m in self.manifests() if (m.other, m.list_id, m.group) == wanted), None)
 
     def _manifests(self, table: str, who: str) -> list[StoredManifest]:
-        # SQLite takes the bare columns from the row that has the maximum.
         rows = self._one(
-            f"SELECT {who}, list, grp, epoch, max(version), body, header, signature FROM {table}"
-            f" GROUP BY {who}, list, grp ORDER BY {who}, list, grp"
+            f"SELECT {who}, list, grp, epoch, version, body, header, signature FROM {table} AS held WHERE version ="
+            f" (SELECT max(version) FROM {table} WHERE {who} = held.{who} AND list = held.list AND grp = held.grp)"
+            f" ORDER BY {who}, list, grp"
         )
         return [
             StoredManifest(
@@ -216,7 +216,7 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         `due`: open, with a due time and nothing to send; `officer`: assigned or offered to this one; `states`: in one
         of these. A case kept before there was an index is always among them: whoever asks judges the case itself.
         """
-        where, values = ["1"], list[str]()
+        where, values = ["1 = 1"], list[str]()
         if officer:
             where.append("(assigned = ? OR offered = ? OR assigned IS NULL)")
             values += [officer, officer]
@@ -339,11 +339,12 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         """What is kept of each class; overdue is what was due before `past_ns`, UTC ns, and is not held."""
         held = "EXISTS (SELECT 1 FROM hold WHERE seq BETWEEN hold.first AND hold.last)"
         rows = self._one(
-            f"SELECT class, count(*), min(due_ns), total({held}), total(due_ns < ?1 AND NOT {held}),"
+            f"SELECT class, count(*), min(due_ns), count(CASE WHEN {held} THEN 1 END),"
+            f" count(CASE WHEN due_ns < ?1 AND NOT {held} THEN 1 END),"
             f" min(CASE WHEN due_ns < ?1 AND NOT {held} THEN seq END) FROM payload GROUP BY class ORDER BY class",
             (past_ns,),
         )
-        return [Kept(row[0], row[1], row[2], int(row[3]), int(row[4]), row[5]) for row in rows]
+        return [Kept(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows]
 
     def stale_replies(self, past_ns: int) -> int:
         """Answers kept for repeated requests whose time was over before `past_ns`."""
@@ -448,7 +449,7 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         return bytes(noted) + b"".join(row[0] for row in rows)
 
 
-def read_hashes(db: sqlite3.Connection, level: int, start: int, stop: int) -> Sequence[bytes]:
+def read_hashes(db: Database, level: int, start: int, stop: int) -> Sequence[bytes]:
     """Hashes `[start, stop)` of a tile row. Raises ValueError when the store does not have them all."""
     number, at = divmod(start, tiles.WIDTH)
     row = db.execute("SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, number)).fetchone()
@@ -468,7 +469,7 @@ def read_hashes(db: sqlite3.Connection, level: int, start: int, stop: int) -> Se
     return found
 
 
-def agreed(db: sqlite3.Connection) -> tuple[int, int] | None:
+def agreed(db: Database) -> tuple[int, int] | None:
     """(size, UTC ns) of the newest checkpoint that more than half of those who ever cosigned for us have cosigned, and
     the earliest of their times for it."""
     (witnesses,) = db.execute("SELECT count(DISTINCT witness) FROM cosignature").fetchone()

@@ -10,11 +10,13 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gateway.audit import merkle, tiles
 from gateway.audit.checkpoint import Checkpoint
 from gateway.errors import VerificationFailed
 from gateway.store import db as database
+from gateway.store.db import Database
 from gateway.store.reader import read_hashes
 
 
@@ -27,9 +29,12 @@ class Rechecked:
     root: bytes
 
 
+_BLOCK: Final = 1 << 12
+
+
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    db: sqlite3.Connection
+    db: Database
 
     def hashes(self, level: int, start: int, stop: int) -> list[bytes]:
         return list(read_hashes(self.db, level, start, stop))
@@ -42,7 +47,7 @@ def recheck(store_dir: Path) -> Rechecked:
         ConfigRefused: there is no store.
         VerificationFailed: step `root`, at the first entry that does not fit, or `store` where rows cannot be read.
     """
-    db = database.open_reader(store_dir / database.FILE)
+    db = database.reader_of(store_dir)
     try:
         db.execute("BEGIN")
         (origin,) = db.execute("SELECT value FROM meta WHERE name = 'origin'").fetchone()
@@ -66,14 +71,20 @@ def recheck(store_dir: Path) -> Rechecked:
         db.close()
 
 
-def _leaves(db: sqlite3.Connection) -> Iterator[bytes]:
-    for number, (seq, leaf) in enumerate(db.execute("SELECT seq, bytes FROM leaf ORDER BY seq")):
-        if seq != number:
-            raise VerificationFailed("root", "an entry is missing", position=number)
-        yield leaf
+def _leaves(db: Database) -> Iterator[bytes]:
+    number = 0
+    # In blocks: a server's driver holds all rows of a statement in memory.
+    while rows := db.execute(
+        "SELECT seq, bytes FROM leaf WHERE seq >= ? ORDER BY seq LIMIT ?", (number, _BLOCK)
+    ).fetchall():
+        for seq, leaf in rows:
+            if seq != number:
+                raise VerificationFailed("root", "an entry is missing", position=number)
+            yield leaf
+            number += 1
 
 
-def _judge_tile(db: sqlite3.Connection, level: int, number: int, hashes: list[bytes], root: bytes) -> None:
+def _judge_tile(db: Database, level: int, number: int, hashes: list[bytes], root: bytes) -> None:
     row = db.execute("SELECT root, hashes FROM tile WHERE level = ? AND number = ?", (level, number)).fetchone()
     first = number * tiles.WIDTH ** (level + 1)
     if row is None:
@@ -86,7 +97,7 @@ def _judge_tile(db: sqlite3.Connection, level: int, number: int, hashes: list[by
     raise VerificationFailed("root", f"tile {level}/{number} is not its leaves'", position=first + place)
 
 
-def _judge_no_more(db: sqlite3.Connection, size: int) -> None:
+def _judge_no_more(db: Database, size: int) -> None:
     for level, number in db.execute("SELECT level, max(number) FROM tile GROUP BY level"):
         if (number + 1) * tiles.WIDTH ** (level + 1) > size:
             raise VerificationFailed("root", f"tile {level}/{number} is beyond the last entry", position=size)

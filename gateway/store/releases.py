@@ -6,7 +6,6 @@ charge stay the first ones, and so do the bytes that were stored.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,11 +21,12 @@ from gateway.statistics.kept import (
     StoredRequest,
 )
 from gateway.statistics.noise import epsilon_for
+from gateway.store.db import Database, Rows
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import PeerId
 
 Args = Mapping[str, Any]
-Apply = Callable[[sqlite3.Connection, Args], None]
+Apply = Callable[[Database, Args], None]
 
 
 def charged(a: Args, spent: int, share_spent: int) -> Charged:
@@ -42,7 +42,7 @@ def charged(a: Args, spent: int, share_spent: int) -> Charged:
 # -- Changes ----------------------------------------------------------------------------------------------------------
 
 
-def _dataset_put(db: sqlite3.Connection, a: Args) -> None:
+def _dataset_put(db: Database, a: Args) -> None:
     """{name, snapshot, declaration, by_person, at_ns}: a data set in force. The same again changes nothing."""
     held = db.execute(
         "SELECT version, snapshot, declaration, by_person FROM dataset WHERE name = ? ORDER BY version DESC LIMIT 1",
@@ -54,7 +54,7 @@ def _dataset_put(db: sqlite3.Connection, a: Args) -> None:
     db.execute("INSERT INTO dataset VALUES (?, ?, ?, ?, ?, ?)", (*row, a["at_ns"]))
 
 
-def _release_charge(db: sqlite3.Connection, a: Args) -> None:
+def _release_charge(db: Database, a: Args) -> None:
     """{reference, snapshot, query, dataset, version, unit, period, salt, cost, cap, peer, share_cap, at_ns, is_new?}:
     charge a release to its account and, unless `share_cap` is None, to the peer's share of it.
 
@@ -94,7 +94,7 @@ def judge_new(a: Args) -> None:
         raise VersionMoved("somebody else was the first to ask for it")
 
 
-def _release_request(db: sqlite3.Connection, a: Args) -> None:
+def _release_request(db: Database, a: Args) -> None:
     """{recipient, request_id, reference, snapshot, at_ns}: somebody asks for a release that was charged.
 
     A release that failed waits again: it was paid for. The same request again changes nothing.
@@ -118,7 +118,7 @@ def _release_request(db: sqlite3.Connection, a: Args) -> None:
     db.execute("INSERT INTO release_request VALUES (?, ?, ?, ?, ?)", (*key, a["reference"], a["snapshot"], a["at_ns"]))
 
 
-def _release_attempt(db: sqlite3.Connection, a: Args) -> None:
+def _release_attempt(db: Database, a: Args) -> None:
     """{reference, snapshot}: a process begins to make a charged release. Refused where it does not wait any more."""
     done = db.execute(
         "UPDATE release SET attempts = attempts + 1"
@@ -129,7 +129,7 @@ def _release_attempt(db: sqlite3.Connection, a: Args) -> None:
         raise RequestReused("this release does not wait any more")
 
 
-def _release_put(db: sqlite3.Connection, a: Args) -> None:
+def _release_put(db: Database, a: Args) -> None:
     """{reference, snapshot, body, header, signature, shown_ns}: the whole document, once, after its charge.
 
     The same body again changes nothing; another is refused, because a second draw would tell more than was charged.
@@ -149,7 +149,7 @@ def _release_put(db: sqlite3.Connection, a: Args) -> None:
     )
 
 
-def _release_fail(db: sqlite3.Connection, a: Args) -> None:
+def _release_fail(db: Database, a: Args) -> None:
     """{reference, snapshot, code, shown_ns}: a charged release could not be made. It stays charged."""
     done = db.execute(
         "UPDATE release SET code = ?, shown_ns = ? WHERE reference = ? AND snapshot = ? AND body IS NULL",
@@ -159,7 +159,7 @@ def _release_fail(db: sqlite3.Connection, a: Args) -> None:
         raise NotFoundOrNotPermitted("no such release waits")
 
 
-def _release_deliver(db: sqlite3.Connection, a: Args) -> None:
+def _release_deliver(db: Database, a: Args) -> None:
     """{reference, snapshot, recipient, body, header, signature}: what one recipient is given. The first stays."""
     row = db.execute(
         "SELECT body IS NOT NULL FROM release WHERE reference = ? AND snapshot = ?", (a["reference"], a["snapshot"])
@@ -172,7 +172,7 @@ def _release_deliver(db: sqlite3.Connection, a: Args) -> None:
     )
 
 
-def _release_copy(db: sqlite3.Connection, a: Args) -> None:
+def _release_copy(db: Database, a: Args) -> None:
     """{owner, reference, snapshot, query, body, header, signature, at_ns}: a release that we received.
 
     The same body again changes nothing; another body for the same release is the owner's breach, and is refused.
@@ -188,7 +188,7 @@ def _release_copy(db: sqlite3.Connection, a: Args) -> None:
                (*key, a["query"], a["at_ns"], a["body"], a["header"], a["signature"]))  # fmt: skip
 
 
-def _release_asked(db: sqlite3.Connection, a: Args) -> None:
+def _release_asked(db: Database, a: Args) -> None:
     """{owner, reference, query, snapshot, at_ns}: we asked another state for a release. The last request counts."""
     db.execute("INSERT OR REPLACE INTO release_asked VALUES (?, ?, ?, ?, ?)",
                (a["owner"], a["reference"], a["query"], a["snapshot"], a["at_ns"]))  # fmt: skip
@@ -231,12 +231,13 @@ _COPY_ONLY: Final = "SELECT owner, reference, snapshot, query, x'', x'', x'', at
 class ReleaseRows:
     """The part of `Reader` that is about statistics."""
 
-    _one: Callable[..., sqlite3.Cursor]
+    _one: Callable[..., Rows]
 
     def dataset(self, name: str, version: int = 0) -> StoredDataset | None:
         """The loading in force of a data set, or the one of this version; None where there is none."""
         row = self._one(
-            f"{_DATASET} WHERE name = ? AND ? IN (0, version) ORDER BY version DESC LIMIT 1", (name, version)
+            f"{_DATASET} WHERE name = ? AND CAST(? AS BIGINT) IN (0, version) ORDER BY version DESC LIMIT 1",
+            (name, version),
         ).fetchone()
         return None if row is None else _dataset(row)
 
@@ -317,7 +318,7 @@ class ReleaseRows:
 
     def release_requests(self, recipient: str = "") -> list[StoredRequest]:
         """Every request, or one recipient's, oldest first."""
-        rows = self._one(f"{_REQUEST} WHERE ? IN ('', recipient) ORDER BY at_ns, rowid", (recipient,))
+        rows = self._one(f"{_REQUEST} WHERE CAST(? AS TEXT) IN ('', recipient) ORDER BY at_ns, rowid", (recipient,))
         return [_request(row) for row in rows]
 
     def release_delivery(self, reference: bytes, snapshot: bytes, recipient: PeerId) -> SignedMessage | None:

@@ -42,8 +42,8 @@ from gateway.ipc.channel import error_of
 from gateway.ipc.server import error_parts
 from gateway.ports import Clock
 from gateway.store import db as database
-from gateway.store import wal
 from gateway.store.changes import CHANGES
+from gateway.store.db import Database
 from gateway.store.holds import ORDER
 from gateway.store.lock import ENDED, LockRecord
 from gateway.store.periods import PeriodKeys
@@ -157,10 +157,15 @@ def create(config: WriterConfig) -> None:
         if lock.read() is not None:
             raise ConfigRefused(f"there is a lock record in {config.lock_dir} already: a log was begun before")
         config.store_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        db = database.open_writer(path)
-        db.execute("INSERT INTO meta VALUES ('origin', ?)", (config.origin,))
-        db.close()
+        if not database.is_there(config.store_dir):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        db = database.writer_of(config.store_dir)
+        try:
+            if db.execute("SELECT 1 FROM meta").fetchone() is not None:
+                raise ConfigRefused("the database has a log already: name another schema for a new one")
+            db.execute("INSERT INTO meta VALUES ('origin', ?)", (config.origin,))
+        finally:
+            db.close()
         lock.swap(None, Checkpoint(config.origin, 0, merkle.EMPTY_ROOT))
     finally:
         lock.close()
@@ -225,14 +230,17 @@ class Log:
         self._lock = LockRecord(config.lock_dir)
         self._periods = PeriodKeys(config.periods_dir, config.origin)
         try:
-            path = config.store_dir / database.FILE
-            if not path.exists():
-                raise ConfigRefused(f"there is no store at {path}; `limen init` makes one, a backup restores one")
-            self._db = database.open_writer(path)
+            folder = config.store_dir
+            if not database.is_there(folder):
+                raise ConfigRefused(
+                    f"there is no store at {folder / database.FILE}; `limen init` makes one, a backup restores one"
+                )
+            self._db = database.writer_of(folder)
             try:
-                self._judge_tail(path)
+                # Before anything is written.
+                database.judge_tail(self._db, folder)
                 if config.pages_max:
-                    self._db.execute(f"PRAGMA max_page_count = {config.pages_max}")
+                    database.bound(self._db, config.pages_max)
                 self._recover()
                 self._close_old_payloads()
                 self._finish_forgetting()
@@ -254,11 +262,6 @@ class Log:
         self._mono_ns = clock.monotonic_ns()
 
     # Start
-
-    def _judge_tail(self, path: Path) -> None:
-        """Before anything is written: did SQLite leave out more than a write that was torn?"""
-        _, taken, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        wal.judge(path, max(0, taken))
 
     def _recover(self) -> None:
         """Read the tail, rebuild the right edge, and compare with what was signed."""
@@ -374,7 +377,7 @@ class Log:
 
     # One transaction
 
-    def commit(self, units: Sequence[Unit], also: Callable[[sqlite3.Connection], object] | None = None) -> None:
+    def commit(self, units: Sequence[Unit], also: Callable[[Database], object] | None = None) -> None:
         """Apply every unit, each whole or not at all, in one transaction; results are in the units afterwards.
 
         `also` is housekeeping of the writer's own that belongs to the same transaction.
@@ -401,7 +404,7 @@ class Log:
                 (seq,) = self._place(self._next, [_plain("clock.step", {"step_ms": step // 10**6})])[0]
                 self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (STEPPED, seq))
 
-    def apply(self, units: Sequence[Unit], also: Callable[[sqlite3.Connection], object] | None = None) -> None:
+    def apply(self, units: Sequence[Unit], also: Callable[[Database], object] | None = None) -> None:
         """Apply units within the open transaction. Their results hold only after `finish`. Raises AuditUnavailable."""
         with self._or_nothing():
             for unit in units:
@@ -424,7 +427,7 @@ class Log:
         self._wall_ns, self._mono_ns = self._next.wall_ns, self._next.mono_ns
         if self._next.doomed:
             self._points.reach("erased")
-            self._scrub()
+            database.scrub(self._db)
             # What is durable is not undone by a key that resists: the next run or start destroys it.
             with contextlib.suppress(AuditUnavailable):
                 self._finish_forgetting()
@@ -646,14 +649,14 @@ class Log:
             for class_, period, first, last, count in groups
         ]  # fmt: skip
 
-        def also(db: sqlite3.Connection) -> None:
+        def also(db: Database) -> None:
             db.executemany("INSERT INTO doomed VALUES (?, ?, ?, ?)", [group[:4] for group in groups])
             db.execute(f"DELETE FROM payload WHERE {_DUE}", (until,))
 
         if groups:
             self.commit([Unit(entries, ())], also)
             self._points.reach("erased")
-            self._scrub()
+            database.scrub(self._db)
         self._finish_forgetting()
         self._sweep_periods()
         return sum(group[4] for group in groups)
@@ -704,17 +707,7 @@ class Log:
                 (stored, old.retention, period, seq),
             )
         if rows:
-            self._scrub()
-
-    def _scrub(self) -> None:
-        """Empty the write-ahead log, where erased bytes would stay until they are written over.
-
-        Where a reader is busy it stays, until the next erasure.
-        """
-        self._db.execute("PRAGMA busy_timeout = 20")
-        with contextlib.suppress(sqlite3.OperationalError):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        self._db.execute("PRAGMA busy_timeout = 5000")
+            database.scrub(self._db)
 
     def status(self) -> dict[str, Any]:
         """Numbers for operators."""
@@ -740,7 +733,7 @@ class Log:
             for (class_, period), seqs in lost.items()
         ]
 
-        def also(db: sqlite3.Connection) -> None:
+        def also(db: Database) -> None:
             db.executemany("DELETE FROM payload WHERE seq = ?", [(seq,) for seqs in lost.values() for seq in seqs])
 
         self.commit([Unit([restored, *entries], ())], also)
@@ -769,7 +762,7 @@ class Log:
 class _Stored:
     """`tiles.Hashes` over the writer's own connection."""
 
-    db: sqlite3.Connection
+    db: Database
 
     def hashes(self, level: int, start: int, stop: int) -> Sequence[bytes]:
         return read_hashes(self.db, level, start, stop)

@@ -46,7 +46,13 @@ INDEX_HOSTS = re.compile(
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|HA" + r"CK)\b")
 PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}")
 
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-setup.lock", "requirements-statistics.lock"]
+LOCKS = [
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-setup.lock",
+    "requirements-statistics.lock",
+    "requirements-postgres.lock",
+]
 
 
 def hits(pattern: re.Pattern[str], *, only: str | None = None) -> list[str]:
@@ -121,14 +127,15 @@ def wanted(requirements: list[str]) -> dict[str, str]:
 
 def test_the_locks_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    runtime, developer, setup, statistics = (pins(name) for name in LOCKS)
+    runtime, developer, setup, statistics, postgres = (pins(name) for name in LOCKS)
     assert wanted(project["project"]["dependencies"]).items() <= runtime.items()
     assert wanted(project["dependency-groups"]["dev"]).items() <= developer.items()
     assert wanted(project["build-system"]["requires"]).items() <= setup.items()
     assert wanted(project["project"]["optional-dependencies"]["statistics"]).items() <= statistics.items()
+    assert wanted(project["project"]["optional-dependencies"]["postgres"]).items() <= postgres.items()
     assert runtime.items() <= developer.items()
-    assert statistics.items() <= developer.items()
-    assert not runtime.keys() & statistics.keys()
+    assert statistics.items() <= developer.items() and postgres.items() <= developer.items()
+    assert not runtime.keys() & (statistics.keys() | postgres.keys())
     assert {
         name: (setup[name], developer[name])
         for name in setup.keys() & developer.keys()

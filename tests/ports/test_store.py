@@ -1,4 +1,4 @@
-"""One contract suite for the node's store: the in-memory one and the writer process with its database.
+"""One contract suite for the node's store: the in-memory one and the writer process with its database, of either kind.
 
 Every test is a promise of `ports.UnitOfWork`, `ports.Replies`, `ports.Entries` or of the reader besides them.
 """
@@ -41,6 +41,7 @@ from gateway.store.reader import Reader
 from gateway.store.writer import WriterConfig
 from gateway.terms.ids import EpochId, OfficerId, PeerId, RequestId
 from gateway.terms.words import ListId
+from tests.support import postgres as server
 
 HND, UTO = PeerId("HND"), PeerId("UTO")
 ORIGIN = "pan.example/log"
@@ -105,6 +106,13 @@ async def _memory(test: Test, tmp_path: Path) -> None:
     await test(Store(store, store, clock, 0, store.witness_put))
 
 
+async def _postgres(test: Test, tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    server.running().place(folder)
+    await _sqlite(test, tmp_path)
+
+
 async def _sqlite(test: Test, tmp_path: Path) -> None:
     clock = Ticks()
     config = WriterConfig(
@@ -139,7 +147,10 @@ async def _sqlite(test: Test, tmp_path: Path) -> None:
         await process.stop()
 
 
-@pytest.fixture(params=[_memory, _sqlite], ids=["memory", "sqlite"])
+@pytest.fixture(
+    params=[_memory, _sqlite, pytest.param(_postgres, marks=pytest.mark.extra("postgres"))],
+    ids=["memory", "sqlite", "postgres"],
+)
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Test], None]:
     return lambda test: asyncio.run(request.param(test, tmp_path))
 

@@ -401,7 +401,7 @@ def _carrier(patient: Patient) -> Iterator[Finding]:
 
 def _store(patient: Patient) -> Iterator[Finding]:
     folder = patient.settings.paths.store
-    if not (folder / database.FILE).exists():
+    if not database.is_there(folder):
         yield Finding(
             "store", "fail", f"there is no store in {folder}", "`limen init` makes one, a backup restores one"
         )

@@ -46,11 +46,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _form(settings: Config) -> int | None:
     """The number of the store's last migration; None before the first start."""
-    path = settings.paths.store / database.FILE
-    if not path.exists():
+    folder = settings.paths.store
+    if not database.is_there(folder):
         return None
-    with contextlib.closing(database.open_reader(path)) as db:
-        return int(db.execute("PRAGMA user_version").fetchone()[0])
+    with contextlib.closing(database.reader_of(folder)) as db:
+        return database.form_of(db)
 
 
 def _missing(settings: Config, now_ns: int) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def is_running(settings: Config) -> bool:
 
 def listed(settings: Config) -> tuple[int, bytes] | None:
     """Version and file of the list of members that the node's log has in force; None before the first."""
-    if not (settings.paths.store / database.FILE).exists():
+    if not database.is_there(settings.paths.store):
         return None
     reader = Reader(settings.paths.store)
     try:
