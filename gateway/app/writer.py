@@ -12,7 +12,6 @@ from gateway.config import Config
 from gateway.federation import names
 from gateway.keyring.client import KeysClient
 from gateway.store import writer
-from gateway.store.db import FILE
 from gateway.store.writer import WriterConfig
 
 
@@ -30,7 +29,7 @@ async def run(settings: Config, ready: Callable[[], None]) -> None:
         release=__version__,
         points=faults.points_of(settings, "writer"),
     )
-    if not (where.store_dir / FILE).exists():
+    if writer.is_to_be_begun(where):
         writer.create(where)
     clock = parts.clock_of(settings)
     log = writer.Log(where, clock)

@@ -1,4 +1,4 @@
-"""`limen node`: back a node up, bring one back, look what an older release left, begin a new log."""
+"""`limen node`: back a node up, bring one back, move its database, look what an older release left, begin a new log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REASONS = ("older_copy", "damaged", "lock_lost", "other")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`backup`, `restore`, `renew`, `upgrade`, `decide`, `recover`, `recheck`."""
+    """`backup`, `restore`, `renew`, `upgrade`, `decide`, `recover`, `recheck`, `database`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     backup = verbs.add_parser(
         "backup",
@@ -77,6 +77,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "nothing; names the first entry that does not fit (exit 6). About 200,000 entries a second.",
     )
     node.add_config(recheck)
+    database = verbs.add_parser(
+        "database",
+        help="move the store onto a PostgreSQL server, or back",
+        description="Move the stopped node's database. The log goes on as it is: every entry is hashed again at the\n"
+        "new place before the old one is given up. FILE is TOML: database, user, and socket, or host with ca_file;\n"
+        "port, password_file and schema where they are not the usual ones (docs/postgresql.md).",
+    )
+    where = database.add_mutually_exclusive_group(required=True)
+    where.add_argument("--server", type=Path, metavar="FILE", help="onto the server that this file describes")
+    where.add_argument("--file", action="store_true", help="back into the store folder; the server keeps nothing")
+    node.add_config(database)
     for verb in (backup, restore):
         verb.add_argument(
             "--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase (default: a prompt)"
@@ -89,6 +100,10 @@ def run(args: argparse.Namespace) -> int:
         from gateway.cli.acts import recheck
 
         return recheck.run(args)
+    if args.verb == "database":
+        from gateway.cli.acts import database
+
+        return database.run(args)
     if args.verb in ("decide", "recover"):
         from gateway.cli.acts import recover
 

@@ -1,8 +1,9 @@
 """A consistent copy of a running node's database, and what must change in a copy before a node runs on it.
 
 The copy is made by a reader (`VACUUM INTO`): one snapshot, whatever the writer does meanwhile, and without pages that
-were freed. A copy knows which epochs were open but not their seeds, which are in no backup; so a restored database says
-that every epoch has ended, and the next tick opens new ones (T15).
+were freed. A database on a server is copied into a file of the same kind, so that there is one kind of backup. A copy
+knows which epochs were open but not their seeds, which are in no backup; so a restored database says that every epoch
+has ended, and the next tick opens new ones (T15).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gateway.audit import checkpoint, note
 from gateway.audit.checkpoint import Checkpoint
 from gateway.errors import ConfigRefused, Malformed
 from gateway.store import db as database
+from gateway.store import moving, postgres
 from gateway.store.lock import LockRecord
 from gateway.store.reader import Reader
 
@@ -34,8 +36,11 @@ def copy(store_dir: Path, folder: Path) -> Copied:
         ConfigRefused: there is no database, it was never signed for, or the copy cannot be written.
     """
     source, target = store_dir / database.FILE, folder / database.FILE
-    if not source.exists():
+    if not database.is_there(store_dir):
         raise ConfigRefused(f"there is no store in {store_dir}; nothing to back up")
+    if (store_dir / postgres.FILE).exists():
+        moving.copy(store_dir, target)
+        return _look(target)
     db = sqlite3.connect(f"file:{source}?mode=ro", uri=True, isolation_level=None)
     try:
         db.execute("PRAGMA busy_timeout = 5000")

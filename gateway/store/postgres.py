@@ -34,6 +34,15 @@ VERSION_MIN: Final = 15
 TIMEOUT_S: Final = 30.0
 """How long one statement may take to be answered. A server that is silent for longer is gone."""
 
+LOCK_WAIT_MS: Final = 5_000
+"""How long a writer waits for the one before it to be gone, milliseconds."""
+
+TOGETHER: Final = 16
+"""Rows in one statement: each statement is a journey to the server and back."""
+
+_NOT_AVAILABLE: Final = "55P03"
+"""SQLSTATE of a lock that was waited for too long."""
+
 STATEMENTS_MAX: Final = 256
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 _LOST: Final = "08000"
@@ -185,13 +194,14 @@ class Connection:
         self._read_only = read_only
         self._held: OrderedDict[str, _Prepared] = OrderedDict()
         self._keys: dict[str, tuple[list[str], list[str]]] = {}
-        self.in_transaction = False
+        self._in_transaction = False
         self._is_lost = False
         self._session: Any = None
         self._open()
 
     def _open(self) -> None:
         self._held.clear()
+        self.close()
         self._session = _connected(self._place)
         self._is_lost = False
         (version,) = self._plain("SHOW server_version_num")[0]
@@ -206,10 +216,17 @@ class Connection:
         if self._read_only:
             self._plain("SET default_transaction_read_only = on")
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, or may be: of a session that is gone nobody knows, and undoing it fails."""
+        return self._in_transaction or self._is_lost
+
     def close(self) -> None:
         """End the session."""
+        session, self._session = self._session, None
         try:
-            self._session.close()
+            if session is not None:
+                session.close()
         except Exception:
             # A session that is gone cannot be ended any more.
             return
@@ -219,23 +236,38 @@ class Connection:
         word = sql.split(None, 1)[0]
         if word in _TRANSACTION:
             return self._turn(sql, word)
-        if self._is_lost and not self.in_transaction and self._read_only:
+        if self._is_lost and not self._in_transaction and self._read_only:
             # A reader has nothing to lose: the server may have been started anew.
             self._open_again()
         prepared = self._prepared(sql)
         return self._run(prepared, parameters)
 
     def executemany(self, sql: str, rows: Any, /) -> Rows:
-        """Run one statement for each row."""
-        prepared = self._prepared(sql)
-        count = 0
-        for row in rows:
-            count += self._run(prepared, row).rowcount
+        """Run one statement for each row; rows that are only put in go several to a statement."""
+        count, at, rows = 0, 0, list(rows)
+        head, is_plain, marks = sql.partition(" VALUES ")
+        if is_plain and head.startswith("INSERT INTO ") and marks.strip("(?, )") == "" and not _META.search(sql):
+            together = f"{head} VALUES {', '.join([marks] * TOGETHER)}"
+            while len(rows) - at >= TOGETHER:
+                values = [one for row in rows[at : at + TOGETHER] for one in row]
+                count += self._run(self._prepared(together), values).rowcount
+                at += TOGETHER
+        for row in rows[at:]:
+            count += self._run(self._prepared(sql), row).rowcount
         return Rows([], count)
 
     def script(self, text: str) -> None:
         """Statements of a migration, without parameters."""
         self._plain(text)
+
+    def stream(self, sql: str, count: int) -> Iterator[Any]:
+        """The rows of a statement without parameters, so many in memory at a time, within an open transaction."""
+        meta = bool(_META.search(sql))
+        self._plain(f"DECLARE streamed NO SCROLL CURSOR FOR {sql}")
+        while rows := self._plain(f"FETCH {count} FROM streamed"):
+            for row in rows:
+                yield (row[0], _meant(row[1])) if meta else tuple(row)
+        self._plain("CLOSE streamed")
 
     def _open_again(self) -> None:
         try:
@@ -247,12 +279,12 @@ class Connection:
         if word == "BEGIN":
             kind = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if self._read_only else ""
             self._plain(f"BEGIN{kind}")
-            self.in_transaction = True
+            self._in_transaction = True
             return Rows([], 0)
         # PostgreSQL answers COMMIT of a transaction that failed by undoing it; the driver makes an error of that.
         self._plain(sql)
         if word in ("COMMIT", "ROLLBACK") and " TO " not in sql:
-            self.in_transaction = False
+            self._in_transaction = False
         return Rows([], 0)
 
     def _plain(self, sql: str) -> list[Any]:
@@ -279,7 +311,7 @@ class Connection:
 
     def _run(self, prepared: _Prepared, parameters: Sequence[Any]) -> Rows:
         given = {f"p{n}": int(one) if type(one) is bool else one for n, one in enumerate(parameters, 1)}
-        if prepared.meta and given and prepared.text.startswith("INSERT"):
+        if prepared.meta and given and prepared.text.startswith("INSERT"):  # (name, value)
             given[f"p{len(given)}"] = _kept(given[f"p{len(given)}"])
         try:
             rows = prepared.statement.run(**given) or []
@@ -289,7 +321,7 @@ class Connection:
         odd = [n for n, one in enumerate(columns) if one["type_oid"] in (_BOOLEAN, _NUMERIC)]
         if odd:
             rows = [tuple(_number(one) if n in odd else one for n, one in enumerate(row)) for row in rows]
-        elif prepared.meta and columns:
+        elif prepared.meta and [one["name"] for one in columns] == ["value"]:
             rows = [(_meant(row[0]),) for row in rows]
         else:
             rows = [tuple(row) for row in rows]
@@ -393,6 +425,9 @@ def statement(sql: str, table: Any) -> str:
     return _PLACE.sub(placed, sql.replace("x''", "CAST('' AS BYTEA)")) + ending
 
 
+ORDERED: Final = "release_request"
+"""The one table whose rows' order of coming is asked for (`rowid`)."""
+
 _TRIGGER: Final = re.compile(
     r"CREATE TRIGGER (\w+) BEFORE (DELETE|UPDATE) ON (\w+)\s+(?:WHEN (.*?)\s+)?"
     r"BEGIN SELECT RAISE\(ABORT, ('[^']*')\); END;",
@@ -414,9 +449,8 @@ def migration(script: str) -> str:
     """A numbered script of the store's as PostgreSQL takes it."""
     for pattern, text in _WORDS:
         script = pattern.sub(text, script)
-    # The order in which rows came is asked for of this table alone.
     script = re.sub(
-        r"(CREATE TABLE release_request \(.*?)(\n\);)",
+        rf"(CREATE TABLE {ORDERED} \(.*?)(\n\);)",
         r"\1,\n    rowid BIGINT GENERATED ALWAYS AS IDENTITY\2",
         script,
         flags=re.S,
@@ -454,9 +488,7 @@ def open_writer(place: Place, scripts: Sequence[tuple[int, str]]) -> Connection:
         if (fsync, pages) != ("on", "on"):
             raise ConfigRefused("the database server runs with fsync or full_page_writes off: it would lose entries")
         db._plain("SET synchronous_commit = on")
-        (free,) = db._plain(f"SELECT pg_try_advisory_lock(hashtextextended('limen/{place.schema}', 0))")[0]
-        if not free:
-            raise ConfigRefused("another writer has this database: a log has one")
+        _hold(db)
         if db._plain(f"SELECT 1 FROM pg_namespace WHERE nspname = '{place.schema}'") == []:
             db._plain(f"CREATE SCHEMA {place.schema}")
         db._plain("CREATE TABLE IF NOT EXISTS form (number BIGINT NOT NULL)")
@@ -475,6 +507,32 @@ def open_writer(place: Place, scripts: Sequence[tuple[int, str]]) -> Connection:
         db.close()
         raise
     return db
+
+
+def _hold(db: Connection) -> None:
+    """Be the one writer. The session of one that was killed ends a moment after it."""
+    db._plain(f"SET lock_timeout = {LOCK_WAIT_MS}")
+    try:
+        db._plain(f"SELECT pg_advisory_lock(hashtextextended('limen/{db._place.schema}', 0))")
+    except sqlite3.OperationalError as cause:
+        if str(cause).startswith(_NOT_AVAILABLE):
+            raise ConfigRefused("another writer has this database: stop it first, a log has one") from None
+        raise
+    db._plain("SET lock_timeout = 0")
+
+
+def drop(place: Place) -> None:
+    """Remove a log's schema with all that is in it. Raises ConfigRefused where the server does not do it."""
+    db = Connection(place, read_only=False)
+    try:
+        db.script(f"DROP SCHEMA {place.schema} CASCADE")
+    except sqlite3.Error as cause:
+        raise ConfigRefused(
+            f"the database is in the store folder again, but the server still has the old one ({cause}): "
+            f"DROP SCHEMA {place.schema} CASCADE"
+        ) from None
+    finally:
+        db.close()
 
 
 def form(db: Connection) -> int:

@@ -23,7 +23,7 @@ from gateway.audit import merkle
 from gateway.audit.checkpoint import Checkpoint
 from gateway.errors import ConfigRefused, VerificationFailed
 from gateway.store import db as database
-from gateway.store import wal
+from gateway.store import postgres, wal
 from gateway.store.lock import HEAD, RESTORED, LockRecord
 
 _LOG_TABLES: Final = ("leaf", "tile", "payload", "pair", "checkpoint", "cosignature", "doomed")
@@ -54,6 +54,10 @@ class Standing:
 
 def standing(store_dir: Path, lock_dir: Path, origin: str) -> Standing:
     """Look at the log of this origin without changing anything. Raises ConfigRefused while a writer holds it."""
+    if (store_dir / postgres.FILE).exists():
+        raise ConfigRefused(
+            "the log's database is on a server: bring it to this machine first, `limen node database --file`"
+        )
     lock = LockRecord(lock_dir)
     try:
         try:

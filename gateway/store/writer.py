@@ -42,10 +42,11 @@ from gateway.ipc.channel import error_of
 from gateway.ipc.server import error_parts
 from gateway.ports import Clock
 from gateway.store import db as database
+from gateway.store import postgres
 from gateway.store.changes import CHANGES
 from gateway.store.db import Database
 from gateway.store.holds import ORDER
-from gateway.store.lock import ENDED, LockRecord
+from gateway.store.lock import ENDED, HEAD, LockRecord
 from gateway.store.periods import PeriodKeys
 from gateway.store.reader import agreed, read_hashes
 
@@ -141,6 +142,12 @@ class WriterConfig:
     def __post_init__(self) -> None:
         if self.round_to < 1 or self.checkpoint_every_s <= 0:
             raise ConfigRefused("checkpoints need a positive interval and a block of at least 1")
+
+
+def is_to_be_begun(config: WriterConfig) -> bool:
+    """Whether there is no database yet: none in the folder, and none on a server that a log was begun on."""
+    on_server = (config.store_dir / postgres.FILE).exists()
+    return not (config.store_dir / database.FILE).exists() and not (on_server and (config.lock_dir / HEAD).exists())
 
 
 def create(config: WriterConfig) -> None:
@@ -334,7 +341,9 @@ class Log:
     def _judge_last_tile(self, number: int) -> None:
         start = number * tiles.WIDTH
         stored = b"".join(read_hashes(self._db, 0, start, start + tiles.WIDTH))
-        rows = self._db.execute("SELECT bytes FROM leaf WHERE seq >= ? AND seq < ?", (start, start + tiles.WIDTH))
+        rows = self._db.execute(
+            "SELECT bytes FROM leaf WHERE seq >= ? AND seq < ? ORDER BY seq", (start, start + tiles.WIDTH)
+        )
         if stored != b"".join(merkle.leaf_hash(one) for (one,) in rows):
             raise ValueError("the last full tile is not its leaves'")
 

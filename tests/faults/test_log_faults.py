@@ -30,6 +30,7 @@ from gateway.primitives import ed25519
 from gateway.store import db as database
 from gateway.store import recheck, wal, writer
 from gateway.store.client import WriterClient
+from gateway.store.db import Database, Rows
 from gateway.store.folder import DirectoryFolder, write_export
 from gateway.store.reader import Reader
 from gateway.store.writer import Log, Unit
@@ -347,7 +348,7 @@ def test_a_store_that_cannot_be_read_is_refused_at_start_with_a_sentence(
 class _Full:
     """The database, whose disk is full at the n-th statement: it may have rolled back by itself or not."""
 
-    def __init__(self, db: sqlite3.Connection, number: int, *, rolls_back: bool) -> None:
+    def __init__(self, db: Database, number: int, *, rolls_back: bool) -> None:
         self._db = db
         self.left = number
         self._rolls_back = rolls_back
@@ -362,12 +363,12 @@ class _Full:
                 self._db.execute("ROLLBACK")
             raise sqlite3.OperationalError("database or disk is full")
 
-    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:  # noqa: ANN401
+    def execute(self, statement: str, *values: Any) -> Rows:  # noqa: ANN401
         if statement not in ("COMMIT", "ROLLBACK"):
             self._count()
         return self._db.execute(statement, *values)
 
-    def executemany(self, statement: str, rows: Any) -> sqlite3.Cursor:  # noqa: ANN401
+    def executemany(self, statement: str, rows: Any) -> Rows:  # noqa: ANN401
         self._count()
         return self._db.executemany(statement, rows)
 
@@ -381,7 +382,7 @@ def test_a_disk_that_is_full_at_any_statement_leaves_the_log_as_it_was(folder: P
     refused = 0
     for number in range(1, 100):
         full = _Full(real, number, rolls_back=rolls_back)
-        log._db = full  # type: ignore[assignment]
+        log._db = full
         size = log.size
         # Crossing a tile on the way: 256 entries complete one.
         unit = Unit([sealed, *([writer._plain("filler", {})] * 130)], [("quota.charge", charge(f"x-{number}").args)])

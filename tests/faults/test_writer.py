@@ -21,6 +21,7 @@ from gateway.errors import AuditUnavailable, ConfigRefused, VerificationFailed
 from gateway.store import db as database
 from gateway.store import writer
 from gateway.store.client import WriterClient
+from gateway.store.db import Database, Rows
 from gateway.store.reader import Reader
 from tests.faults.log_folder import ended, judge, kill_at_random, signed, start_child
 from tests.faults.writer_child import LOG, LOG_KEY, RECIPIENTS, Clock, charge, config, entry
@@ -99,14 +100,14 @@ def test_a_full_disk_gives_no_answer_and_harms_nothing(folder: Path) -> None:
 class _FailingCommit:
     """The database, but COMMIT raises, as after EIO on fsync."""
 
-    def __init__(self, db: sqlite3.Connection, *, applied: bool) -> None:
+    def __init__(self, db: Database, *, applied: bool) -> None:
         self._db = db
         self._applied = applied
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._db, name)
 
-    def execute(self, statement: str, *values: tuple[Any, ...]) -> sqlite3.Cursor:
+    def execute(self, statement: str, *values: tuple[Any, ...]) -> Rows:
         if statement == "COMMIT":
             if self._applied:
                 self._db.execute("COMMIT")

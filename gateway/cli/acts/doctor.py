@@ -35,7 +35,7 @@ from gateway.opa import bundle
 from gateway.primitives import group, secret, sodium
 from gateway.primitives.group import GROUP
 from gateway.store import db as database
-from gateway.store import lock
+from gateway.store import lock, postgres
 from gateway.store.reader import Reader
 from gateway.terms.exchange import Description
 from gateway.terms.ids import PeerId
@@ -412,6 +412,10 @@ def _store(patient: Patient) -> Iterator[Finding]:
         origin = reader.origin()
     finally:
         reader.close()
+    if (folder / postgres.FILE).exists():
+        place = postgres.read(folder / postgres.FILE)
+        where = f"{place.host}, over TLS" if place.host else f"the socket in {place.socket}"
+        yield Finding("database", "ok", f"PostgreSQL, schema {place.schema}, at {where}")
     told = "no checkpoint yet" if held is None else f"last checkpoint {held[1].hex()[:16]}..."
     yield Finding("store", "ok", f"{origin}, {told}")
     mark = lock.restored(patient.settings.paths.lock)

@@ -201,7 +201,7 @@ def test_a_crash_in_an_erasure_leaves_all_or_nothing(
     with pytest.raises(Stop):
         log.erase_due()
     if log._db.in_transaction:
-        log._db.rollback()
+        log._db.execute("ROLLBACK")
     log.close()
     again = Log(config, clock)
     assert bool(erasures(config)) is done
