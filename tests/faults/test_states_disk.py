@@ -39,7 +39,10 @@ def bounded(states: States, state: str, pages: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def full(states: States, state: str, room: int) -> Iterator[None]:
-    """No file of the node's grows beyond what the write-ahead log has now, and `room` bytes."""
+    """No file of the node's grows beyond what the write-ahead log has now, and `room` bytes.
+
+    A reader keeps its moment meanwhile, or the log would be begun anew, with room, as often as the writer starts.
+    """
     node = states.nodes[state]
     wal = node.folder / "store" / f"{database.FILE}-wal"
     assert node.process is not None
@@ -49,7 +52,10 @@ def full(states: States, state: str, room: int) -> Iterator[None]:
     for pid in pids:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (bound, hard))
     try:
-        yield
+        with states.reading(state) as reader:
+            reader._db.execute("BEGIN")
+            reader.size()
+            yield
     finally:
         resource.prlimit(pids[0], resource.RLIMIT_FSIZE, (hard, hard))
         with contextlib.suppress(ProcessLookupError, KeyError):

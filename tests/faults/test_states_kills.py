@@ -175,7 +175,7 @@ def test_the_job_process_dies_while_it_makes_a_table(states: States, point: str,
 
     states.until(found, "the new entry answers")
     versions = [
-        (leaf.peer, leaf.public["list"], leaf.public["version"])
+        (leaf.peer, leaf.public["list"], leaf.public["group"], leaf.public["version"])
         for leaf in states.leaves("PAN", kind="table.published")
     ]
     assert len(set(versions)) == len(versions), "no version is made twice"
