@@ -312,7 +312,7 @@ def test_the_bytes_that_reach_the_owner_are_of_one_form(states: States, glass: L
     # No point comes twice: dummies are drawn anew, so that two cover legs are not known by their elements.
     points = [bytes(value["blinded"][at : at + 32]) for value in fields.values() for at in range(0, 256, 32)]
     assert len(set(points)) == 16
-    assert len(seen[True]["header"]) == len(seen[False]["header"])
+    assert len(seen[True]["header"]) - len(seen[False]["header"]) in (0, 2), "but for the entry's number"
     assert len(seen[True]["signature"]) == len(seen[False]["signature"]) == 128
     grown_by = len(seen[True]["body"]) - len(seen[False]["body"])
     assert grown_by in (0, 2), "but for a counter that has come to another length"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from gateway.audit.leaf import Leaf
 from gateway.cli.acts.nodes import Ran, limen, must
 from gateway.primitives import cbor
 from tests.e2e.test_states_auditor import Export
-from tests.support.states import States
+from tests.support.states import States, running
+
+AGENCIES = {"PAN": "SNM", "HND": "INM"}
 
 
 @dataclass
@@ -30,6 +33,14 @@ class Pair:
             "--json", "audit", "reconcile", str(one), str(other), *(cards or self.cards),
             "--federation", str(self.states.nodes.members),
         )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def states() -> Iterator[States]:
+    """A region of its own: in the shared one a test has signed answers with a state's keys and logged none, and that is
+    just what is found here."""
+    with running(AGENCIES) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
