@@ -6,9 +6,10 @@ sentence says no more than its code does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from gateway.cli import languages
 from gateway.errors import GatewayError, PolicyDenied
 from gateway.policy.reasons import REASONS
 
@@ -94,15 +95,30 @@ PUBLIC: Final = {
 """What to do about an error of which a gateway told its public text alone, by the error's reason."""
 
 
-def cause(code: str) -> str:
+def sentences() -> Iterator[tuple[str, str]]:
+    """Every sentence of this module as (context, English), for those who translate."""
+    for code in (*REASONS, *MORE):
+        yield f"{code}.cause", REASONS.get(code) or MORE[code][0]
+        yield f"{code}.step", NEXT.get(code) or MORE[code][1]
+    for code, said in PUBLIC.items():
+        yield f"{code}.step", said
+
+
+def cause(code: str, language: str = "") -> str:
     """A reason's cause as a clause; empty for a code that is not ours."""
-    sentence = REASONS.get(code) or MORE.get(code, ("", ""))[0]
-    return sentence[:1].lower() + sentence[1:].removesuffix(".")
+    said = sentence(code, language)
+    return said[:1].lower() + said[1:].removesuffix(".")
 
 
-def step(code: str) -> str:
+def sentence(code: str, language: str = "") -> str:
+    """A reason's cause as a sentence; empty for a code that is not ours."""
+    english = REASONS.get(code) or MORE.get(code, ("", ""))[0]
+    return languages.say(f"{code}.cause", english, language)
+
+
+def step(code: str, language: str = "") -> str:
     """What to do about a reason; empty for a code that is not ours."""
-    return NEXT.get(code) or MORE.get(code, ("", ""))[1]
+    return languages.say(f"{code}.step", NEXT.get(code) or MORE.get(code, ("", ""))[1], language)
 
 
 def reasons(codes: Sequence[str]) -> str:
@@ -116,5 +132,5 @@ def told(error: GatewayError) -> str:
     if isinstance(error, PolicyDenied):
         return f"denied: {reasons(error.reasons)}" if error.reasons else said
     if said == error.row.public and error.row.reason in PUBLIC:
-        return f"{said.removesuffix('.')}: {PUBLIC[error.row.reason]}"
+        return f"{said.removesuffix('.')}: {languages.say(f'{error.row.reason}.step', PUBLIC[error.row.reason])}"
     return said

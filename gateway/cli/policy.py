@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gateway.cli import node
+from gateway.cli import languages, node
 
 LIFE_DAYS = 180
 """How long a bundle holds unless said otherwise."""
@@ -46,6 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ask.add_argument("--role", required=True, metavar="ROLE")
     ask.add_argument("--no-case", action="store_true", help="as if no case reference was given")
     node.add_config(ask)
+
+    explain = verbs.add_parser(
+        "explain",
+        help="what a reason's code means and what to do, in five languages",
+        description="Say in a sentence what the code of a no means and what can be done about it; without a code, say\n"
+        "it of every one. Codes depend on what was asked and by whom, never on the person asked about.",
+    )
+    explain.add_argument("codes", nargs="*", metavar="CODE", help="such as legal_basis")
+    explain.add_argument(
+        "--language", choices=tuple(languages.LANGUAGES), help="default: LIMEN_LANGUAGE in the environment, else en"
+    )
 
     decide = verbs.add_parser(
         "decide",

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway import config
 from gateway.app import bundles, engines
-from gateway.cli import node
+from gateway.cli import advice, languages, node
 from gateway.cli.inputs import about, bytes_of, data_of
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         "list": _list,
         "matrix": _matrix,
         "ask": _ask,
+        "explain": _explain,
         "decide": _decide,
         "diff": _diff,
         "verify": _verify,
@@ -50,6 +51,23 @@ def run(args: argparse.Namespace) -> int:
         "opa-config": _opa_config,
     }
     return verbs[args.verb](args)
+
+
+def _explain(args: argparse.Namespace) -> int:
+    language = args.language or languages.chosen()
+    known = [*REASONS, *advice.MORE]
+    for code in args.codes:
+        if code not in known:
+            raise Refused(f"CODE: none of ours; `limen policy explain` says them all: {', '.join(sorted(known))}")
+    rows = [
+        {"code": code, "cause": advice.sentence(code, language), "what_to_do": advice.step(code, language)}
+        for code in args.codes or known
+    ]
+    lines = []
+    for row in rows:
+        lines += [f"{row['code']}: {row['cause']}", f"  {row['what_to_do']}"]
+    emit(args, {"language": language, "reasons": rows}, lines)
+    return OK
 
 
 def _list(args: argparse.Namespace) -> int:
