@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import config
 from gateway.cli import advice, languages, main
 from gateway.errors import Malformed, PolicyDenied
 from gateway.policy.reasons import REASONS
@@ -82,6 +83,7 @@ def test_the_environment_chooses_the_language(monkeypatch: pytest.MonkeyPatch, v
     monkeypatch.setenv(languages.VARIABLE, value)
     assert languages.chosen() == language
     denied = advice.told(PolicyDenied(("no_agreement",)))
+    assert languages.VARIABLE in config.ENVIRONMENT_OF_OTHERS, "a node with it in its environment starts"
     assert advice.step("no_agreement", language) in denied and "no_agreement (" in denied
 
 
