@@ -44,7 +44,8 @@ ENVIRONMENT_OF_OTHERS: Final = frozenset(
     {"LIMEN_CONFIG", "LIMEN_BOOTH", "LIMEN_LANGUAGE", "LIMEN_LIBSODIUM", "LIMEN_EXTRAS", "LIMEN_SHARED"}
 )
 """Variables with our prefix that are not settings: where the node's file and the workstation's folder are, for commands
-that are not told; the language of refusals; which libsodium to load (`primitives.sodium`); and what tests are told of their surroundings."""
+that are not told; the language of refusals; which libsodium to load (`primitives.sodium`); and what tests are told of
+their surroundings."""
 
 TRACING: Final = ("GRPC_TRACE", "GRPC_VERBOSITY")
 """gRPC's own tracing prints messages, so production refuses it (T15)."""
