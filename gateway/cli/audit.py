@@ -29,7 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card = verbs.add_parser("card", help="make a trust card", description="Make an auditor's card of public keys.")
     card.add_argument("--federation", type=Path, required=True, metavar="FILE", help="the signed list of members")
     card.add_argument("--state", required=True, metavar="AAA", help="whose log the card is for")
-    card.add_argument("--quorum", type=int, metavar="K", help="witnesses needed (default: more than half)")
+    who = card.add_mutually_exclusive_group()
+    who.add_argument("--quorum", type=int, metavar="K", help="peers needed as witnesses (default: more than half)")
+    who.add_argument(
+        "--witnesses",
+        type=Path,
+        metavar="FILE",
+        help="a tlog-policy, with witnesses outside the federation too, instead of the peers alone",
+    )
     card.add_argument("--seen", type=Path, metavar="DIR", help="an export verified before: the log must extend it")
     card.add_argument("--register", type=Path, metavar="FILE", help="the agency's register: only its persons count")
     card.add_argument("--register-key", metavar="HEX", help="the public key that the register is signed with")

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import base64
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,13 +144,18 @@ def _card(args: argparse.Namespace) -> int:
     witnesses = {
         state: note.Verifier.parse(member.witness_vkey) for state, member in members.items() if state != args.state
     }
-    quorum = args.quorum if args.quorum is not None else len(witnesses) // 2 + 1
-    if not 0 <= quorum <= len(witnesses):
-        raise Refused(f"--quorum: write 0 to {len(witnesses)}")
-    made = trust.card(log, witnesses, quorum)
+    if args.witnesses is not None:
+        made = _by_policy(args.witnesses, log, witnesses)
+        enough = f"witnesses by {args.witnesses}: {', '.join(made.quorum.witnesses) or 'none'}"
+    else:
+        quorum = args.quorum if args.quorum is not None else len(witnesses) // 2 + 1
+        if not 0 <= quorum <= len(witnesses):
+            raise Refused(f"--quorum: write 0 to {len(witnesses)}")
+        made = trust.card(log, witnesses, quorum)
+        enough = f"{quorum} of {len(witnesses)} witnesses"
     if args.seen is not None:
         point = checkpoint.parse(note.parse(_read(args.seen / "checkpoint")).text)
-        made = trust.Card(made.logs, made.quorum, (point,))
+        made = replace(made, seen=(point,))
     if args.register is not None:
         made = replace(made, persons=_persons(args))
     text, words = _page(made, args.state)
@@ -161,9 +166,26 @@ def _card(args: argparse.Namespace) -> int:
     emit(
         args,
         {"file": str(args.out), "words": words},
-        [f"{args.out}: {args.state}'s log, {quorum} of {len(witnesses)} witnesses", f"its words: {words}"],
+        [f"{args.out}: {args.state}'s log, {enough}", f"its words: {words}"],
     )
     return OK
+
+
+def _by_policy(path: Path, log: note.Verifier, members: Mapping[str, note.Verifier]) -> trust.Card:
+    """A card of the log with the witnesses and the quorum of a tlog-policy.
+
+    Raises:
+        InputRefused: no policy, one of other logs, or one that has another key for a member than the list of members.
+    """
+    with inputs.about(path):
+        policy = trust.Card.parse(_read(path).decode("utf-8", "replace"))
+        if policy.logs and policy.log(log.name) != log:
+            raise InputRefused(f"is about other logs than {log.name}")
+        held = {key.name: key for key in members.values()}
+        for name, key in policy.quorum.witnesses.items():
+            if held.get(key.name, key) != key:
+                raise InputRefused(f"has another key for {name} than the list of members")
+    return trust.Card((log,), policy.quorum, urls=policy.urls)
 
 
 def _words(text: str) -> str:
