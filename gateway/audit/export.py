@@ -211,6 +211,14 @@ def is_pair(folder: Folder) -> bool:
     return (folder.read("format") or b"").startswith(PAIR_FORMAT.encode() + b"\n")
 
 
+def ending(folder: Folder) -> Leaf:
+    """The last entry of the tree that a folder of one pair is of. Nothing is verified. Raises Malformed."""
+    value = cbor.decode(folder.read("heads") or b"", field="heads", limit=1 << 20)
+    if not isinstance(value, list) or not value or not isinstance(value[0], bytes):
+        raise Malformed("heads", "not an entry with its proof")
+    return Leaf.parse(value[0])
+
+
 def read_pair(folder: Folder) -> Iterator[tuple[Leaf, bytes | None]]:
     """The leaves of a folder of one pair with their payloads. Nothing is verified. Raises Malformed."""
     kept = {

@@ -25,6 +25,9 @@ from gateway.errors import CapabilityMissing, Malformed, VerificationFailed
 from gateway.federation import envelope
 from gateway.primitives import cbor, ed25519
 
+CLOCK_NS: Final = 30 * 10**9
+"""How far a header's time and the log's may differ: the log's clock never goes back."""
+
 CHECK: Final = "/gateway.wire.v1.WatchlistService/Check"
 HASH: Final = envelope.HASH_BYTES
 
@@ -36,6 +39,8 @@ class What(StrEnum):
     ADDED = "added"
     CHANGED = "changed"
     MOVED = "moved"
+    FORKED = "forked"
+    """It named a checkpoint in a message that is none of the log's: somebody else was shown another log."""
     UNMATCHED = "unmatched"
     """The two logs differ, and no signature says which of them is right."""
 
@@ -57,6 +62,16 @@ class Log:
     entries: Sequence[Written]
     keys: Sequence[bytes] = field(repr=False)
     receipts: Sequence[Receipt] = ()
+    since_ns: int = 0
+    until_ns: int | None = None
+    """When the copy's last entry was written, UTC ns: two copies are not made at the same moment, and what was signed
+    after this one's end need not be in it. None for a log that is there to its end."""
+    checkpoints: frozenset[bytes] | None = field(default=None, repr=False)
+    """Digests of every checkpoint that this log can have published; None where a copy does not show them."""
+
+    def ends_before(self, header: envelope.Header) -> bool:
+        """Whether what a message of this state names may be newer than the copy."""
+        return self.until_ns is not None and header.time_ns > self.until_ns - CLOCK_NS
 
     @cached_property
     def by_pair(self) -> Mapping[int, Written]:
@@ -95,6 +110,8 @@ class Result:
     open: tuple[tuple[str, int], ...]
     bound: Mapping[str, int]
     """By state: how many of its entries are bound by its own signed messages in the other's log."""
+    newer: Mapping[str, int] = field(default_factory=dict)
+    """By state: how many of its messages in the other's log are newer than its copy, and judged by a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +164,8 @@ def compare(one: Log, other: Log) -> Result:
     bound = {log.state: pair.judge(log) for log in (one, other)}
     pair.leftovers((one, other))
     findings = sorted(pair.findings, key=lambda found: (found.log, found.position, found.said))
-    return Result(tuple(findings), pair.matched, tuple(sorted(pair.open)), bound)
+    newer = {log.state: len(pair.newer.get(log.state, ())) for log in (one, other)}
+    return Result(tuple(findings), pair.matched, tuple(sorted(pair.open)), bound, newer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +205,7 @@ class _Comparison:
     open: set[tuple[str, int]] = field(default_factory=set)
     used: set[tuple[str, int]] = field(default_factory=set)
     claims: dict[str, list[_Claim]] = field(default_factory=dict)
+    newer: dict[str, set[tuple[bytes, bytes]]] = field(default_factory=dict)
 
     def find(
         self, what: What, fault: str, log: Log, position: int, said: str, signer: str = "",
@@ -195,6 +214,23 @@ class _Comparison:
         new = Finding(what, fault, log.state, position, position if until is None else until, said, signer, *message)
         if new not in self.findings:
             self.findings.append(new)
+
+    def is_newer(self, log: Log, header: envelope.Header, message: tuple[bytes, bytes]) -> bool:
+        """Whether a message names an entry behind the end of its sender's copy. Told, and nobody's fault."""
+        named = header.entry
+        if not log.ends_before(header) or (named is not None and named.pair_seq <= len(log.entries)):
+            return False
+        self.newer.setdefault(log.state, set()).add(message)
+        return True
+
+    def shown(self, sender: Log, header: envelope.Header, message: tuple[bytes, bytes], one: Written, at: Log) -> None:
+        """The checkpoint that a message names is one of its sender's log (T13: everybody is shown the same)."""
+        if sender.checkpoints is None or header.checkpoint in (envelope.NO_CHECKPOINT, *sender.checkpoints):
+            return
+        if header.time_ns < sender.since_ns or sender.ends_before(header):
+            return
+        said = f"{sender.state} signed a message that names a checkpoint which is none of the log it shows here"
+        self.find(What.FORKED, sender.state, at, one.leaf.seq, said, sender.state, message)
 
     # What `sender` has sent, as `receiver` has it
 
@@ -223,6 +259,7 @@ class _Comparison:
                 blamed = receiver.state if doubt.blames else ""
                 self.find(what if blamed else What.UNMATCHED, blamed, receiver, one.leaf.seq, str(doubt))
                 continue
+            self.shown(sender, header, message, one, receiver)
             if one.leaf.kind == "check.answer":
                 before = first.setdefault(hash_, one.leaf)
             if one.leaf.kind == "check.answer" and before is not one.leaf and before.seq in answered:
@@ -248,7 +285,7 @@ class _Comparison:
             target = sender.by_pair.get(_number(one.leaf.public.get("peer_seq")))
             if is_acknowledged or (target is not None and _about(target.leaf, sort) == _about(one.leaf, sort)):
                 self.matched += 1
-            else:
+            elif not self.is_newer(sender, header, message):
                 said = f"{sender.state}'s log has no such question, and the message does not name its entry"
                 self.find(What.UNMATCHED, "", receiver, one.leaf.seq, said, sender.state, message)
             return
@@ -257,6 +294,8 @@ class _Comparison:
         if number != named.pair_seq or (theirs is not None and theirs != named.about):
             said = f"it says something else than the message that {sender.state} signed"
             self.find(What.CHANGED, receiver.state, receiver, one.leaf.seq, said, sender.state, message)
+            return
+        if self.is_newer(sender, header, message):
             return
         claim = _Claim(named.pair_seq, named.leaf_hash, sort, named.about, message)
         self.claims.setdefault(sender.state, []).append(claim)
@@ -347,10 +386,17 @@ class _Comparison:
             blamed = asker.state if doubt.blames else ""
             self.find(What.CHANGED if blamed else What.UNMATCHED, blamed, asker, one.leaf.seq, str(doubt))
             return
+        self.shown(owner, header, message, one, asker)
         named = header.entry
         if named is not None and intent is not None and _about(intent.leaf, _QUESTION) != named.about:
             said = f"its question is another than the one {owner.state} signed an answer to"
             self.find(What.CHANGED, asker.state, asker, intent.leaf.seq, said, owner.state, message)
+            return
+        if self.is_newer(owner, header, message):
+            return
+        if not answered and owner.ends_before(header):
+            # The intent may be the copy's last entry and the outcome the next one.
+            self.newer.setdefault(owner.state, set()).add(message)
             return
         if not answered:
             held = owner.by_pair.get(named.pair_seq) if named is not None else None
@@ -376,6 +422,9 @@ class _Comparison:
             for one in other.of(received):
                 if one.leaf.public["fault"] or _bytes(one.leaf.public[name]) in there:
                     self.matched += not one.leaf.public["fault"]
+                    continue
+                if owner.until_ns is not None and one.leaf.time_ns > owner.until_ns - CLOCK_NS:
+                    self.newer.setdefault(owner.state, set()).add((_bytes(one.leaf.public[name]), b""))
                     continue
                 self._document(one, _bytes(one.leaf.public[name]), made, owner, other)
 

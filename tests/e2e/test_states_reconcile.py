@@ -68,8 +68,27 @@ def test_an_honest_pair_has_nothing_to_explain_from_whole_copies_and_from_pairs_
         ran = pair.reconcile(one, other)
         assert ran.code == 0, ran.err
         assert ran.json["findings"] == [] and ran.json["matched"] >= 3
+        assert set(ran.json["newer"]) == {"PAN", "HND"}
     # Live headers name entries: the newest question and the newest answer bind what came before.
     assert min(ran.json["bound"].values()) > 1
+
+
+def test_every_checkpoint_there_was_is_known_from_a_whole_copy(pair: Pair) -> None:
+    """What a message may name, or it proves a fork: trees that end by saying where each pair stands."""
+    with pair.states.reading("PAN") as reader:
+        sizes = [size for (size,) in reader._db.execute("SELECT size FROM checkpoint WHERE size > 0")]
+        assert sizes
+        assert {Leaf.parse(reader.leaf(size - 1)).kind for size in sizes} == {"pair.heads"}
+
+
+def test_a_copy_from_before_the_last_questions_accuses_nobody(pair: Pair, tmp_path: Path) -> None:
+    states = pair.states
+    early = states.export("PAN", tmp_path / "early")
+    for name in ("miss", "document_wanted"):
+        assert states.ask(name).code == 0
+    late = states.export("HND", tmp_path / "late")
+    ran = pair.reconcile(early, late)
+    assert ran.code == 0 and ran.json["findings"] == [], ran.err
 
 
 def test_a_pair_alone_verifies_by_both_verifiers(pair: Pair) -> None:

@@ -14,6 +14,7 @@ from gateway.audit import merkle
 from gateway.audit.entry import Phase
 from gateway.audit.export import Receipt
 from gateway.audit.leaf import NO_ENTRY, Leaf
+from gateway.federation import envelope
 from gateway.flows import reconcile
 from gateway.flows.reconcile import Log, Result, What, Written, compare
 from gateway.primitives import cbor, ed25519
@@ -36,6 +37,7 @@ async def _happen() -> tuple[Leaves, dict[PeerId, bytes], tuple[Receipt, ...]]:
     await pan.publish(HND)
     await hnd.fetch(PAN, (w.WATCH,))
     for given in ("ANA", "EVA", "IDA"):
+        await pan.checkpoint()
         await pan.ask(w.traveller(w.person("VARGA", given, "1980-03-05")))
         await hnd.ask(w.traveller(w.person("MENDEZ", "LUIS", "1971-01-02")))
     world.line(PAN, HND).down = True
@@ -257,3 +259,80 @@ def test_a_key_that_the_list_of_members_does_not_have_blames_nobody() -> None:
 def test_of_a_third_state_nothing_is_needed() -> None:
     assert UTO not in {Leaf.parse(data).peer for rows in happened()[0].values() for data in rows}
     assert World is not None and reconcile.CHECK.endswith("/Check")
+
+
+# -- Copies that end at different times, and logs that were shown to somebody else ----------------------------------
+
+
+def ended(code: PeerId, count: int, **more: Any) -> Log:
+    """The side's copy after so many of its entries, made when the last of them was written."""
+    whole = side(code, happened()[0][code])
+    entries = whole.entries[:count]
+    return dataclasses.replace(whole, entries=entries, until_ns=entries[-1].leaf.time_ns, **more)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here happens within a second: so may the two clocks differ."""
+    monkeypatch.setattr(reconcile, "CLOCK_NS", 0)
+
+
+@pytest.mark.parametrize("code", [PAN, HND])
+def test_a_copy_that_was_made_earlier_is_no_ones_fault(code: PeerId) -> None:
+    other = HND if code == PAN else PAN
+    newest = 0
+    for count in range(1, len(happened()[0][code]) + 1):
+        result = compare(ended(code, count), side(other, happened()[0][other]))
+        assert result.findings == (), (count, result.findings)
+        assert result.newer[other] == 0
+        newest = max(newest, result.newer[code])
+    assert newest > 5, "they are told"
+    assert result.newer[code] == 0 or result.bound[code] > 0
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("code", [PAN, HND])
+def test_a_tail_that_was_cut_from_a_log_which_goes_on_is_withheld(code: PeerId) -> None:
+    """The operator takes entries away and lets fillers follow: the copy's last entry is newer than the messages."""
+    other = HND if code == PAN else PAN
+    whole = side(code, happened()[0][code])
+    bound = reconciled().bound[code]
+    later = max(one.leaf.time_ns for log in (whole, side(other, happened()[0][other])) for one in log.entries) + 1
+    cut = dataclasses.replace(whole, entries=whole.entries[: bound - 1], until_ns=later)
+    result = compare(cut, side(other, happened()[0][other]))
+    assert {found.fault for found in result.findings} == {code}
+    assert {found.what for found in result.findings} <= {What.WITHHELD}
+
+
+def named(code: PeerId) -> set[bytes]:
+    """The checkpoints that a side's messages name in the other's log."""
+    result: set[bytes] = set()
+    for data in happened()[0][HND if code == PAN else PAN]:
+        public = Leaf.parse(data).public
+        messages = [reconcile._message(public.get("signed"))]
+        messages += reconcile._messages(public["replies"]) if "replies" in public else []
+        headers = [envelope.decode(signed) for signed, _ in messages if signed]
+        result |= {header.checkpoint for header in headers if header.sender == code}
+    return result - {envelope.NO_CHECKPOINT}
+
+
+def test_a_message_that_names_a_checkpoint_of_another_log_proves_a_fork() -> None:
+    shown = named(PAN)
+    assert len(shown) >= 2, "the messages name checkpoints"
+    hnd = side(HND, happened()[0][HND])
+    honest = dataclasses.replace(side(PAN, happened()[0][PAN]), checkpoints=frozenset(shown))
+    assert compare(honest, hnd).findings == ()
+    forked = dataclasses.replace(honest, checkpoints=frozenset(shown) - {max(shown)})
+    found = compare(forked, hnd).findings
+    assert found and {(one.what, one.fault, one.signer) for one in found} == {(What.FORKED, PAN, PAN)}
+    for one in found:
+        ed25519.verify(happened()[1][PAN], b"limen/envelope/1\x00" + one.header, one.signature)
+        assert envelope.decode(one.header).checkpoint == max(shown)
+
+
+def test_a_checkpoint_from_before_the_copys_log_or_behind_its_end_is_not_judged() -> None:
+    hnd = side(HND, happened()[0][HND])
+    pan = dataclasses.replace(side(PAN, happened()[0][PAN]), checkpoints=frozenset())
+    assert compare(pan, hnd).findings
+    assert compare(dataclasses.replace(pan, since_ns=1 << 62), hnd).findings == ()
+    assert compare(dataclasses.replace(pan, until_ns=0), hnd).findings == ()

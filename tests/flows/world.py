@@ -477,9 +477,12 @@ class State:
 
     async def open(self) -> State:
         self.public = await self.keys.public_keys()
-        self.sender = Sender(self.code, self.public["message"], lambda: envelope.NO_CHECKPOINT)
+        self.sender = Sender(self.code, self.public["message"], self._digest)
         await self.activate()
         return self
+
+    def _digest(self) -> bytes:
+        return self.store.last_digest() or envelope.NO_CHECKPOINT
 
     async def activate(self, sequence: int = 1) -> None:
         """Put the engine's bundles in force."""

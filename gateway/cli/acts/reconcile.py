@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.audit import checkpoint, export, merkle, note, trust, verify
+from gateway.audit import checkpoint, export, merkle, note, pairs, trust, verify
+from gateway.audit.checkpoint import Checkpoint
 from gateway.audit.copy import Copy
 from gateway.audit.leaf import Leaf
 from gateway.cli import inputs
@@ -19,6 +20,9 @@ from gateway.federation import document
 from gateway.flows import reconcile
 from gateway.primitives import cbor
 from gateway.store.folder import DirectoryFolder
+
+BLOCK = 16
+"""Entries between the checkpoints of logs that began before trees ended with `pair.heads`."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +91,23 @@ def side_of(path: Path, cards: list[trust.Card], members: list[dict[str, documen
 
 
 def _log(side: Side, other: str, members: list[dict[str, document.Member]]) -> reconcile.Log:
-    entries = [
-        reconcile.Written(leaf, merkle.leaf_hash(data))
-        for data, leaf in ((data, Leaf.parse(data)) for data in leaves_of(side, other))
-        if leaf.peer == other
-    ]
+    entries, times, sizes = [], [0, 0], []
+    for data in leaves_of(side, other):
+        leaf = Leaf.parse(data)
+        times = [times[0] or leaf.time_ns, leaf.time_ns]
+        if leaf.peer == other:
+            entries.append(reconcile.Written(leaf, merkle.leaf_hash(data)))
+        # A checkpoint is signed after an entry of where each pair stands; in a log of the form before, after a block.
+        if leaf.kind == pairs.KIND or (leaf.seq + 1) % BLOCK == 0:
+            sizes.append(leaf.seq + 1)
     keys = {key.public for listed in members if side.state in listed for key in listed[side.state].message_keys}
     receipts = [export.Receipt.parse(one) for one in export.split_records(side.folder.read("receipts") or b"", "")]
-    return reconcile.Log(side.state, entries, sorted(keys), receipts)
+    if export.is_pair(side.folder):
+        times[1] = max(times[1], export.ending(side.folder).time_ns)
+        return reconcile.Log(side.state, entries, sorted(keys), receipts, times[0], times[1])
+    copy = Copy(side.folder, str(side.path))
+    shown = frozenset(Checkpoint(side.origin, size, copy.root(size)).digest for size in sizes)
+    return reconcile.Log(side.state, entries, sorted(keys), receipts, times[0], times[1], shown)
 
 
 def leaves_of(side: Side, other: str) -> Iterator[bytes]:
@@ -140,6 +153,7 @@ def _told(result: reconcile.Result, logs: list[reconcile.Log]) -> dict[str, Any]
         ],
         "open": [{"log": state, "position": seq} for state, seq in result.open],
         "bound": dict(result.bound),
+        "newer": dict(result.newer),
     }
 
 
@@ -154,6 +168,8 @@ def _lines(result: reconcile.Result, logs: list[reconcile.Log]) -> Iterator[str]
         bound = result.bound[log.state]
         alone = [seq for state, seq in result.open if state == log.state]
         yield f"{log.state}: {bound} of its {len(log.entries)} entries are bound by messages that it signed"
+        if result.newer[log.state]:
+            yield f"  {result.newer[log.state]} of its messages are newer than its copy: take a newer one to judge them"
         if alone:
             yield (
                 f"  {len(alone)} were sent and have no counterpart (not delivered, or broken off): "
