@@ -200,3 +200,24 @@ def tests_of(name: str, text: str) -> tuple[str, tuple[str, ...]]:
             if kind != "Func" and path is not None and len(path) == 1 and path[0].startswith("test_"):
                 names[path[0]] = None
     return ".".join(package), tuple(names)
+
+
+def heads_at(name: str, text: str) -> tuple[tuple[str, int], ...]:
+    """The first name of each rule's head in a module and the line it begins on, in order; defaults are left out.
+
+    Raises:
+        VerificationFailed: the module does not parse.
+    """
+    found = []
+    for rule in _parsed(name, text)["rules"]:
+        if "Spec" in rule:
+            ((_, head),) = rule["Spec"]["head"].items()
+            found.append((_root(head["refr"]), int(rule["Spec"]["span"]["line"])))
+    return tuple(found)
+
+
+def _root(node: Mapping[str, Any]) -> str:
+    """The name that a reference begins with, whatever stands in its brackets."""
+    while "Var" not in node:
+        node = next(iter(node.values()))["refr"]
+    return str(node["Var"]["value"])

@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from gateway.errors import ConfigRefused, InputRefused
-from gateway.opa import golden, prepare
+from gateway.opa import depends, golden, prepare
 from gateway.policy import agreement as agreements
 from gateway.policy import catalogue
 from gateway.policy.agreement import Agreement, Mandate
@@ -58,7 +58,8 @@ def own_rules(folder: Traversable) -> dict[str, bytes]:
     """A state's own national rules, by their name in a bundle: every module below `limen/national` but the tests.
 
     Raises:
-        InputRefused: there is none.
+        InputRefused: there is none, or a rule that gives a reason does not say what it depends on.
+        VerificationFailed: a module does not parse.
     """
     found = {
         "/".join(path): body
@@ -67,6 +68,8 @@ def own_rules(folder: Traversable) -> dict[str, bytes]:
     }
     if not found:
         raise InputRefused(f"{folder}: holds no rules below limen/national", code="POLICY")
+    for name, body in found.items():
+        depends.judge(name, body.decode("utf-8", "replace"))
     return found
 
 

@@ -45,6 +45,10 @@ agency_fits if input.purpose != "SEC.WATCH"
 
 agency_fits if input.agency == "OTHER"
 
+# METADATA
+# title: The agency does not fit
+# custom:
+#   depends_on: request
 reasons contains "agency" if not agency_fits
 """
 

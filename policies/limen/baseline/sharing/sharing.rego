@@ -100,48 +100,92 @@ signed if {
 	input.signers <= row.signers_max
 }
 
+# METADATA
+# title: The question is not of the form the rules read
+# custom:
+#   depends_on: request
 reasons contains "malformed" if not well_formed
 
+# METADATA
+# title: Nothing of this kind is decided here
+# custom:
+#   depends_on: request
 reasons contains "stage" if not stage_known
 
+# METADATA
+# title: The purpose is not in the catalogue
+# custom:
+#   depends_on: request
 reasons contains "purpose_unknown" if not purpose_known
 
+# METADATA
+# title: The purpose is in the catalogue but not offered
+# custom:
+#   depends_on: request
 reasons contains "purpose_not_offered" if {
 	purpose_known
 	stage_known
 	not row
 }
 
+# METADATA
+# title: The purpose does not permit the operation
+# custom:
+#   depends_on: request
 reasons contains "operation" if {
 	row
 	not operation_listed
 }
 
+# METADATA
+# title: The purpose does not reach this list
+# custom:
+#   depends_on: request
 reasons contains "list" if {
 	row
 	not list_reached
 }
 
+# METADATA
+# title: The role may not do this under the purpose
+# custom:
+#   depends_on: request
 reasons contains "role" if {
 	row
 	not role_listed
 }
 
+# METADATA
+# title: The batch does not have a permitted size
+# custom:
+#   depends_on: request
 reasons contains "class_size" if {
 	row
 	not class_padded
 }
 
+# METADATA
+# title: A case, shift or decision reference is required
+# custom:
+#   depends_on: request
 reasons contains "case_required" if {
 	row.has_case
 	not case_given
 }
 
+# METADATA
+# title: Two different officers must sign
+# custom:
+#   depends_on: request
 reasons contains "signers" if {
 	row
 	not signed
 }
 
+# METADATA
+# title: A match key was asked that is not granted for the purpose
+# custom:
+#   depends_on: request
 reasons contains "key_type" if {
 	row
 	is_array(input.key_types)
@@ -149,24 +193,44 @@ reasons contains "key_type" if {
 	not row.key_types[key_type]
 }
 
+# METADATA
+# title: A match key was asked that is not granted for the purpose
+# custom:
+#   depends_on: request
 reasons contains "key_type" if {
 	is_array(input.key_types)
 	count(input.key_types) < row.key_types_min
 }
 
+# METADATA
+# title: The legal basis is not one that the agreement or mandate names
+# custom:
+#   depends_on: request
 reasons contains "legal_basis" if {
 	row.has_basis
 	input.legal_basis == ""
 }
 
+# METADATA
+# title: The legal basis is not one that the agreement or mandate names
+# custom:
+#   depends_on: request
 reasons contains "legal_basis" if catalogue.models[input.legal_basis]
 
+# METADATA
+# title: The question was put to a state that does not hold the list
+# custom:
+#   depends_on: request
 reasons contains "not_the_owner" if {
 	at_home := input.asker == input.owner
 	row
 	not at_home in row.at_home
 }
 
+# METADATA
+# title: Only the state that issued a document may list it
+# custom:
+#   depends_on: request
 reasons contains "issuer" if {
 	row.issuers == "owner"
 	input.issuers != [input.owner]

@@ -67,55 +67,103 @@ list_agreed if row.lists[input.list]
 
 issuers_fit if input.issuers == row.issuers
 
+# METADATA
+# title: The question is not of the form the rules read
+# custom:
+#   depends_on: request
 reasons contains "malformed" if not well_formed
 
+# METADATA
+# title: Nothing of this kind is decided here
+# custom:
+#   depends_on: request
 reasons contains "stage" if not stage_known
 
+# METADATA
+# title: No agreement between the two states covers the purpose
+# custom:
+#   depends_on: request
 reasons contains "no_agreement" if {
 	input.stage != "list"
 	not row
 }
 
+# METADATA
+# title: No mandate of this state permits the agency to change the list on this legal basis
+# custom:
+#   depends_on: request
 reasons contains "listing_mandate" if {
 	input.stage == "list"
 	not row
 }
 
+# METADATA
+# title: The agreement or mandate has not begun or has ended
+# custom:
+#   depends_on: request
 reasons contains "agreement_not_in_force" if {
 	row
 	not in_force
 }
 
+# METADATA
+# title: The purpose does not permit the operation
+# custom:
+#   depends_on: request
 reasons contains "operation" if {
 	row
 	not operation_agreed
 }
 
+# METADATA
+# title: The legal basis is not one that the agreement or mandate names
+# custom:
+#   depends_on: request
 reasons contains "legal_basis" if {
 	row
 	not basis_agreed
 }
 
+# METADATA
+# title: The agency is not named in the agreement or mandate
+# custom:
+#   depends_on: request
 reasons contains "agency" if {
 	row
 	not agency_named
 }
 
+# METADATA
+# title: The role may not do this under the purpose
+# custom:
+#   depends_on: request
 reasons contains "role" if {
 	row
 	not role_agreed
 }
 
+# METADATA
+# title: The purpose does not reach this list
+# custom:
+#   depends_on: request
 reasons contains "list" if {
 	row
 	not list_agreed
 }
 
+# METADATA
+# title: Only the state that issued a document may list it
+# custom:
+#   depends_on: request
 reasons contains "issuer" if {
 	row
 	not issuers_fit
 }
 
+# METADATA
+# title: A match key was asked that is not granted for the purpose
+# custom:
+#   depends_on: request
 reasons contains "key_type" if {
 	row
 	is_array(input.key_types)
