@@ -104,6 +104,8 @@ protection.changed event | list basis | - | entry_id act tag source decision off
 protection.denied event | list basis | - | entry_id act tag decision officers reasons
 protection.read event | list | - | entry_id officers
 list.impact event | list basis | - | officer case entries travellers file_hash traffic_hash band
+pair.compared event | origin size count head asked unchecked fault | reason number named statement | -
+pair.told event | size count asked | - | -
 case.act event | case_id side purpose act state version fields statement signature signer baseline national | - |
     officer code words to
 case.denied event | case_id side purpose act reasons | - | officer

@@ -240,6 +240,9 @@ class Ticks:
     checkpoint_s: int = _setting(10, _whole(1, 3600, "seconds"), "how often a checkpoint of the log is signed")
     case_s: int = _setting(5, _whole(1, 3600, "seconds"), "how often what waits in cases is sent, and time is kept")
     cosign_s: int = _setting(10, _whole(1, 3600, "seconds"), "how often peers are asked to cosign it")
+    compare_s: int = _setting(
+        86400, _whole(1, 7 * 86400, "seconds"), "how often a peer's log is held against its messages, at its multiples"
+    )
 
 
 @dataclass(frozen=True, slots=True)

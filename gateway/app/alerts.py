@@ -50,7 +50,7 @@ PAIRS_EVERY_NS: Final = 3600 * 10**9
 CHECKPOINTS: Final = 3
 """So many checkpoints must be late before one is missed, whatever the settings say."""
 
-FAULTS: Final = frozenset({"table.received", "delta.received", "release.received"})
+FAULTS: Final = frozenset({"table.received", "delta.received", "release.received", "pair.compared"})
 """Kinds whose `fault` says that something signed did not hold."""
 
 DISPUTES: Final = frozenset({"witness.disputed", "checkpoint.fault"})

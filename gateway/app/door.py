@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway import __version__, ports
 from gateway.app.watch import again_if_moved
 from gateway.errors import NotFoundOrNotPermitted
-from gateway.flows import answer, trial, witness
+from gateway.flows import answer, nightly, trial, witness
 from gateway.flows.answer import AnsweringWorld
 from gateway.flows.witness import WitnessWorld
 from gateway.ports import SignedManifest
@@ -23,6 +24,8 @@ from gateway.terms.exchange import (
     DescribeRequest,
     Description,
     ManifestRequest,
+    PairHead,
+    PairHeadRequest,
     SignedMessage,
 )
 from gateway.terms.words import BATCH_CLASSES, KeyType
@@ -39,6 +42,8 @@ class Door:
     clock: ports.Clock
     catch_up: Callable[[], Awaitable[object]]
     """Puts the newest rules in force."""
+    telling: nightly.TellingWorld
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def check(self, request: CheckRequest, call: CallContext) -> SignedMessage:
         """Evaluate one batch."""
@@ -87,3 +92,8 @@ class Door:
     async def add_checkpoint(self, request: CheckpointRequest, call: CallContext) -> bytes:
         """Witness the caller's checkpoint."""
         return await witness.cosign(call.peer, request, self.witnessing())
+
+    async def pair_head(self, request: PairHeadRequest, call: CallContext) -> PairHead:
+        """Where our entries about the caller stand. It reads far back, so callers wait for one another."""
+        async with self._one_at_a_time:
+            return await nightly.tell(call.peer, request, self.telling)

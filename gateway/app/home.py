@@ -16,7 +16,7 @@ from gateway.federation import document, token
 from gateway.federation.members import FederationView
 from gateway.federation.officers import Register
 from gateway.federation.statement import PersonalSignature
-from gateway.flows import auditing, check, login
+from gateway.flows import auditing, check, login, nightly
 from gateway.flows.auditing import AuditWorld, Reading
 from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer, Tickets
 from gateway.flows.login import Challenges, LoginWorld
@@ -36,6 +36,8 @@ class Node(Protocol):
 
     @property
     def settings(self) -> Config: ...
+
+    def compared(self, peer: PeerId) -> nightly.Compared | None: ...
 
     @property
     def clock(self) -> ports.Clock: ...
@@ -195,6 +197,7 @@ class HomeDesk:
         for signed in node.copies.all():
             scope = signed.manifest.scope
             tables.setdefault(scope.owner, {})[f"{scope.list_id.value}/{scope.group}"] = signed.manifest.version
+        compared = {peer: node.compared(peer) for peer in node.others()}
         return NodeStatus(
             state=node.settings.state,
             release=__version__,
@@ -206,7 +209,12 @@ class HomeDesk:
             witnessed_ns=node.quorum.reached()[1] if node.quorum.needed else 0,
             disclosing=not node.quorum.is_silent(),
             peers=tuple(
-                PeerState(member.state, not node.reader.is_suspended(member.state), tables.get(member.state, {}))
+                PeerState(
+                    member.state,
+                    not node.reader.is_suspended(member.state),
+                    tables.get(member.state, {}),
+                    *((last.time_ns, last.outcome) if (last := compared.get(member.state)) is not None else (0, "")),
+                )
                 for member in node.view().document.members
                 if member.state != node.settings.state
             ),

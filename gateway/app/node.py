@@ -31,6 +31,7 @@ from gateway.app.supervisor import EXIT_ENDED
 from gateway.app.watch import Watched
 from gateway.audit import note
 from gateway.audit.entry import Entry, Phase
+from gateway.audit.leaf import Leaf
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.errors import (
@@ -45,7 +46,7 @@ from gateway.federation import document
 from gateway.federation.certificates import KeyPair
 from gateway.federation.members import FederationView
 from gateway.federation.officers import Register
-from gateway.flows import enrol, publish, witness
+from gateway.flows import enrol, nightly, publish, witness
 from gateway.flows.answer import AnsweringWorld
 from gateway.flows.check import Inquiry, Officer
 from gateway.flows.login import Challenges
@@ -76,6 +77,9 @@ from gateway.workers.pool import Pool
 WAIT_S = 20.0
 MEET_S = 2.0
 """How soon after members or rules have changed the first tables are asked for; each time in vain doubles it."""
+
+COMPARE_S = 300
+"""How soon a peer that did not answer is asked again where the pair stands."""
 
 WATCH_S = 1.0
 """How often the files that people replace are looked at: policy bundles, list of members, register, certificates."""
@@ -372,7 +376,15 @@ class Node:
             errors_per_minute=settings.limits.errors_per_minute,
         )
         share = settings.serve.processes > 1
-        door = Door(self.answering, self.witnessing, self.published, self.reader, self.clock, self.policy.refresh)
+        door = Door(
+            self.answering,
+            self.witnessing,
+            self.published,
+            self.reader,
+            self.clock,
+            self.policy.refresh,
+            nightly.TellingWorld(self.reader, self.uow),
+        )
         self.cases = CaseDesk(self, self.peers, self.telemetry.complain)
         releases = ReleaseDesk(
             self, self.peers, self.sender, can_count(), settings.statistics.tick_s * 10**9, self.policy.refresh
@@ -441,6 +453,7 @@ class Node:
             (float(settings.ticks.fetch_s), self._fetch),
             (MEET_S, self._meet),
             (float(settings.ticks.cosign_s), self._collect),
+            (float(min(COMPARE_S, settings.ticks.compare_s)), self._compare),
             (float(settings.ticks.checkpoint_s), self._enter_refusals),
             (WATCH_S, self._confirm),
             (self.notices.every_s, self.notices.tick),
@@ -630,3 +643,41 @@ class Node:
                 if fallen_silent
                 else "enough witnesses have seen the log again: disclosures go on"
             )
+
+    async def _compare(self) -> None:
+        """Ask each peer that was not asked since the last multiple of the tick where it says the pair stands."""
+        if self._restored or not self._is_first:
+            return
+        world = nightly.ComparingWorld(
+            state=self.settings.state,
+            book=self.reader,
+            peers=self.peers,
+            log_keys=self.view(),
+            uow=self.uow,
+            clock=self.clock,
+            chance=self.chance,
+        )
+        first = self.reader.leaf(0)
+        if first is None:
+            return
+        began_ns, every_ns = Leaf.parse(first).time_ns, self.settings.ticks.compare_s * 10**9
+        for peer in self.others():
+            last = self.compared(peer)
+            since_ns = last.time_ns if last is not None else began_ns
+            if since_ns // every_ns >= self.clock.now_ns() // every_ns:
+                continue
+            try:
+                result = await nightly.compare(peer, world)
+            except GatewayError:
+                # Not reached, or not ready to say: asked again soon, and nothing is entered.
+                continue
+            if result.fault:
+                self.telemetry.complain(
+                    f"{peer}: its log does not agree with what it signed ({result.fault}); both messages are in the "
+                    "log's newest pair.compared"
+                )
+
+    def compared(self, peer: PeerId) -> nightly.Compared | None:
+        """How the last comparison with a peer ended."""
+        held = self.reader.compared(peer)
+        return None if held is None else nightly.Compared.decode(held)

@@ -369,6 +369,21 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         retention="3y",
     ),
     Kind(
+        38,
+        "pair.compared",
+        Phase.EVENT,
+        "A peer's word of where its entries about us stand was held against its messages; `fault` says what differs.",
+        public=("origin", "size", "count", "head", "asked", "unchecked", "fault"),
+        optional=("reason", "number", "named", "statement"),
+    ),
+    Kind(
+        39,
+        "pair.told",
+        Phase.EVENT,
+        "A peer was told where our entries about it stand, and the hashes of those that our messages named.",
+        public=("size", "count", "asked"),
+    ),
+    Kind(
         40,
         "case.act",
         Phase.EVENT,

@@ -24,6 +24,8 @@ from gateway.terms.exchange import (
     DeltasRequest,
     Description,
     ManifestRequest,
+    PairHead,
+    PairHeadRequest,
     SignedMessage,
 )
 from gateway.terms.ids import OfficerId, Purpose
@@ -84,6 +86,9 @@ class PeerDoor(Protocol):
     async def add_checkpoint(self, request: CheckpointRequest, call: CallContext) -> bytes:
         """Cosignature lines (`flows.witness.cosign`). VerificationFailed with step `old_size` and the size known as its
         position becomes a signed reply; others are refusals."""
+
+    async def pair_head(self, request: PairHeadRequest, call: CallContext) -> PairHead:
+        """Where our entries about the caller stand (`flows.nightly.tell`). Raises NotFoundOrNotPermitted."""
 
 
 class PeerCaseDoor(Protocol):
@@ -187,11 +192,14 @@ class LoadReport:
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """One peer as we hold it. `tables` are versions by list and group (`PERSONS/WATCH`)."""
+    """One peer as we hold it. `tables` are versions by list and group (`PERSONS/WATCH`); `compared` is how holding its
+    log against its messages ended at `compared_ns` (`flows.nightly`), "" before the first."""
 
     state: PeerId
     active: bool
     tables: Mapping[str, int] = field(default_factory=dict)
+    compared_ns: int = 0
+    compared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ from gateway.terms.exchange import (
     Manifest,
     ManifestRequest,
     Named,
+    PairHead,
+    PairHeadRequest,
     SignedMessage,
 )
 from gateway.terms.ids import PeerId, PurposeGroup, RequestId
@@ -212,6 +214,19 @@ class PeersClient:
         if isinstance(result, int):
             raise VerificationFailed("old_size", f"{peer} knows another size", position=result)
         return result
+
+    async def pair_head(
+        self, peer: PeerId, numbers: Sequence[int], *, timeout_s: float
+    ) -> tuple[PairHead, SignedMessage]:
+        """See `flows.nightly.PairPeers`."""
+
+        def read(body: bytes, header: envelope.Header) -> PairHead:
+            return convert.pair_head(body, len(numbers))
+
+        came: list[SignedMessage] = []
+        body = convert.encode_pair_head_request(PairHeadRequest(self._request_id(), tuple(numbers)))
+        found = await self._ask(peer, convert.GET_PAIR_HEAD, body, read, timeout_s, came=came)
+        return found, came[0]
 
     async def open_case(self, peer: PeerId, message: OpenCase, *, timeout_s: float) -> None:
         """See `flows.casework.CasePeers`."""

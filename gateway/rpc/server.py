@@ -332,6 +332,7 @@ PEER_METHODS: Final[Mapping[str, _PeerMethod]] = {
     convert.GET_DELTAS: _PeerMethod(convert.SMALL_BYTES_MAX, convert.deltas_request, _scope_agrees),
     convert.DESCRIBE: _PeerMethod(convert.SMALL_BYTES_MAX, convert.describe_request, _any),
     convert.ADD_CHECKPOINT: _PeerMethod(convert.CHECKPOINT_BYTES_MAX, convert.checkpoint_request, _any),
+    convert.GET_PAIR_HEAD: _PeerMethod(convert.SMALL_BYTES_MAX, convert.pair_head_request, _any),
     cases_convert.OPEN_CASE: _PeerMethod(cases_convert.OPEN_BYTES_MAX, cases_convert.open_case, _permit_agrees),
     cases_convert.DELIVER_DECISION: _PeerMethod(
         cases_convert.DECISION_BYTES_MAX, cases_convert.decision, _permit_agrees
@@ -538,6 +539,9 @@ def peer_handlers(
             result = refused.position
         return await signed(convert.encode_checkpoint_reply(result), call)
 
+    async def pair_head(body: bytes, call: CallContext) -> SignedMessage:
+        return await signed(convert.encode_pair_head(await door.pair_head(call.request, call)), call)
+
     table: dict[str, PeerHandler] = {
         convert.CHECK: check,
         convert.GET_MANIFEST: manifest,
@@ -545,6 +549,7 @@ def peer_handlers(
         convert.GET_DELTAS: deltas,
         convert.DESCRIBE: describe,
         convert.ADD_CHECKPOINT: add_checkpoint,
+        convert.GET_PAIR_HEAD: pair_head,
     }
     if cases is not None:
         table |= _case_handlers(cases, signed)

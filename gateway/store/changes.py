@@ -320,6 +320,11 @@ def _entry_expect(db: Database, a: Args) -> None:
         raise VersionMoved("the record changed meanwhile")
 
 
+def _pair_compared(db: Database, a: Args) -> None:
+    """{peer, said}: how the last comparison with a peer ended."""
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"compared {a['peer']}", a["said"]))
+
+
 CHANGES: Final[Mapping[str, Apply]] = {
     "quota.charge": _quota_charge,
     "reply.put": _reply_put,
@@ -341,6 +346,7 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "case.token": _case_token,
     "case.expect": _case_expect,
     "entry.expect": _entry_expect,
+    "pair.compared": _pair_compared,
     **deltas.CHANGES,
     **releases.CHANGES,
     **alerts.CHANGES,

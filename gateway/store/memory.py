@@ -72,6 +72,7 @@ class _Tables:
     release_queries: dict[tuple[str, bytes], StoredQuery] = field(default_factory=dict)
     release_copies: dict[tuple[str, bytes, bytes], StoredCopy] = field(default_factory=dict)
     alerts: dict[bytes, Alert] = field(default_factory=dict)
+    compared: dict[str, bytes] = field(default_factory=dict)
 
     def copied(self) -> _Tables:
         """Another one with the same rows. Rows are never changed in place, but for `used`, which holds a table each."""
@@ -105,6 +106,7 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
         self._leaves: list[bytes] = []
         self._payloads: dict[int, bytes] = {}
         self._pairs: dict[str, pairs.Head] = {}
+        self._heads: dict[int, dict[str, pairs.Head]] = {}
         self._last_ns = 0
         self._checkpoints: dict[int, tuple[bytes, bytes]] = {}
         self.entries: list[Entry] = []
@@ -305,6 +307,9 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
             raise VerificationFailed("federation version", f"version {held[0]} is in force")
         self._tables.federation = new
 
+    def _pair_compared(self, a: Args) -> None:
+        self._tables.compared[a["peer"]] = a["said"]
+
     # Reading, as store.reader has it
 
     def find(self, peer: PeerId, method: str, leg_id: RequestId, batch: int) -> StoredReply | None:
@@ -437,7 +442,16 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
     async def put_heads(self) -> None:
         """What the writer adds before a checkpoint."""
         root = pairs.root(self._pairs, self.pair_key(), len(self._leaves))
+        heads = dict(self._pairs)
         await self.commit([Entry(pairs.KIND, Phase.EVENT, public={"root": root})])
+        self._heads[len(self._leaves)] = heads
+
+    def pair_heads(self) -> tuple[int, dict[str, pairs.Head]] | None:
+        size = max(self._checkpoints, default=0)
+        return (size, self._heads[size]) if size in self._heads else None
+
+    def compared(self, peer: PeerId) -> bytes | None:
+        return self._tables.compared.get(peer)
 
     def put_checkpoint(self, size: int, noted: bytes, digest: bytes) -> None:
         """What the writer's timer does: keep a signed note for a size."""
@@ -523,6 +537,7 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "cosignature.put": MemoryStore._cosignature_put,
     "expect": MemoryStore._expect,
     "federation.put": MemoryStore._federation_put,
+    "pair.compared": MemoryStore._pair_compared,
     "case.put": MemoryStore._case_put,
     "case.token": MemoryStore._case_token,
     "case.expect": MemoryStore._case_expect,

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from gateway.audit import merkle, tiles, witness
+from gateway.audit import merkle, pairs, tiles, witness
 from gateway.errors import ConfigRefused, NotFoundOrNotPermitted
 from gateway.ports import StoredReply
+from gateway.primitives import cbor
 from gateway.store import db as database
 from gateway.store.alerts import AlertRows
 from gateway.store.db import Database
@@ -21,6 +23,10 @@ from gateway.store.releases import ReleaseRows
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import EpochId, PeerId, RequestId
 from gateway.terms.words import ListId
+
+HEADS: Final = "pair_heads"
+HEADS_BEFORE: Final = "pair_heads_before"
+"""Rows of `meta`: where every pair stands in the newest tree that was agreed on, and in the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,23 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
         if row is None:
             raise NotFoundOrNotPermitted("this log has not been opened by a writer that keeps pairs yet")
         return bytes(row[0])
+
+    def pair_heads(self) -> tuple[int, dict[str, pairs.Head]] | None:
+        """(size, where every pair stood) of the newest published checkpoint; None before the first that says so."""
+        row = self._one("SELECT max(size) FROM checkpoint").fetchone()
+        for name in (HEADS, HEADS_BEFORE):
+            held = self._one("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+            if held is None:
+                continue
+            size, heads = cbor.decode(bytes(held[0]), field=name)
+            if size == row[0]:
+                return size, {peer: pairs.Head(count, hash_) for peer, count, hash_ in heads}
+        return None
+
+    def compared(self, peer: PeerId) -> bytes | None:
+        """How the last comparison with this peer ended (`flows.nightly.Compared`), or None."""
+        row = self._one("SELECT value FROM meta WHERE name = ?", (f"compared {peer}",)).fetchone()
+        return None if row is None else bytes(row[0])
 
     # Lists and tables
 

@@ -39,6 +39,8 @@ _ANEW: Final = (
     "UPDATE release_account SET spent = cap",
     "UPDATE release_share SET spent = cap",
     "UPDATE alert SET seq = 0",
+    # They speak of the former log's entries and trees.
+    "DELETE FROM meta WHERE name IN ('clock.step', 'pair_heads', 'pair_heads_before')",
 )
 
 

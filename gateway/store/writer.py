@@ -41,6 +41,7 @@ from gateway.errors import (
 from gateway.ipc.channel import error_of
 from gateway.ipc.server import error_parts
 from gateway.ports import Clock
+from gateway.primitives import cbor
 from gateway.store import db as database
 from gateway.store import postgres
 from gateway.store.changes import CHANGES
@@ -48,7 +49,7 @@ from gateway.store.db import Database
 from gateway.store.holds import ORDER
 from gateway.store.lock import ENDED, HEAD, LockRecord
 from gateway.store.periods import PeriodKeys
-from gateway.store.reader import agreed, read_hashes
+from gateway.store.reader import HEADS, HEADS_BEFORE, agreed, read_hashes
 
 _NO_HEAD: Final = pairs.Head(0, leaf.NO_ENTRY)
 
@@ -564,7 +565,10 @@ class Log:
         # Only within the transaction is it known whether it has an entry of its own to add (a clock step).
         self.begin()
         missing = -self._next.edge.size % block or block
-        root = pairs.root(self._pairs, self._pair_key, self._next.edge.size + missing - 1)
+        size = self._next.edge.size + missing
+        root = pairs.root(self._pairs, self._pair_key, size - 1)
+        with self._or_nothing():
+            self._keep_heads(size)
         self.apply([Unit([*[_plain("filler", {})] * (missing - 1), _plain(pairs.KIND, {"root": root})], ())])
         self.finish()
         self._points.reach("filled")
@@ -573,6 +577,15 @@ class Log:
         self.head = head
         self._points.reach("locked")
         return head
+
+    def _keep_heads(self, size: int) -> None:
+        """What the tree of this size says of every pair, for those who ask after the checkpoint is published; and what
+        the one before said, for it is the published one until then."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (HEADS,)).fetchone()
+        if row is not None:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (HEADS_BEFORE, row[0]))
+        value = cbor.encode([size, [[peer, head.count, head.hash] for peer, head in sorted(self._pairs.items())]])
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (HEADS, value))
 
     def _unpublished(self) -> bool:
         if self.head.size == 0:

@@ -265,6 +265,34 @@ class DeltasRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PairHeadRequest:
+    """A peer asks where our entries about it stand, and for the hashes of those that our messages named to it."""
+
+    request_id: RequestId
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairHead:
+    """Where the entries about the asker stand in the answerer's published tree.
+
+    `note` is the checkpoint, `leaf` the last entry of its tree with its inclusion `proof`; `count` entries are about
+    the asker and the last has the hash `head`, which `salt` and `siblings` open. Numbers from `reached` on were looked
+    for; `hashes` are in the order of the request's numbers, b"" for what is not there.
+    """
+
+    note: bytes = field(repr=False)
+    leaf: bytes = field(repr=False)
+    proof: tuple[bytes, ...] = field(repr=False)
+    count: int
+    head: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+    siblings: tuple[bytes, ...] = field(repr=False)
+    reached: int
+    hashes: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointRequest:
     """A peer asks to be witnessed (C2SP tlog-witness). `proof` are 32-byte hashes, `note` a signed note."""
 

@@ -27,7 +27,7 @@ from gateway.errors import (
     VerificationFailed,
 )
 from gateway.federation import envelope, names
-from gateway.flows import announce, answer, check, listing, publish, witness
+from gateway.flows import announce, answer, check, listing, nightly, publish, witness
 from gateway.flows.check import AskingWorld, CheckAnswer, Inquiry, Officer, Traveller
 from gateway.keyring.memory import MemoryKeys
 from gateway.opa import bundle, sources
@@ -57,6 +57,8 @@ from gateway.terms.exchange import (
     Manifest,
     ManifestRequest,
     Named,
+    PairHead,
+    PairHeadRequest,
     SignedMessage,
 )
 from gateway.terms.ids import AgencyId, EpochId, OfficerId, PurposeGroup
@@ -330,6 +332,7 @@ class Line:
     chunk: Callable[[bytes], bytes] = lambda chunk: chunk
     deltas: Callable[[list[SignedMessage]], list[SignedMessage]] = lambda deltas: deltas
     """What the owner makes of the deltas it is asked for."""
+    pair_head: Callable[[PairHead], PairHead] = lambda told: told
     refusal: GatewayError | None = None
 
 
@@ -401,6 +404,13 @@ class Wire:
         if isinstance(result, int):
             raise VerificationFailed("old_size", f"{peer} knows another size", position=result)
         return result
+
+    async def pair_head(
+        self, peer: PeerId, numbers: Sequence[int], *, timeout_s: float
+    ) -> tuple[PairHead, SignedMessage]:
+        asked = PairHeadRequest(RequestId(self._state.chance.token(16)), tuple(numbers))
+        reply = await self._call(peer, convert.GET_PAIR_HEAD, convert.encode_pair_head_request(asked), timeout_s)
+        return convert.pair_head(reply.body, len(numbers)), reply
 
     async def _call(
         self, peer: PeerId, method: str, body: bytes, timeout_s: float, named: Named | None = None
@@ -594,6 +604,12 @@ class State:
             log=self.store, log_keys=self.world, peers=self.wire, uow=self.uow, state=self.code
         )
 
+    def comparing(self) -> nightly.ComparingWorld:
+        return nightly.ComparingWorld(
+            state=self.code, book=self.store, peers=self.wire, log_keys=self.world, uow=self.uow,
+            clock=self.world.clock, chance=self.chance,
+        )  # fmt: skip
+
     # What it does
 
     async def enlist(self, *listed: ListEntry) -> None:
@@ -692,6 +708,10 @@ class State:
             if scope.peer != peer or not held or held[0][0] != behind.after + 1:
                 raise NotFoundOrNotPermitted("no such deltas")
             body = convert.encode_deltas_reply(line.deltas([one for _, one in held]))
+        elif method == convert.GET_PAIR_HEAD:
+            asked_for = convert.pair_head_request(message.body)
+            told = await nightly.tell(peer, asked_for, nightly.TellingWorld(self.store, self.store))
+            body = convert.encode_pair_head(line.pair_head(told))
         else:
             try:
                 result: bytes | int = await witness.cosign(

@@ -16,6 +16,7 @@ PEERS: Final[dict[str, tuple[str, ...]]] = {
     "DescribeService/Describe": ("policy.dry_run",),
     # A cosignature is in the witness's own store: two logs that entered each other's heads would feed each other.
     "WitnessService/AddCheckpoint": ("checkpoint.fault",),
+    "WitnessService/GetPairHead": ("pair.told",),
     "CaseService/OpenCase": ("case.taken", "case.denied"),
     "CaseService/DeliverDecision": ("case.taken", "case.denied"),
     "CaseService/CloseCase": ("case.taken", "case.denied"),
@@ -65,6 +66,7 @@ TIMERS: Final[dict[str, tuple[str, ...]]] = {
     # As `_fetch`, of a peer that was met for the first time.
     "node._meet": ("table.received", "delta.received"),
     "node._collect": ("witness.disputed", "witnesses.silent"),
+    "node._compare": ("pair.compared",),
     "node._enter_refusals": ("call.refused",),
     "node._confirm": ("node.restored", "payloads.lost"),
     # Numbers of cases and alerts leave, and nothing that they are about.

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ from gateway.errors import ConfigRefused, GatewayError, KeysUnavailable, NotIden
 from gateway.federation import certificates, document
 from gateway.federation.document import SignedDocument
 from gateway.federation.members import FederationView, MemberKeys
+from gateway.flows import nightly
 from gateway.keyring import files
 from gateway.keyring.client import KeysClient
 from gateway.opa import bundle
@@ -155,6 +157,7 @@ def examine(settings: Config, *, offline: bool, machine: Machine = MACHINE) -> I
         ("policy", _policy),
         ("policy engine", _engine),
         ("officers", _officers),
+        ("peers' logs", _compared),
     )
     for name, check in checks:
         try:
@@ -447,6 +450,38 @@ def _store(patient: Patient) -> Iterator[Finding]:
         yield Finding("disk", "warn", f"{free >> 20} MiB free", "make room: a full disk stops every answer")
     if patient.settings.production and os.stat(folder).st_dev == os.stat(patient.settings.paths.lock).st_dev:
         yield Finding("lock", "warn", "the lock record lies on the store's own disk", "set paths.lock to another disk")
+
+
+def _compared(patient: Patient) -> Iterator[Finding]:
+    """How holding each peer's log against its messages ended last."""
+    if patient.listed is None or not database.is_there(patient.settings.paths.store):
+        return
+    reader = Reader(patient.settings.paths.store)
+    try:
+        held = {
+            member.state: reader.compared(member.state)
+            for member in patient.listed.document.members
+            if member.state != patient.settings.state
+        }
+    finally:
+        reader.close()
+    for state, said in held.items():
+        if said is None:
+            continue
+        last = nightly.Compared.decode(said)
+        name = f"log of {state}"
+        when = f"on {datetime.fromtimestamp(last.time_ns // 10**9, UTC):%Y-%m-%d %H:%M} UTC"
+        if last.fault:
+            yield Finding(
+                name,
+                "fail",
+                f"does not agree with what it signed ({last.fault}), found {when}",
+                "hold both logs against each other: `limen audit reconcile`, docs/flows/nightly.md",
+            )
+        elif last.reason:
+            yield Finding(name, "warn", f"cannot be held against its messages: {last.reason}", "ask it to update")
+        else:
+            yield Finding(name, "ok", f"agreed with its messages {when}")
 
 
 def _folders(patient: Patient) -> Iterator[Finding]:

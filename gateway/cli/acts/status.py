@@ -36,7 +36,16 @@ def run(args: argparse.Namespace) -> int:
             "quorum": said.quorum,
             "witnessed_ns": said.witnessed_ns,
             "disclosing": said.disclosing,
-            "peers": [{"state": peer.state, "active": peer.active, "tables": dict(peer.tables)} for peer in said.peers],
+            "peers": [
+                {
+                    "state": peer.state,
+                    "active": peer.active,
+                    "tables": dict(peer.tables),
+                    "compared_ns": peer.compared_ns,
+                    "compared": peer.compared,
+                }
+                for peer in said.peers
+            ],
         }
         lines = [
             f"{said.state} {'ready' if said.ready else 'NOT READY'}, release {said.release}, "
@@ -55,10 +64,22 @@ def run(args: argparse.Namespace) -> int:
         for peer in said.peers:
             tables = ", ".join(f"{name} version {version}" for name, version in sorted(peer.tables.items()))
             lines.append(f"{peer.state:<10} {'' if peer.active else 'suspended; '}{tables or 'no table received'}")
+            if peer.compared:
+                lines.append(f"{'':<10} {_compared(peer.compared, peer.compared_ns)}")
         emit(args, document, lines)
         if not args.watch:
             return OK if said.ready else ERROR
         time.sleep(WATCH_S)
+
+
+def _compared(outcome: str, at_ns: int) -> str:
+    """How holding the peer's log against its messages ended."""
+    when = f"{datetime.fromtimestamp(at_ns // 10**9, UTC):%Y-%m-%d %H:%M} UTC"
+    if outcome == "same":
+        return f"its log agreed with its messages at {when}"
+    if outcome == "CAPABILITY_MISSING":
+        return f"its log cannot be held against its messages: CAPABILITY_MISSING, {when}"
+    return f"ITS LOG DOES NOT AGREE with what it signed: {outcome}, {when}; see docs/flows/nightly.md"
 
 
 async def _ask(place: booth.Booth) -> NodeStatus:

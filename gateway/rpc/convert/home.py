@@ -500,7 +500,14 @@ def encode_status(status: NodeStatus) -> bytes:
         witnessed_ns=status.witnessed_ns,
         disclosing=status.disclosing,
         peers=[
-            kinds.PeerStatus(state=peer.state, active=peer.active, tables=dict(peer.tables)) for peer in status.peers
+            kinds.PeerStatus(
+                state=peer.state,
+                active=peer.active,
+                tables=dict(peer.tables),
+                compared_ns=peer.compared_ns,
+                compared=peer.compared,
+            )
+            for peer in status.peers
         ],
     )
     if status.policy is not None:
@@ -538,6 +545,8 @@ def _peers(wire: Sequence[home_pb2.GetStatusResponse.PeerStatus]) -> tuple[PeerS
             state=PeerId(shape.state("peers.state", peer.state)),
             active=peer.active,
             tables={_words("peers.tables", name, 64): version for name, version in sorted(peer.tables.items())},
+            compared_ns=shape.time_ns("peers.compared_ns", peer.compared_ns) if peer.compared else 0,
+            compared=shape.pattern("peers.compared", peer.compared, shape.REASON) if peer.compared else "",
         )
         for peer in wire
     )

@@ -5,11 +5,13 @@ Everything here runs after the signature over the bytes was verified.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.audit import pairs
 from gateway.errors import Malformed
 from gateway.federation import envelope
 from gateway.ports import ReplyFrame, SignedDelta, SignedManifest
@@ -30,6 +32,8 @@ from gateway.terms.exchange import (
     Manifest,
     ManifestRequest,
     Named,
+    PairHead,
+    PairHeadRequest,
     SignedMessage,
 )
 from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup
@@ -51,6 +55,9 @@ PROOF_BYTES: Final = 64
 ENTRY_BYTES: Final = 64
 NOTE_BYTES_MAX: Final = 8_192
 COSIGNATURE_BYTES_MAX: Final = 4_096
+NUMBERS_MAX: Final = 64
+"""Entries that one question about a pair names."""
+HEADS_LEAF_BYTES_MAX: Final = 1_024
 CHUNKS_MAX: Final = 4_096
 DELTA_BYTES_MAX: Final = 5_120
 DELTA_ROWS_BYTES: Final = 64 * ENTRY_BYTES
@@ -482,6 +489,59 @@ def checkpoint_reply(body: bytes) -> bytes | int:
     raise Malformed("result", "not set")
 
 
+def encode_pair_head_request(request: PairHeadRequest) -> bytes:
+    """The exact body."""
+    return witness_pb2.GetPairHeadRequest(
+        request_id=request.request_id.value, numbers=request.numbers
+    ).SerializeToString()
+
+
+def pair_head_request(body: bytes) -> PairHeadRequest:
+    """Raises Malformed."""
+    wire = shape.parse(witness_pb2.GetPairHeadRequest, body, SMALL_BYTES_MAX)
+    shape.count("numbers", wire.numbers, 0, NUMBERS_MAX)
+    numbers = tuple(shape.whole("numbers", number, 1, (1 << 63) - 1) for number in wire.numbers)
+    if any(later <= one for one, later in itertools.pairwise(numbers)):
+        raise Malformed("numbers", "not rising")
+    return PairHeadRequest(shape.request_id(wire.request_id), numbers)
+
+
+def encode_pair_head(found: PairHead) -> bytes:
+    """A reply's body."""
+    return witness_pb2.GetPairHeadResponse(
+        note=found.note,
+        leaf=found.leaf,
+        proof=found.proof,
+        count=found.count,
+        head=found.head,
+        salt=found.salt,
+        siblings=found.siblings,
+        reached=found.reached,
+        hashes=found.hashes,
+    ).SerializeToString()
+
+
+def pair_head(body: bytes, asked: int) -> PairHead:
+    """The reply to a question that named `asked` numbers. Raises Malformed."""
+    wire = shape.parse(witness_pb2.GetPairHeadResponse, body, CHECKPOINT_BYTES_MAX)
+    shape.count("proof", wire.proof, 0, 63)
+    count = shape.whole("count", wire.count, 0, (1 << 63) - 1)
+    size = 32 if count else 0
+    shape.count("siblings", wire.siblings, *(pairs.DEPTH if count else 0,) * 2)
+    shape.count("hashes", wire.hashes, asked, asked)
+    return PairHead(
+        note=shape.sized("note", wire.note, 1, NOTE_BYTES_MAX),
+        leaf=shape.sized("leaf", wire.leaf, 1, HEADS_LEAF_BYTES_MAX),
+        proof=tuple(shape.fixed("proof", value, 32) for value in wire.proof),
+        count=count,
+        head=shape.fixed("head", wire.head, size),
+        salt=shape.fixed("salt", wire.salt, size),
+        siblings=tuple(shape.fixed("siblings", value, 32) for value in wire.siblings),
+        reached=shape.whole("reached", wire.reached, 1, (1 << 63) - 1),
+        hashes=tuple(shape.fixed("hashes", value, 32) if value else b"" for value in wire.hashes),
+    )
+
+
 # -- Who signs --------------------------------------------------------------------------------------------------------
 
 
@@ -573,6 +633,7 @@ GET_TABLE_CHUNK: Final = "/gateway.wire.v1.WatchlistService/GetTableChunk"
 GET_DELTAS: Final = "/gateway.wire.v1.WatchlistService/GetDeltas"
 DESCRIBE: Final = "/gateway.wire.v1.DescribeService/Describe"
 ADD_CHECKPOINT: Final = "/gateway.wire.v1.WitnessService/AddCheckpoint"
+GET_PAIR_HEAD: Final = "/gateway.wire.v1.WitnessService/GetPairHead"
 
 
 # -- Parts ------------------------------------------------------------------------------------------------------------

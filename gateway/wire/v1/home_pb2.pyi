@@ -770,10 +770,18 @@ class GetStatusResponse(_message.Message):
         STATE_FIELD_NUMBER: _builtins.int
         ACTIVE_FIELD_NUMBER: _builtins.int
         TABLES_FIELD_NUMBER: _builtins.int
+        COMPARED_NS_FIELD_NUMBER: _builtins.int
+        COMPARED_FIELD_NUMBER: _builtins.int
         state: _builtins.str
         """The state, three capital letters. Required."""
         active: _builtins.bool
         """False when suspended or withdrawn."""
+        compared_ns: _builtins.int
+        """When its log was last held against its messages (`ticks.compare_s`), UTC nanoseconds since 1970; 0 before the first."""
+        compared: _builtins.str
+        """How that ended: "same", what differs ("missing", "changed", "rolled_back", "forked", "proof"), or
+        "CAPABILITY_MISSING". Empty before the first.
+        """
         @_builtins.property
         def tables(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
             """Versions of the tables we hold from it, by list and group (`PERSONS/WATCH`)."""
@@ -784,10 +792,12 @@ class GetStatusResponse(_message.Message):
             state: _builtins.str = ...,
             active: _builtins.bool = ...,
             tables: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+            compared_ns: _builtins.int = ...,
+            compared: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "state", b"state", "tables", b"tables"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "compared", b"compared", "compared_ns", b"compared_ns", "state", b"state", "tables", b"tables"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

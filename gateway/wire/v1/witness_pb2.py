@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgateway/wire/v1/witness.proto\x12\x0fgateway.wire.v1\"Y\n\x14\x41\x64\x64\x43heckpointRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x10\n\x08old_size\x18\x02 \x01(\x04\x12\r\n\x05proof\x18\x03 \x03(\x0c\x12\x0c\n\x04note\x18\x04 \x01(\x0c\"O\n\x15\x41\x64\x64\x43heckpointResponse\x12\x16\n\x0c\x63osignatures\x18\x01 \x01(\x0cH\x00\x12\x14\n\nknown_size\x18\x02 \x01(\x04H\x00\x42\x08\n\x06result2p\n\x0eWitnessService\x12^\n\rAddCheckpoint\x12%.gateway.wire.v1.AddCheckpointRequest\x1a&.gateway.wire.v1.AddCheckpointResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgateway/wire/v1/witness.proto\x12\x0fgateway.wire.v1\"Y\n\x14\x41\x64\x64\x43heckpointRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x10\n\x08old_size\x18\x02 \x01(\x04\x12\r\n\x05proof\x18\x03 \x03(\x0c\x12\x0c\n\x04note\x18\x04 \x01(\x0c\"O\n\x15\x41\x64\x64\x43heckpointResponse\x12\x16\n\x0c\x63osignatures\x18\x01 \x01(\x0cH\x00\x12\x14\n\nknown_size\x18\x02 \x01(\x04H\x00\x42\x08\n\x06result\"9\n\x12GetPairHeadRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x0f\n\x07numbers\x18\x02 \x03(\x04\"\x9e\x01\n\x13GetPairHeadResponse\x12\x0c\n\x04note\x18\x01 \x01(\x0c\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\r\n\x05proof\x18\x03 \x03(\x0c\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\x12\x0c\n\x04head\x18\x05 \x01(\x0c\x12\x0c\n\x04salt\x18\x06 \x01(\x0c\x12\x10\n\x08siblings\x18\x07 \x03(\x0c\x12\x0f\n\x07reached\x18\x08 \x01(\x04\x12\x0e\n\x06hashes\x18\t \x03(\x0c\x32\xca\x01\n\x0eWitnessService\x12^\n\rAddCheckpoint\x12%.gateway.wire.v1.AddCheckpointRequest\x1a&.gateway.wire.v1.AddCheckpointResponse\x12X\n\x0bGetPairHead\x12#.gateway.wire.v1.GetPairHeadRequest\x1a$.gateway.wire.v1.GetPairHeadResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDCHECKPOINTREQUEST']._serialized_end=139
   _globals['_ADDCHECKPOINTRESPONSE']._serialized_start=141
   _globals['_ADDCHECKPOINTRESPONSE']._serialized_end=220
-  _globals['_WITNESSSERVICE']._serialized_start=222
-  _globals['_WITNESSSERVICE']._serialized_end=334
+  _globals['_GETPAIRHEADREQUEST']._serialized_start=222
+  _globals['_GETPAIRHEADREQUEST']._serialized_end=279
+  _globals['_GETPAIRHEADRESPONSE']._serialized_start=282
+  _globals['_GETPAIRHEADRESPONSE']._serialized_end=440
+  _globals['_WITNESSSERVICE']._serialized_start=443
+  _globals['_WITNESSSERVICE']._serialized_end=645
 # @@protoc_insertion_point(module_scope)

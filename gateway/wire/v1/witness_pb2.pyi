@@ -87,3 +87,89 @@ class AddCheckpointResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
 Global___AddCheckpointResponse: _TypeAlias = AddCheckpointResponse  # noqa: Y015
+
+@_typing.final
+class GetPairHeadRequest(_message.Message):
+    """Which of the receiver's entries the sender wants named again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.bytes
+    """Random. 16 bytes. Required."""
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers in the pair that the receiver's messages have named, rising, each from 1, at most 64."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.bytes = ...,
+        numbers: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["numbers", b"numbers", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPairHeadRequest: _TypeAlias = GetPairHeadRequest  # noqa: Y015
+
+@_typing.final
+class GetPairHeadResponse(_message.Message):
+    """Where the pair stands. What each hash is over: docs/protocol/log.md."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTE_FIELD_NUMBER: _builtins.int
+    LEAF_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    SIBLINGS_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    note: _builtins.bytes
+    """The newest published checkpoint (C2SP signed-note). At most 8,192 bytes. Required."""
+    leaf: _builtins.bytes
+    """The last entry of its tree, a leaf of the kind pair.heads. At most 1,024 bytes. Required."""
+    count: _builtins.int
+    """How many entries of that tree are about the sender. 0: none, and then head, salt and siblings are empty."""
+    head: _builtins.bytes
+    """Leaf hash of the last of them. 32 bytes."""
+    salt: _builtins.bytes
+    """The opening of the pair's place in the entry's root: 32 bytes, and 15 hashes of 32 bytes, the lowest first."""
+    reached: _builtins.int
+    """The lowest number in the pair that was looked at; numbers below it were not looked for."""
+    @_builtins.property
+    def proof(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The proof that it is in that tree (RFC 6962), 32 bytes each, at most 63."""
+
+    @_builtins.property
+    def siblings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Leaf hashes in the order of the request's numbers, 32 bytes each; empty where there is none or it was not looked for."""
+
+    def __init__(
+        self,
+        *,
+        note: _builtins.bytes = ...,
+        leaf: _builtins.bytes = ...,
+        proof: _abc.Iterable[_builtins.bytes] | None = ...,
+        count: _builtins.int = ...,
+        head: _builtins.bytes = ...,
+        salt: _builtins.bytes = ...,
+        siblings: _abc.Iterable[_builtins.bytes] | None = ...,
+        reached: _builtins.int = ...,
+        hashes: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "hashes", b"hashes", "head", b"head", "leaf", b"leaf", "note", b"note", "proof", b"proof", "reached", b"reached", "salt", b"salt", "siblings", b"siblings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPairHeadResponse: _TypeAlias = GetPairHeadResponse  # noqa: Y015
