@@ -144,6 +144,8 @@ hold.lifted event | hold_id authority decision persons | - | officers
 erasure.ordered event | class first last authority decision ground until_ns checkpoint persons | - | officers
 audit.revealed event | entry kind purpose persons | - | officers
 audit.denied event | purpose what reasons | - | officer
+epoch.rotated event | epochs emergency decision persons | - | officers
+epoch.activated event | epoch retired until_ns | - | -
 subject.answered event | size root proofing via | - | officer
 log.begun event | former size root held origin reason decision persons | - | officers
 log.replaced event | former origin version size root | - | -
@@ -162,6 +164,7 @@ PERIODS_NS = {
 RETENTION_ACTS = {
     "hold.set": ("limen/retention/hold/1", ("hold_id", "first", "last", "authority", "decision", "review_ns")),
     "hold.lifted": ("limen/retention/lift/1", ("hold_id", "authority", "decision")),
+    "epoch.rotated": ("limen/rotation/1", ("epochs", "emergency", "decision")),
     "erasure.ordered": ("limen/retention/erase/1", ("class", "first", "last", "authority", "decision", "ground")),
 }
 """What two persons sign about payloads, and which of the entry's fields with it."""
@@ -1157,7 +1160,7 @@ class Audit:
             raise Bad("what was sealed was given without the signatures of two distinct persons")
 
     def retained(self, kind: str, public: dict[str, Any]) -> None:
-        """Payloads were held, let go or destroyed by order: two persons signed for what the entry says."""
+        """Payloads were held or destroyed, or keys changed, by order: two persons signed for what the entry says."""
         wanted, names = RETENTION_ACTS[kind]
         signers = set()
         for act, public_key, statement, signature in cbor(some_bytes(public["persons"])):
@@ -1167,7 +1170,7 @@ class Audit:
                 raise Bad("a signature is on another act or other facts than the entry's")
             signers.add(some_bytes(public_key))
         if len(signers) != 2:
-            raise Bad("payloads were held or destroyed without the signatures of two distinct persons")
+            raise Bad("an act of two persons without the signatures of two distinct ones")
 
     def begun(self, seq: int, public: dict[str, Any]) -> None:
         """A log that follows another begins with two persons' word; nobody is enrolled in it yet."""

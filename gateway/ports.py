@@ -164,8 +164,8 @@ class Keys(Protocol):
     async def open_epoch(self, peer: PeerId, epoch: EpochId) -> None:
         """Draw and keep a fresh random seed for (peer, epoch). Idempotent."""
 
-    async def destroy(self, peer: PeerId) -> int:
-        """Destroy every seed of the peer; returns how many. There is no way back (T3)."""
+    async def destroy(self, peer: PeerId, epoch: EpochId | None = None) -> int:
+        """Destroy every seed of the peer, or that of one epoch; returns how many. There is no way back (T3)."""
 
     async def sign_token(self, claims: Mapping[str, Any]) -> str:
         """An officer's token over these claims (`federation.token.claims`), signed with the token key.

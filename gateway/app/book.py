@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.store.reader import Reader
+from gateway.terms.exchange import Epoch
 from gateway.terms.ids import EpochId, PeerId, PurposeGroup
 from gateway.terms.words import ListId
 from gateway.watchlist import entry as entries
@@ -36,9 +37,9 @@ class ListBook:
         """Those that have one of these keys; others may be among them."""
         return (entries.decode(body) for body in self.reader.sharing(list_id, hashes))
 
-    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
-        """The peer's epoch in force."""
-        return self.reader.epoch(peer)
+    def epochs(self) -> list[Epoch]:
+        """Every epoch of every peer."""
+        return self.reader.epochs()
 
     def is_suspended(self, peer: PeerId) -> bool:
         """Our own suspension of the peer."""

@@ -12,7 +12,8 @@ from gateway.errors import GatewayError
 from gateway.primitives.lp import lp
 from gateway.store.lock import is_restored
 from gateway.store.reader import Reader
-from gateway.terms.words import ListId
+from gateway.terms.exchange import Epoch
+from gateway.terms.words import EpochState, ListId
 
 DAY_NS = 24 * 3600 * 10**9
 
@@ -69,9 +70,16 @@ def _reading(settings: Config) -> Iterator[Reader | None]:
         yield reader
 
 
+def _is_due(one: Epoch, settings: Config, now_ns: int) -> bool:
+    """Whether an epoch's tables are to be made, its next one opened, or its key destroyed."""
+    is_ending = one.is_ending(now_ns, settings.epochs.days * DAY_NS)
+    return one.state is EpochState.PENDING or is_ending or one.expires_ns <= now_ns
+
+
 def met(reader: Reader) -> str:
-    """A digest of the members and rules in force."""
-    return hashlib.sha256(lp("limen/met/1", *_rules(reader))).hexdigest()
+    """A digest of the members and rules in force, and of the epochs whose tables are in the making."""
+    pending = (f"{one.peer}/{one.epoch}" for one in reader.epochs() if one.state is EpochState.PENDING)
+    return hashlib.sha256(lp("limen/met/1", *_rules(reader), *pending)).hexdigest()
 
 
 def _rules(reader: Reader) -> tuple[str, ...]:
@@ -89,7 +97,7 @@ def stamp(settings: Config, reader: Reader, now_ns: int) -> str:
         lp(
             "limen/tables due/1",
             *_rules(reader),
-            *(peer for peer, _, expires_ns in reader.epochs() if expires_ns <= now_ns),
+            *(f"{one.peer}/{one.epoch}" for one in reader.epochs() if _is_due(one, settings, now_ns)),
             # An entry's last day ends at midnight, and its row leaves the tables then.
             str(now_ns // DAY_NS),
         )

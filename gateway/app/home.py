@@ -61,6 +61,9 @@ class Node(Protocol):
     def engine(self) -> ports.PolicyEngine: ...
 
     @property
+    def stale(self) -> set[PeerId]: ...
+
+    @property
     def token_key(self) -> bytes: ...
 
     @property
@@ -177,6 +180,7 @@ class HomeDesk:
             register=node.register,
             subjects=node.subjects,
             watch=node.watch(call.client.name),
+            stale=node.stale.add,
             tickets=Tickets(
                 convert.encode_check_request,
                 node.keys,

@@ -192,6 +192,8 @@ class Node:
         self._timers: list[asyncio.Task[None]] = []
         self._fetching = asyncio.Lock()
         self._met: dict[PeerId, _Meeting] = {}
+        self.stale: set[PeerId] = set()
+        """Owners that refused the epoch we ask under; asked for their tables between two ticks."""
         self._ready = False
         self.ending = asyncio.Event()
         """Set when the process is to stop."""
@@ -567,7 +569,7 @@ class Node:
             await self._fetch_from(owner, catalogue.tables())
 
     async def _meet(self) -> None:
-        """Ask an owner between ticks for those tables of which we have none: the first check needs them.
+        """Ask an owner between ticks for those tables of which we have none, and for all where it ended our epoch.
 
         Where it has none for us (no agreement, or not yet) it is asked at doubling distances, up to the tick's; from
         the beginning again when members or rules change here, or when it has taken a table of ours.
@@ -576,6 +578,10 @@ class Node:
             return
         now = asyncio.get_running_loop().time()
         for owner in self.others():
+            if owner in self.stale:
+                # Before the fetch: a refusal during it counts for the next.
+                self.stale.discard(owner)
+                await self._fetch_from(owner, catalogue.tables())
             meeting = self._met.setdefault(owner, _Meeting())
             if now < meeting.next_at:
                 continue

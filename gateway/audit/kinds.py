@@ -697,6 +697,22 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         retention="10y",
     ),
     Kind(
+        102,
+        "epoch.rotated",
+        Phase.EVENT,
+        "Two persons ordered new pseudonym keys; in an emergency the old ones ended with this entry.",
+        public=("epochs", "emergency", "decision", "persons"),
+        secret=("officers",),
+        retention="10y",
+    ),
+    Kind(
+        103,
+        "epoch.activated",
+        Phase.EVENT,
+        "A peer's new tables are all made; the epoch before is answered until `until_ns`, then its key is destroyed.",
+        public=("epoch", "retired", "until_ns"),
+    ),
+    Kind(
         105,
         "subject.answered",
         Phase.EVENT,

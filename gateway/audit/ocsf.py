@@ -25,6 +25,7 @@ _ACTIVITY: Final = {
     "list.loaded": UPDATE, "list.entry": UPDATE, "list.denied": UPDATE, "case.act": UPDATE, "case.taken": UPDATE,
     "peer.suspended": UPDATE, "policy.activated": UPDATE, "federation.adopted": UPDATE, "alert.acted": UPDATE,
     "table.published": CREATE, "delta.published": CREATE, "officer.enrolled": CREATE, "epoch.opened": CREATE,
+    "epoch.rotated": UPDATE, "epoch.activated": UPDATE,
     "release.dataset": CREATE, "release.made": CREATE, "alert.raised": CREATE,
     "officer.retired": DELETE, "keys.destroyed": DELETE, "payloads.erased": DELETE, "erasure.ordered": DELETE,
     "payloads.lost": DELETE,

@@ -30,9 +30,11 @@ _BEGUN: Final = ("former", "size", "root", "held", "origin", "reason", "decision
 RETENTION: Final = {
     "hold.set": ("limen/retention/hold/1", ("hold_id", "first", "last", "authority", "decision", "review_ns")),
     "hold.lifted": ("limen/retention/lift/1", ("hold_id", "authority", "decision")),
+    "epoch.rotated": ("limen/rotation/1", ("epochs", "emergency", "decision")),
     "erasure.ordered": ("limen/retention/erase/1", ("class", "first", "last", "authority", "decision", "ground")),
 }
-"""What two persons sign about payloads, and the entry's fields that their statements say too, by the entry's kind."""
+"""What two persons sign about payloads and about a change of keys, and the entry's fields that their statements say
+too, by the entry's kind."""
 
 
 @dataclass(slots=True)
@@ -127,9 +129,7 @@ class Persons:
             ):
                 return "a signature is on another act or other facts than the entry's"
             keys.add(_bytes(key))
-        return (
-            "" if len(keys) == 2 else "payloads were held or destroyed without the signatures of two distinct persons"
-        )
+        return "" if len(keys) == 2 else "an act of two persons without the signatures of two distinct ones"
 
     def _begun(self, leaf: Leaf) -> str:
         """The first entry of a log that follows another. Nobody is enrolled in it yet: where the card names persons,

@@ -69,6 +69,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "config": ("gateway.cli.config", "every setting and where its value came from"),
     "demo": ("gateway.cli.demo", "five states on this machine, every step narrated and checked"),
     "sandbox": ("gateway.cli.sandbox", "a state of published test travellers, each with a fixed outcome"),
+    "epoch": ("gateway.cli.epoch", "keys that peers' tables are made under: list, rotate by two persons"),
     "doctor": ("gateway.cli.doctor", "clock, certificates, store, policy, peers, memory, each with the fix"),
 }
 """Noun -> module and one line of help, in the order of `limen --help`."""

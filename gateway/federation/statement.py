@@ -29,6 +29,8 @@ REVEAL: Final = "limen/reveal/1"
 DATASET: Final = "limen/dataset/1"
 RECOVERY: Final = "limen/recovery/1"
 
+ROTATION: Final = "limen/rotation/1"
+
 IMPACT: Final = "limen/impact/1"
 
 PROTECTION_ACTS: Final[Mapping[str, str]] = {act: f"limen/protection/{act}/1" for act in ("set", "clear", "show")}

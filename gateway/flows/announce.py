@@ -21,7 +21,7 @@ from gateway.pseudonym import delta as deltas
 from gateway.pseudonym.key import MatchKey
 from gateway.pseudonym.label import Label
 from gateway.pseudonym.schedule import HANDLE_BYTES
-from gateway.terms.exchange import Delta, KeyScope
+from gateway.terms.exchange import Delta, Epoch, KeyScope
 from gateway.terms.ids import AgencyId, EpochId, PeerId, PurposeGroup
 from gateway.terms.words import KeyType, ListId
 from gateway.watchlist import publish as telling
@@ -45,8 +45,8 @@ Pair = tuple[ListEntry | None, ListEntry | None]
 class Book(Protocol):
     """What announcing reads from the node's database."""
 
-    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
-        """The peer's epoch in force and its expiry."""
+    def epochs(self) -> Sequence[Epoch]:
+        """Every epoch whose key is not destroyed yet."""
 
     def is_suspended(self, peer: PeerId) -> bool:
         """Suspended peers get nothing."""
@@ -118,19 +118,20 @@ async def announce(pairs: Sequence[Pair], list_id: ListId, now: int, world: Anno
             table_epoch = world.book.table_epoch(peer, place.list_id, place.group)
             if world.book.is_suspended(peer) or table_epoch is None:
                 continue
-            epoch = world.book.epoch(peer)
-            if epoch is None or epoch[0] != table_epoch or epoch[1] <= now:
+            # In a change of keys the peer may hold the table of either epoch: both go on.
+            living = [one.epoch for one in world.book.epochs() if one.peer == peer and one.expires_ns > now]
+            if table_epoch not in living:
                 # Its table is of an epoch that has ended: it gets the change with the first of the next.
                 whole = False
-                continue
-            scope = KeyScope(owner=world.state, list_id=place.list_id, group=place.group, epoch=table_epoch, peer=peer)
             permit = await publish.may_publish(peer, place, now, world.state, world.agency, world.policy)
             if permit is None:
                 continue
-            for made, body, header_fields, rows in await _deltas(scope, permit, held, now, world):
-                message = await world.keys.sign(header_fields, body)
-                entries.append(_entry(made, permit, rows, hashlib.sha256(body).digest()))
-                changes += [expect(permit, peer), _put(made, message.body, message.header, message.signature)]
+            for epoch in living:
+                scope = KeyScope(owner=world.state, list_id=place.list_id, group=place.group, epoch=epoch, peer=peer)
+                for made, body, header_fields, rows in await _deltas(scope, permit, held, now, world):
+                    message = await world.keys.sign(header_fields, body)
+                    entries.append(_entry(made, permit, rows, hashlib.sha256(body).digest()))
+                    changes += [expect(permit, peer), _put(made, message.body, message.header, message.signature)]
     return Announced(tuple(entries), tuple(changes), whole and bool(changes))
 
 

@@ -45,8 +45,8 @@ class PeerBook(Protocol):
     def quota_used(self, peer: PeerId, list_id: ListId, group: str, day: int) -> int:
         """Padded slots charged to the peer on this UTC day."""
 
-    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
-        """The epoch in force for the peer and its expiry, UTC ns."""
+    def epoch_end(self, peer: PeerId, epoch: EpochId) -> int | None:
+        """When an epoch of the peer ends, UTC ns, whether pending, active or retired; None for one it does not have."""
 
     def delta_number(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> int:
         """The newest delta made for the peer in the epoch, 0 before the first."""
@@ -210,10 +210,10 @@ async def _gates(request: CheckRequest, now: int, world: AnsweringWorld) -> tupl
         raise PolicyDenied(permit.reasons)
     if request.baseline_digest != permit.baseline:
         raise BaselineOutdated(f"{request.asker} holds another regional baseline")
-    epoch = world.book.epoch(request.asker)
-    if epoch is None or epoch[0] != request.epoch or epoch[1] <= now:
+    end_ns = world.book.epoch_end(request.asker, request.epoch)
+    if end_ns is None or end_ns <= now:
         raise EpochRefused(f"{request.asker}: epoch not in force")
-    return permit, epoch[1]
+    return permit, end_ns
 
 
 def _public(request: CheckRequest, request_hash: bytes, permit: Permit) -> dict[str, str | int | bytes]:

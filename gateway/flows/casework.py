@@ -142,9 +142,6 @@ class CaseBook(Protocol):
     def entry(self, list_id: ListId, entry_id: str) -> bytes | None:
         """One live entry, or None."""
 
-    def epoch(self, peer: PeerId) -> tuple[Any, int] | None:
-        """The peer's epoch in force and its expiry."""
-
     def find(self, peer: PeerId, method: str, leg_id: RequestId, batch: int) -> ports.StoredReply | None:
         """The reply we gave under this id."""
 

@@ -211,6 +211,8 @@ class AskingWorld:
     """Whose signatures count under a purpose of two persons. Without it none does."""
     subjects: Subjects | None = None
     """What this process asked about whom today (T16)."""
+    stale: Callable[[PeerId], None] | None = None
+    """Told of an owner that refused the epoch we hold a table of: it has others for us."""
     watch: Callable[[Inquiry, Officer, int, int], None] | None = None
     """Told of each question (with its first entry's number and the time) once it is in the log and before anybody is
     asked: so an alert knows nothing of hits. It puts the question aside and returns (`flows.alerting`)."""
@@ -635,6 +637,8 @@ async def _run(leg: _Leg, inquiry: Inquiry, officer: Officer, world: AskingWorld
     ) as failure:
         # A batch whose proof fails is void as a whole: unreachable, never "nothing to report".
         leg.failure = failure.row.reason.lower() if isinstance(failure, GatewayError) else "late"
+        if isinstance(failure, EpochRefused) and world.stale is not None:
+            world.stale(leg.owner)
         return
     origins = [_origins(inquiry, traveller) for traveller in inquiry.travellers]
     now = world.clock.now_ns()

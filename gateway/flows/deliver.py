@@ -470,7 +470,12 @@ async def _hit_of(
     point = request.blinded[ticket.slot * 32 : (ticket.slot + 1) * 32]
     listed = keys_of(found, frozenset(KeyType(one) for one in request.key_types))
     inputs = [key.input.open() for key in listed]
-    for key, one, y in zip(listed, inputs, await world.keys.derive(request.scope, inputs), strict=True):
+    try:
+        outputs = await world.keys.derive(request.scope, inputs)
+    except EpochRefused:
+        # Its key is destroyed: nobody can tell a hit of that epoch any more. The asker asks anew.
+        raise NotFoundOrNotPermitted("the check's epoch has ended") from None
+    for key, one, y in zip(listed, inputs, outputs, strict=True):
         if not hmac.compare_digest(schedule.tag(y), ticket.tag):
             continue
         leg_id = RequestId(ticket.leg_id)

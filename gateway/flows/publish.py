@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Protocol
 
 from gateway import ports
 from gateway.audit.entry import Entry, Phase
 from gateway.errors import PeerSuspended, VerificationFailed, VersionMoved
+from gateway.flows import epochs
 from gateway.flows.deciding import decide, expect
 from gateway.policy import catalogue
 from gateway.policy.decision import Deny, Permit
@@ -24,9 +25,9 @@ from gateway.pseudonym import label as labels
 from gateway.pseudonym import matchkeys, schedule
 from gateway.pseudonym import table as tables
 from gateway.pseudonym.key import MatchKey
-from gateway.terms.exchange import KeyScope, Manifest, SignedMessage
+from gateway.terms.exchange import Epoch, KeyScope, Manifest, SignedMessage
 from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup
-from gateway.terms.words import KeyType, ListId, RecordKind, Role
+from gateway.terms.words import EpochState, KeyType, ListId, RecordKind, Role
 from gateway.watchlist import publish as telling
 from gateway.watchlist.entry import ListEntry
 
@@ -40,8 +41,8 @@ OFFERED: tuple[Purpose, ...] = tuple(purpose for purpose in catalogue.OFFERED if
 class Book(Protocol):
     """What publishing reads from the node's database."""
 
-    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
-        """The peer's epoch in force and its expiry."""
+    def epochs(self) -> Sequence[Epoch]:
+        """Every epoch whose key is not destroyed yet."""
 
     def is_suspended(self, peer: PeerId) -> bool:
         """Suspended peers get nothing."""
@@ -52,6 +53,9 @@ class Book(Protocol):
     def newest(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> tuple[int, bytes]:
         """Version and exact body of the newest manifest ever signed for the peer, also where its table is gone or was
         never served; (0, b"") before the first."""
+
+    def table_epoch(self, peer: PeerId, list_id: ListId, group: PurposeGroup) -> EpochId | None:
+        """The epoch of the newest table signed for the peer, None before the first."""
 
     def delta_head(self, peer: PeerId, list_id: ListId, group: str, epoch: EpochId) -> tuple[int, bytes]:
         """Number and SHA-256 of the newest delta made for the peer in the epoch; (0, zeros) before the first."""
@@ -87,29 +91,12 @@ class Made:
     withheld: dict[str, int]
 
 
-async def ensure_epoch(peer: PeerId, world: PublishingWorld) -> tuple[EpochId, int]:
-    """The peer's epoch in force, or a new one with a fresh independent seed (PROTOCOL, lists)."""
-    now = world.clock.now_ns()
-    held = world.book.epoch(peer)
-    if held is not None and held[1] > now:
-        return held
-    expires = now + world.epoch_ns
-    day = datetime.fromtimestamp(now // 10**9, tz=UTC).strftime("%Y%m%d")
-    epoch = EpochId(f"{day}-{world.chance.token(4).hex()}")
-    await world.keys.open_epoch(peer, epoch)
-    await world.uow.commit(
-        [Entry("epoch.opened", Phase.EVENT, peer, public={"epoch": epoch, "expires_ns": expires})],
-        [ports.Change("epoch.put", {"peer": peer, "epoch": epoch, "expires_ns": expires})],
-    )
-    return epoch, expires
-
-
 async def publish(peers: Sequence[PeerId], world: PublishingWorld, *, first_only: bool = False) -> list[Made]:
     """Make every table that has changed, for every peer that policy permits.
 
-    With `first_only` only tables of which the peer never had a version. No tick need blur when the list changed: there
-    is no table before to compare with, and what makes one due is an agreement or a list of members, which the peer
-    knows of.
+    With `first_only` only tables of which the peer never had a version in the epoch. No tick need blur when the list
+    changed: there is no table before to compare with, and what makes one due is an agreement, a list of members or a
+    change of keys, and never an entry.
 
     The padded size of a group's table is the same for all peers (T1): the next size class above what all the list's
     entries of the group would fill, so that what a peer is not told changes nothing it can count. A peer without an
@@ -117,6 +104,9 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld, *, first_only
     """
     made: list[Made] = []
     first_moved: VersionMoved | PeerSuspended | None = None
+    whole = {peer for peer in peers if not world.book.is_suspended(peer)}
+    if not first_only:
+        await epochs.open_next(whole, world)
     # Before the lists: what a delta changed after this is in the table already, or the delta is read over it.
     heads = _heads(peers, world.book)
     lists = {list_id: list(world.book.list_entries(list_id)) for list_id in ListId}
@@ -133,9 +123,13 @@ async def publish(peers: Sequence[PeerId], world: PublishingWorld, *, first_only
                 # Decided under what has changed meanwhile: this peer's turn comes again on the next tick, and it
                 # holds up no other peer's.
                 first_moved = first_moved or moved
+                whole.discard(peer)
                 continue
             if one is not None:
                 made.append(one)
+    # Only when no table of the peer's is missing in it; and a key goes with its epoch, whoever made no table.
+    await epochs.activate(whole, world)
+    await epochs.end(world)
     if first_moved is not None:
         raise first_moved
     return made
@@ -145,13 +139,15 @@ Heads = dict[tuple[PeerId, ListId, PurposeGroup, EpochId], tuple[int, bytes]]
 
 
 def _heads(peers: Sequence[PeerId], book: Book) -> Heads:
-    """The newest delta of every chain in an epoch in force."""
-    epochs = {peer: held[0] for peer in peers if (held := book.epoch(peer)) is not None}
+    """The newest delta of every chain."""
     places = [place for place in catalogue.tables() if place.group in catalogue.IMMEDIATE]
     return {
-        (peer, place.list_id, place.group, epoch): book.delta_head(peer, place.list_id, place.group, epoch)
+        (one.peer, place.list_id, place.group, one.epoch): book.delta_head(
+            one.peer, place.list_id, place.group, one.epoch
+        )
         for place in places
-        for peer, epoch in epochs.items()
+        for one in book.epochs()
+        if one.peer in peers
     }
 
 
@@ -172,12 +168,12 @@ async def _publish_one(
 ) -> Made | None:
     now = world.clock.now_ns()
     list_id, group = place.list_id, place.group
-    if first_only and world.book.newest(peer, list_id, group)[0]:
+    if first_only and _has_table(peer, place, world.book, now):
         return None
     permit = await may_publish(peer, place, now, world.state, world.agency, world.policy)
     if permit is None:
         return None
-    epoch, epoch_expires = await ensure_epoch(peer, world)
+    epoch, epoch_expires = await epochs.to_publish_in(peer, world)
     scope = KeyScope(owner=world.state, list_id=list_id, group=group, epoch=epoch, peer=peer)
 
     told: list[ListEntry] = []
@@ -273,6 +269,14 @@ async def _publish_one(
     # Only now can the peer fetch it: logged first, then served.
     world.published.put(peer, ports.SignedManifest(manifest, message), blob)
     return Made(peer, list_id, group, version, len(told), withheld)
+
+
+def _has_table(peer: PeerId, place: catalogue.TableOf, book: Book, now: int) -> bool:
+    """Whether the peer ever had a version of this table in the epoch that its tables are made in."""
+    pending = epochs.of(peer, book.epochs(), EpochState.PENDING)
+    if pending is not None and pending.expires_ns > now:
+        return book.table_epoch(peer, place.list_id, place.group) == pending.epoch
+    return book.newest(peer, place.list_id, place.group)[0] > 0
 
 
 async def may_publish(
@@ -534,7 +538,7 @@ async def withdraw(peer: PeerId, world: PublishingWorld, received: ports.Tables)
     received.drop(peer)
     await world.uow.commit(
         [Entry("keys.destroyed", Phase.EVENT, peer, public={"seeds": destroyed})],
-        [ports.Change("delta.drop", {"peer": peer})],
+        [ports.Change("delta.drop", {"peer": peer}), ports.Change("epoch.drop", {"peer": peer})],
     )
     return destroyed
 
@@ -546,7 +550,6 @@ __all__ = [
     "Made",
     "PublishingWorld",
     "ReceivingWorld",
-    "ensure_epoch",
     "publish",
     "receive",
     "withdraw",

@@ -60,9 +60,9 @@ class KeysClient:
         """As ports.Keys."""
         await self._call("open_epoch", [peer, epoch])
 
-    async def destroy(self, peer: PeerId) -> int:
+    async def destroy(self, peer: PeerId, epoch: EpochId | None = None) -> int:
         """As ports.Keys."""
-        return int(await self._call("destroy", peer))
+        return int(await self._call("destroy", peer if epoch is None else [peer, epoch]))
 
     async def sign_token(self, claims: Mapping[str, Any]) -> str:
         """As ports.Keys."""

@@ -176,15 +176,17 @@ class SeedFiles:
         path = self._path(peer, epoch)
         return read_secret(path, _purpose(peer, epoch)) if path.exists() else None
 
-    def destroy(self, peer: PeerId) -> int:
-        """Overwrite and remove every seed of the peer; returns how many.
+    def destroy(self, peer: PeerId, epoch: EpochId | None = None) -> int:
+        """Overwrite and remove every seed of the peer, or that of one epoch; returns how many.
 
         Overwriting reaches the old bytes on a plain disk; what flash storage and snapshots keep is out of a program's
         reach, so the folder belongs on an encrypted disk that is in no backup.
         """
-        folder = self._path(peer, EpochId("00000000-00000000")).parent
-        count = 0
+        one = self._path(peer, epoch if epoch is not None else EpochId("00000000-00000000"))
+        folder, count = one.parent, 0
         for path in sorted(folder.glob("*.key")):
+            if epoch is not None and path != one:
+                continue
             with path.open("r+b") as file:
                 file.write(bytes(os.fstat(file.fileno()).st_size))
                 file.flush()

@@ -30,9 +30,9 @@ class SeedsInMemory:
         held = self._held.get((peer, epoch))
         return None if held is None else Locked(held.copy())
 
-    def destroy(self, peer: PeerId) -> int:
-        """Remove every seed of the peer."""
-        mine = [key for key in self._held if key[0] == peer]
+    def destroy(self, peer: PeerId, epoch: EpochId | None = None) -> int:
+        """Remove every seed of the peer, or that of one epoch."""
+        mine = [key for key in self._held if key[0] == peer and epoch in (None, key[1])]
         for key in mine:
             self._held.pop(key).free()
         return len(mine)
@@ -86,9 +86,9 @@ class MemoryKeys:
         """As ports.Keys."""
         self._operations.open_epoch(peer, epoch)
 
-    async def destroy(self, peer: PeerId) -> int:
+    async def destroy(self, peer: PeerId, epoch: EpochId | None = None) -> int:
         """As ports.Keys."""
-        return self._operations.destroy(peer)
+        return self._operations.destroy(peer, epoch)
 
     async def sign_token(self, claims: Mapping[str, Any]) -> str:
         """As ports.Keys."""

@@ -70,8 +70,8 @@ class Seeds(Protocol):
     def seed(self, peer: PeerId, epoch: EpochId) -> Locked | None:
         """The seed, or None where there is none."""
 
-    def destroy(self, peer: PeerId) -> int:
-        """Remove every seed of the peer for good; returns how many."""
+    def destroy(self, peer: PeerId, epoch: EpochId | None = None) -> int:
+        """Remove every seed of the peer, or that of one epoch, for good; returns how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +181,12 @@ class Operations:
         except ValueError as cause:
             raise Malformed("epoch", str(cause)) from None
 
-    def destroy(self, peer: PeerId) -> int:
-        """Destroy the peer's seeds and every key derived from them."""
-        for scope in [scope for scope in self._scopes if scope.peer == peer]:
+    def destroy(self, peer: PeerId, epoch: EpochId | None = None) -> int:
+        """Destroy the peer's seeds, or that of one epoch, and every key derived from them."""
+        for scope in [one for one in self._scopes if one.peer == peer and epoch in (None, one.epoch)]:
             self._scopes.pop(scope).secret.free()
         try:
-            return self._seeds.destroy(peer)
+            return self._seeds.destroy(peer, epoch)
         except ValueError as cause:
             raise Malformed("peer", str(cause)) from None
 

@@ -140,6 +140,8 @@ def _answer(operations: Operations, operation: str, argument: Any, points: Point
             return operations.open_epoch(PeerId(peer), EpochId(epoch))
         case "destroy", str(peer):
             return operations.destroy(PeerId(peer))
+        case "destroy", [str(peer), str(epoch)]:
+            return operations.destroy(PeerId(peer), EpochId(epoch))
         case "sign_token", dict() as claims:
             return operations.sign_token(claims)
         case "open_case", list() as sealed:

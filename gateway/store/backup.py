@@ -71,6 +71,7 @@ def revive(path: Path, lock_dir: Path, digest: bytes) -> Copied:
         db = database.open_writer(path)
         try:
             db.execute("UPDATE epoch SET expires_ns = 0")
+            db.execute("UPDATE epoch_beside SET state = 'retired', expires_ns = 0")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
             db.close()

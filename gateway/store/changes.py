@@ -19,7 +19,7 @@ from gateway.errors import (
     VerificationFailed,
     VersionMoved,
 )
-from gateway.store import alerts, deltas, holds, releases
+from gateway.store import alerts, deltas, epochs, holds, releases
 from gateway.store.db import Database
 
 Args = Mapping[str, Any]
@@ -155,11 +155,6 @@ def _rising(db: Database, table: str, who: str, a: Args) -> None:
         f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (*key, a["version"], a["epoch"], a["body"], a["header"], a["signature"]),
     )
-
-
-def _epoch_put(db: Database, a: Args) -> None:
-    """{peer, epoch, expires_ns}: the epoch in force for a peer; "" for every peer that has none of its own."""
-    db.execute("INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)", (a["peer"], a["epoch"], a["expires_ns"]))
 
 
 def _policy_activate(db: Database, a: Args) -> None:
@@ -333,7 +328,6 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "entry.withdraw": _entry_withdraw,
     "manifest.put": _manifest_put,
     "copy.put": _copy_put,
-    "epoch.put": _epoch_put,
     "policy.activate": _policy_activate,
     "peer.suspend": _peer_suspend,
     "officer.put": _officer_put,
@@ -347,6 +341,7 @@ CHANGES: Final[Mapping[str, Apply]] = {
     "case.expect": _case_expect,
     "entry.expect": _entry_expect,
     "pair.compared": _pair_compared,
+    **epochs.CHANGES,
     **deltas.CHANGES,
     **releases.CHANGES,
     **alerts.CHANGES,

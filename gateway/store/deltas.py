@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from gateway.errors import VerificationFailed, VersionMoved
 from gateway.ports import SignedDelta
 from gateway.store.db import Database, Rows
+from gateway.store.epochs import HELD
 from gateway.terms.exchange import Delta, KeyScope, SignedMessage
 from gateway.terms.ids import EpochId, PeerId
 from gateway.terms.words import ListId
@@ -32,13 +33,11 @@ def index(db: Database, list_: str, entry_id: str, hashes: Sequence[bytes] | Non
 
 
 def _delta_put(db: Database, a: Args) -> None:
-    """{peer, list, group, epoch, number, body, header, signature}: the next delta of a peer's chain, in the epoch that
-    is in force for it. Numbers rise by one from 1."""
-    held = db.execute(
-        "SELECT epoch FROM epoch WHERE peer IN (?, '') ORDER BY peer DESC LIMIT 1", (a["peer"],)
-    ).fetchone()
-    if held is None or held[0] != a["epoch"]:
-        raise VersionMoved(f"{a['peer']}: another epoch is in force")
+    """{peer, list, group, epoch, number, body, header, signature}: the next delta of a peer's chain, in one of its
+    epochs. Numbers rise by one from 1."""
+    held = "SELECT epoch FROM epoch WHERE peer IN (?, '') UNION SELECT epoch FROM epoch_beside WHERE peer = ?"
+    if (a["epoch"],) not in [tuple(row) for row in db.execute(held, (a["peer"], a["peer"]))]:
+        raise VersionMoved(f"{a['peer']}: the epoch is no longer there")
     chain = (a["peer"], a["list"], a["group"], a["epoch"])
     (last,) = db.execute(f"SELECT max(number) FROM delta WHERE peer = ? AND {_CHAIN}", chain).fetchone()
     if a["number"] != (last or 0) + 1:
@@ -68,15 +67,22 @@ def judge_same(held: bytes, a: Args) -> None:
         raise VerificationFailed("delta", "two deltas under one number", position=a["number"])
 
 
-def _prune(table: str, who: str) -> Apply:
-    def prune(db: Database, a: Args) -> None:
-        """{peer or owner, list, group, epoch, floor}: forget the deltas of other epochs and those below `floor`."""
-        db.execute(
-            f"DELETE FROM {table} WHERE {who} = ? AND list = ? AND grp = ? AND (epoch <> ? OR number < ?)",
-            (a[who], a["list"], a["group"], a["epoch"], a["floor"]),
-        )
+def _delta_prune(db: Database, a: Args) -> None:
+    """{peer, list, group, epoch, floor}: forget the epoch's deltas below `floor`, and those of epochs that are gone.
+    Who still holds the table of a retired epoch reads on from there."""
+    place = (a["peer"], a["list"], a["group"])
+    db.execute(f"DELETE FROM delta WHERE peer = ? AND {_CHAIN} AND number < ?", (*place, a["epoch"], a["floor"]))
+    db.execute(
+        f"DELETE FROM delta WHERE peer = ? AND list = ? AND grp = ? AND NOT {HELD}", (*place, a["peer"], a["peer"])
+    )
 
-    return prune
+
+def _delta_copy_prune(db: Database, a: Args) -> None:
+    """{owner, list, group, epoch, floor}: forget the deltas of other epochs and those below `floor`."""
+    db.execute(
+        "DELETE FROM delta_copy WHERE owner = ? AND list = ? AND grp = ? AND (epoch <> ? OR number < ?)",
+        (a["owner"], a["list"], a["group"], a["epoch"], a["floor"]),
+    )
 
 
 def _delta_drop(db: Database, a: Args) -> None:
@@ -87,10 +93,10 @@ def _delta_drop(db: Database, a: Args) -> None:
 
 CHANGES: Final[Mapping[str, Apply]] = {
     "delta.put": _delta_put,
-    "delta.prune": _prune("delta", "peer"),
+    "delta.prune": _delta_prune,
     "delta.drop": _delta_drop,
     "delta_copy.put": _delta_copy_put,
-    "delta_copy.prune": _prune("delta_copy", "owner"),
+    "delta_copy.prune": _delta_copy_prune,
 }
 """Rows of `store.changes.CHANGES`."""
 

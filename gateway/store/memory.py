@@ -25,10 +25,10 @@ from gateway.errors import (
 )
 from gateway.ports import Change, Committed, StoredReply
 from gateway.statistics.kept import StoredCopy, StoredDataset, StoredQuery, StoredRelease, StoredRequest
-from gateway.store import memory_alerts, memory_deltas, memory_releases
+from gateway.store import memory_alerts, memory_deltas, memory_epochs, memory_releases
 from gateway.store.changes import cosignature_time, judge_witness
 from gateway.store.memory_alerts import MemoryAlerts
-from gateway.store.memory_deltas import MemoryDeltas
+from gateway.store.memory_epochs import MemoryEpochs
 from gateway.store.memory_releases import MemoryReleases
 from gateway.store.reader import StoredManifest, StoredOfficer
 from gateway.terms.exchange import SignedMessage
@@ -52,6 +52,7 @@ class _Tables:
     manifests: dict[tuple[str, str, str], StoredManifest] = field(default_factory=dict)
     copies: dict[tuple[str, str, str], StoredManifest] = field(default_factory=dict)
     epochs: dict[str, tuple[str, int]] = field(default_factory=dict)
+    epochs_beside: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     policy: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     suspended: dict[str, bool] = field(default_factory=dict)
     officers: dict[str, StoredOfficer] = field(default_factory=dict)
@@ -82,7 +83,7 @@ class _Tables:
         return _Tables(**made)
 
 
-class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
+class MemoryStore(MemoryReleases, MemoryEpochs, MemoryAlerts):
     """`ports.UnitOfWork`, and all that `Reader` reads.
 
     `now_ns` gives the wall time of each commit; `chance` the record keys (32 bytes each; zeros unless given, so that
@@ -259,9 +260,6 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
     def _copy_put(self, a: Args) -> None:
         _rising(self._tables.copies, a["owner"], a)
 
-    def _epoch_put(self, a: Args) -> None:
-        self._tables.epochs[a["peer"]] = (a["epoch"], a["expires_ns"])
-
     def _policy_activate(self, a: Args) -> None:
         held = self._tables.policy.get(a["layer"])
         new = (a["sequence"], a["digest"])
@@ -326,13 +324,6 @@ class MemoryStore(MemoryReleases, MemoryDeltas, MemoryAlerts):
 
     def quota_used(self, peer: PeerId, list_id: ListId, group: str, day: int) -> int:
         return self._tables.quota.get((peer, list_id.value, group, day), 0)
-
-    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
-        held = self._tables.epochs.get(peer) or self._tables.epochs.get("")
-        return None if held is None else (EpochId(held[0]), held[1])
-
-    def epochs(self) -> list[tuple[PeerId, EpochId, int]]:
-        return [(PeerId(peer), EpochId(e), expires) for peer, (e, expires) in sorted(self._tables.epochs.items())]
 
     def pair_seq(self, peer: PeerId) -> int:
         return self._pairs[peer].count if peer in self._pairs else 0
@@ -528,7 +519,6 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "entry.withdraw": MemoryStore._entry_withdraw,
     "manifest.put": MemoryStore._manifest_put,
     "copy.put": MemoryStore._copy_put,
-    "epoch.put": MemoryStore._epoch_put,
     "policy.activate": MemoryStore._policy_activate,
     "peer.suspend": MemoryStore._peer_suspend,
     "officer.put": MemoryStore._officer_put,
@@ -542,6 +532,7 @@ _APPLY: Mapping[str, Callable[[MemoryStore, Args], None]] = {
     "case.token": MemoryStore._case_token,
     "case.expect": MemoryStore._case_expect,
     "entry.expect": MemoryStore._entry_expect,
+    **memory_epochs.APPLY,
     **memory_deltas.APPLY,
     **memory_releases.APPLY,
     **memory_alerts.APPLY,

@@ -21,6 +21,7 @@ class Tables(Protocol):
     listed: dict[tuple[str, str], bytes]
     list_keys: dict[tuple[str, str], tuple[bytes, ...]]
     epochs: dict[str, tuple[str, int]]
+    epochs_beside: dict[tuple[str, str], tuple[str, int]]
     deltas: dict[Place, SignedMessage]
     delta_copies: dict[Place, SignedMessage]
 
@@ -33,15 +34,18 @@ class MemoryDeltas:
         """The tables as they now stand."""
         raise NotImplementedError
 
+    def _is_held(self, peer: str, epoch: str) -> bool:
+        active = [held[0] for who in (peer, "") if (held := self._chains.epochs.get(who)) is not None]
+        return epoch in active or (peer, epoch) in self._chains.epochs_beside
+
     def _index(self, list_: str, entry_id: str, hashes: Sequence[bytes] | None) -> None:
         self._chains.list_keys.pop((list_, entry_id), None)
         if hashes is not None:
             self._chains.list_keys[(list_, entry_id)] = tuple(hashes)
 
     def _delta_put(self, a: Args) -> None:
-        epoch = self._chains.epochs.get(a["peer"]) or self._chains.epochs.get("")
-        if epoch is None or epoch[0] != a["epoch"]:
-            raise VersionMoved(f"{a['peer']}: another epoch is in force")
+        if not self._is_held(a["peer"], a["epoch"]):
+            raise VersionMoved(f"{a['peer']}: the epoch is no longer there")
         chain = (a["peer"], a["list"], a["group"], a["epoch"])
         last = max((place[4] for place in self._chains.deltas if place[:4] == chain), default=0)
         if a["number"] != last + 1:
@@ -57,10 +61,17 @@ class MemoryDeltas:
         self._chains.delta_copies[place] = SignedMessage(a["body"], a["header"], a["signature"])
 
     def _delta_prune(self, a: Args) -> None:
-        _prune(self._chains.deltas, a["peer"], a)
+        table = (a["peer"], a["list"], a["group"])
+        for place in [place for place in self._chains.deltas if place[:3] == table]:
+            is_below = place[3] == a["epoch"] and place[4] < a["floor"]
+            if is_below or not self._is_held(a["peer"], place[3]):
+                del self._chains.deltas[place]
 
     def _delta_copy_prune(self, a: Args) -> None:
-        _prune(self._chains.delta_copies, a["owner"], a)
+        table = (a["owner"], a["list"], a["group"])
+        for place in [place for place in self._chains.delta_copies if place[:3] == table]:
+            if place[3] != a["epoch"] or place[4] < a["floor"]:
+                del self._chains.delta_copies[place]
 
     def _delta_drop(self, a: Args) -> None:
         for held in (self._chains.deltas, self._chains.delta_copies):
@@ -102,13 +113,6 @@ def _after(held: Mapping[Place, SignedMessage], chain: tuple[str, str, str, str]
         ((place[4], message) for place, message in held.items() if place[:4] == chain and place[4] > after),
         key=lambda one: one[0],
     )
-
-
-def _prune(held: dict[Place, SignedMessage], other: str, a: Args) -> None:
-    table = (other, a["list"], a["group"])
-    for place in [place for place in held if place[:3] == table]:
-        if place[3] != a["epoch"] or place[4] < a["floor"]:
-            del held[place]
 
 
 APPLY: Final[Mapping[str, Callable[[Any, Args], None]]] = {

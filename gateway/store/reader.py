@@ -19,6 +19,7 @@ from gateway.store import db as database
 from gateway.store.alerts import AlertRows
 from gateway.store.db import Database
 from gateway.store.deltas import DeltaRows
+from gateway.store.epochs import EpochRows
 from gateway.store.releases import ReleaseRows
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import EpochId, PeerId, RequestId
@@ -72,7 +73,7 @@ class Kept:
     first_overdue: int | None
 
 
-class Reader(ReleaseRows, DeltaRows, AlertRows):
+class Reader(ReleaseRows, DeltaRows, EpochRows, AlertRows):
     """ports.Replies, ports.Entries, and what flows, jobs and auditors read besides.
 
     `path` is the store folder; `periods` that of the period keys, for those who read payloads. Raises ConfigRefused
@@ -125,18 +126,6 @@ class Reader(ReleaseRows, DeltaRows, AlertRows):
             (peer, list_id.value, group, day),
         ).fetchone()
         return int(row[0]) if row else 0
-
-    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
-        """The epoch in force for the peer and its expiry, UTC ns; a common one where the peer has none of its own."""
-        row = self._one(
-            "SELECT epoch, expires_ns FROM epoch WHERE peer IN (?, '') ORDER BY peer DESC LIMIT 1", (peer,)
-        ).fetchone()
-        return None if row is None else (EpochId(row[0]), row[1])
-
-    def epochs(self) -> list[tuple[PeerId, EpochId, int]]:
-        """Every peer's epoch and its expiry."""
-        rows = self._one("SELECT peer, epoch, expires_ns FROM epoch ORDER BY peer")
-        return [(PeerId(row[0]), EpochId(row[1]), row[2]) for row in rows]
 
     def pair_seq(self, peer: PeerId) -> int:
         """The number of the newest entry naming this peer, 0 for none."""

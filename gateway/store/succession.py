@@ -32,6 +32,7 @@ _ANEW: Final = (
     "DELETE FROM officer",
     "DELETE FROM dataset",
     "UPDATE epoch SET expires_ns = 0",
+    "UPDATE epoch_beside SET state = 'retired', expires_ns = 0",
     # The same bundle again is an entry of the new log, and an older one is still refused.
     "UPDATE policy SET digest = x'', sequence = sequence - 1",
     # Peers hold tables that the copy does not know of, and take none with a lower number.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup, RequestId
-from gateway.terms.words import BATCH_CLASSES, KeyType, ListId, Role
+from gateway.terms.words import BATCH_CLASSES, EpochState, KeyType, ListId, Role
 
 ELEMENT_BYTES = 32
 """A ristretto255 element (RFC 9496)."""
@@ -20,6 +21,28 @@ class KeyScope:
     group: PurposeGroup
     epoch: EpochId
     peer: PeerId
+
+
+OVERLAP_NS: Final = 24 * 3600 * 10**9
+
+
+def overlap_ns(epoch_ns: int) -> int:
+    """How long the epoch before is still answered beside the active one: a day, of a short epoch half its life."""
+    return min(OVERLAP_NS, epoch_ns // 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch of one peer's keys. It is answered until it expires (UTC ns), whatever its state."""
+
+    peer: PeerId
+    epoch: EpochId
+    state: EpochState
+    expires_ns: int
+
+    def is_ending(self, now_ns: int, epoch_ns: int) -> bool:
+        """True where it is active and the next one is due: it ends within the overlap."""
+        return self.state is EpochState.ACTIVE and self.expires_ns - overlap_ns(epoch_ns) <= now_ns
 
 
 @dataclass(frozen=True, slots=True)

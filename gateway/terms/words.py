@@ -131,6 +131,14 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+class EpochState(StrEnum):
+    """Where an epoch of a peer's is in its life: its tables in the making, in force, or on its way out."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
 class AuditPurpose(StrEnum):
     """What a log may be read for, and for nothing else (Directive (EU) 2016/680 article 25(2); the last is a person's
     right to know)."""

@@ -264,7 +264,7 @@ def test_over_the_quota_nothing_is_evaluated_and_a_restart_forgets_nothing(state
 
 def test_deltas_are_given_to_their_own_peer_and_in_their_order_only(states: States, asker: Asker) -> None:
     with states.reading("PAN") as reader:
-        epochs = {peer: epoch for peer, epoch, _ in reader.epochs()}
+        epochs = {one.peer: one.epoch for one in reader.epochs()}
     scope = KeyScope(PAN, ListId.DOCUMENTS, PurposeGroup("DOCUMENT"), epochs[UTO], UTO)
 
     def fetch(after: int, **changes: Any) -> Said:

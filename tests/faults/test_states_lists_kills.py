@@ -38,7 +38,7 @@ def listed(states: States, prefix: str) -> int:
 
 def deltas(reader: Reader) -> dict[str, int]:
     """The newest delta of each peer's chain."""
-    return {peer: reader.delta_number(peer, ListId.DOCUMENTS, "DOCUMENT", epoch) for peer, epoch, _ in reader.epochs()}
+    return {one.peer: reader.delta_number(one.peer, ListId.DOCUMENTS, "DOCUMENT", one.epoch) for one in reader.epochs()}
 
 
 SLOW = pytest.mark.slow

@@ -53,6 +53,7 @@ from gateway.terms.exchange import (
     CheckRequest,
     ChunkRequest,
     DeltasRequest,
+    Epoch,
     KeyScope,
     Manifest,
     ManifestRequest,
@@ -80,7 +81,7 @@ YEAR_NS = 365 * DAY_NS
 READERS = {role: bytes([number]) * 32 for number, role in enumerate(seal.ROLES, 11)}
 """Private keys of those the logs are sealed to. On no node, but in the tests' hands."""
 
-_AROUND = {"timeout_s", "owners", "checks_per_day", "travellers_per_day"}
+_AROUND = {"stale", "timeout_s", "owners", "checks_per_day", "travellers_per_day"}
 """What `State.ask` changes of the surroundings; the rest is the inquiry's."""
 
 _GROUP_OF = {ListId.PERSONS: WATCH_GROUP, ListId.DOCUMENTS: DOCUMENT_GROUP}
@@ -269,8 +270,8 @@ class Book:
 
     store: MemoryStore
 
-    def epoch(self, peer: PeerId) -> tuple[EpochId, int] | None:
-        return self.store.epoch(peer)
+    def epochs(self) -> Sequence[Epoch]:
+        return self.store.epochs()
 
     def is_suspended(self, peer: PeerId) -> bool:
         return self.store.is_suspended(peer)

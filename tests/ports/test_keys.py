@@ -163,6 +163,13 @@ async def test_a_destroyed_peer_is_gone_at_the_next_call_and_the_others_stay(key
     for peer, epoch in ((HND, EPOCH), (HND, other), (UTO, EPOCH)):
         await keys.open_epoch(peer, epoch)
     before = await keys.public_key(SCOPE)
+    beside = KeyScope(PAN, ListId.PERSONS, PurposeGroup("WATCH"), other, HND)
+    await keys.public_key(beside)
+    assert (await keys.destroy(HND, other), await keys.destroy(HND, other)) == (1, 0)
+    with pytest.raises(EpochRefused):
+        await keys.public_key(beside)
+    assert await keys.public_key(SCOPE) == before
+    await keys.open_epoch(HND, other)
     assert await keys.destroy(HND) == 2
     assert await keys.destroy(HND) == 0
     with pytest.raises(EpochRefused):

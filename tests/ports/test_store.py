@@ -475,6 +475,85 @@ def test_a_peers_epoch_comes_before_the_common_one(run: Run) -> None:
     run(test)
 
 
+def of_hnd(store: Store) -> list[tuple[str, str, int]]:
+    return [(one.epoch, one.state.value, one.expires_ns) for one in store.reader.epochs() if one.peer == HND]
+
+
+def test_an_epoch_is_pending_then_active_then_retired_and_answered_all_the_time(run: Run) -> None:
+    async def test(s: Store) -> None:
+        def end(name: str) -> int | None:
+            return s.reader.epoch_end(HND, EpochId(name))
+
+        await s.uow.commit([], [Change("epoch.put", {"peer": HND, "epoch": "e1", "expires_ns": 90})])
+        begin = Change("epoch.open", {"peer": HND, "epoch": "e2", "expires_ns": 200})
+        await s.uow.commit([], [begin])
+        assert of_hnd(s) == [("e1", "active", 90), ("e2", "pending", 200)]
+        assert (s.reader.epoch(HND), end("e1"), end("e2"), end("e3")) == (("e1", 90), 90, 200, None)
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([], [Change("epoch.open", {"peer": HND, "epoch": "e3", "expires_ns": 200})])
+        activate = Change("epoch.activate", {"peer": HND, "epoch": "e2", "until_ns": 80})
+        await s.uow.commit([], [activate])
+        assert of_hnd(s) == [("e1", "retired", 80), ("e2", "active", 200)]
+        assert (s.reader.epoch(HND), end("e1"), end("e2")) == (("e2", 200), 80, 200)
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([], [activate])
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([], [Change("epoch.gone", {"peer": HND, "epoch": "e1", "at_ns": 79})])
+        await s.uow.commit([], [Change("epoch.gone", {"peer": HND, "epoch": "e1", "at_ns": 80})])
+        assert of_hnd(s) == [("e2", "active", 200)]
+
+    run(test)
+
+
+def test_a_retired_epoch_lives_no_longer_than_it_would_have(run: Run) -> None:
+    async def test(s: Store) -> None:
+        await s.uow.commit(
+            [],
+            [
+                Change("epoch.put", {"peer": HND, "epoch": "e1", "expires_ns": 90}),
+                Change("epoch.open", {"peer": HND, "epoch": "e2", "expires_ns": 200}),
+                Change("epoch.activate", {"peer": HND, "epoch": "e2", "until_ns": 1000}),
+            ],
+        )
+        assert of_hnd(s) == [("e1", "retired", 90), ("e2", "active", 200)]
+
+    run(test)
+
+
+def test_every_epoch_of_a_peer_ends_at_once_or_goes_and_others_stay(run: Run) -> None:
+    async def test(s: Store) -> None:
+        for peer in (HND, UTO):
+            await s.uow.commit([], [Change("epoch.put", {"peer": peer, "epoch": "e1", "expires_ns": 90})])
+            await s.uow.commit([], [Change("epoch.open", {"peer": peer, "epoch": "e2", "expires_ns": 200})])
+        await s.uow.commit([], [Change("epoch.end", {"peer": HND, "at_ns": 50})])
+        assert of_hnd(s) == [("e1", "retired", 50), ("e2", "retired", 50)]
+        assert s.reader.epoch(HND) is None
+        # A pending one may be opened in the same commit.
+        await s.uow.commit([], [Change("epoch.open", {"peer": HND, "epoch": "e3", "expires_ns": 300})])
+        await s.uow.commit([], [Change("epoch.drop", {"peer": HND})])
+        assert of_hnd(s) == []
+        assert [one.peer for one in s.reader.epochs()] == [UTO, UTO]
+
+    run(test)
+
+
+def test_deltas_go_on_in_both_epochs_and_go_with_theirs(run: Run) -> None:
+    async def test(s: Store) -> None:
+        await s.uow.commit([], [epoch("e1"), delta(1)])
+        begin = Change("epoch.open", {"peer": HND, "epoch": "e2", "expires_ns": 1 << 62})
+        await s.uow.commit([], [begin, delta(2), delta(1, epoch="e2")])
+        await s.uow.commit([], [Change("epoch.activate", {"peer": HND, "epoch": "e2", "until_ns": 5})])
+        place = {"peer": "HND", "list": "DOCUMENTS", "group": "DOCUMENT"}
+        await s.uow.commit([], [delta(3), Change("delta.prune", {**place, "epoch": "e2", "floor": 0})])
+        assert (chain(s), chain(s, name="e2")) == ([1, 2, 3], [1])
+        await s.uow.commit([], [Change("epoch.gone", {"peer": HND, "epoch": "e1", "at_ns": 5})])
+        assert (chain(s), chain(s, name="e2")) == ([], [1])
+        with pytest.raises(VersionMoved):
+            await s.uow.commit([], [delta(1)])
+
+    run(test)
+
+
 def test_a_commit_expects_the_bundles_it_was_decided_under_and_an_active_peer(run: Run) -> None:
     async def test(s: Store) -> None:
         expect = {"baseline": b"b", "national": b"n", "peer_active": HND}

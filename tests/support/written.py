@@ -80,7 +80,7 @@ TIMERS: Final[dict[str, tuple[str, ...]]] = {
 
 PROCESSES: Final[dict[str, tuple[str, ...]]] = {
     "writer": ("node.started", "node.stopped"),
-    "jobs": ("epoch.opened", "table.published"),
+    "jobs": ("epoch.opened", "epoch.activated", "keys.destroyed", "table.published"),
     "statistics": ("release.made", "release.failed"),
 }
 
@@ -91,6 +91,7 @@ COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "limen audit lift": ("hold.lifted",),
     "limen audit erase": ("erasure.ordered",),
     "limen audit subject": ("subject.answered",),
+    "limen epoch rotate": ("epoch.rotated", "epoch.opened", "keys.destroyed"),
     "limen node backup": ("node.backup",),
     "limen node recover": ("log.begun",),
     "limen officer declare": ("officer.declared",),

@@ -122,8 +122,8 @@ def _readmit(args: argparse.Namespace) -> int:
             [Entry("peer.suspended", Phase.EVENT, peer, public={"suspended": False})],
             [
                 ports.Change("peer.suspend", {"peer": peer, "suspended": False}),
-                # The old epoch's key is gone: an expired epoch makes the next tick open a new one.
-                ports.Change("epoch.put", {"peer": peer, "epoch": "00000000-00000000", "expires_ns": 0}),
+                # The old epochs' keys are gone, also where a revocation was broken off: the next tick opens a new one.
+                ports.Change("epoch.drop", {"peer": peer}),
             ],
         )
 

@@ -104,6 +104,10 @@ def test_seeds_are_kept_by_peer_and_epoch_and_destroyed_by_peer(folder: Path) ->
     again = seeds.seed(HND, EPOCH)
     assert again is not None and again.copy() == held[HND, EPOCH]
 
+    assert (seeds.destroy(HND, other), seeds.destroy(HND, other)) == (1, 0)
+    assert list(seeds) == [(HND, EPOCH), (UTO, EPOCH)]
+    seeds.draw(HND, other)
+
     file = folder / "seeds" / "HND" / f"{EPOCH}.key"
     with file.open("rb") as still_open:
         assert seeds.destroy(HND) == 2

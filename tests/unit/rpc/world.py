@@ -146,7 +146,7 @@ class Keys:
     async def open_epoch(self, peer: PeerId, epoch: str) -> None:
         raise NotImplementedError
 
-    async def destroy(self, peer: PeerId) -> int:
+    async def destroy(self, peer: PeerId, epoch: str | None = None) -> int:
         raise NotImplementedError
 
     async def sign_token(self, claims: Mapping[str, Any]) -> str:

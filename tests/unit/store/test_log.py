@@ -461,7 +461,7 @@ def test_a_copy_is_one_snapshot_and_is_revived_once(
     assert opened.head == head and opened.restored == "00" * 32
     opened.close()
     reader = Reader(again.store_dir, again.periods_dir)
-    assert [expires for _, _, expires in reader.epochs()] == [0]
+    assert [one.expires_ns for one in reader.epochs()] == [0]
     reader.close()
     # A lock record of a log that goes on is not overwritten.
     with pytest.raises(ConfigRefused, match="a log goes on there"):
