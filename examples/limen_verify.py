@@ -138,6 +138,7 @@ alert.read event | alert_id what | - | officer
 officer.declared event | agency | - | officer hashes
 pair.heads event | root | - | -
 audit.announced event | about count | - | officer
+former.erased event | former class period until_ns checkpoint | - | -
 payloads.lost event | class period first last count | - | -
 hold.set event | hold_id first last authority decision review_ns persons | - | officers
 hold.lifted event | hold_id authority decision persons | - | officers

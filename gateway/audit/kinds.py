@@ -635,6 +635,13 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         retention="10y",
     ),
     Kind(
+        87,
+        "former.erased",
+        Phase.EVENT,
+        "The period keys of a log that this one follows were destroyed after their last payload's term.",
+        public=("former", "class", "period", "until_ns", "checkpoint"),
+    ),
+    Kind(
         90,
         "payloads.lost",
         Phase.EVENT,

@@ -27,7 +27,8 @@ _ACTIVITY: Final = {
     "table.published": CREATE, "delta.published": CREATE, "officer.enrolled": CREATE, "epoch.opened": CREATE,
     "epoch.rotated": UPDATE, "epoch.activated": UPDATE,
     "release.dataset": CREATE, "release.made": CREATE, "alert.raised": CREATE,
-    "officer.retired": DELETE, "keys.destroyed": DELETE, "payloads.erased": DELETE, "erasure.ordered": DELETE,
+    "officer.retired": DELETE, "keys.destroyed": DELETE, "payloads.erased": DELETE, "former.erased": DELETE,
+    "erasure.ordered": DELETE,
     "payloads.lost": DELETE,
 }  # fmt: skip
 """Kinds that are one of the class's four activities; the others are 99 (Other)."""

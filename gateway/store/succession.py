@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,38 @@ def begin(store_dir: Path, lock_dir: Path, former: Standing, origin: str, number
             lock.swap(None, Checkpoint(origin, 0, merkle.EMPTY_ROOT))
     finally:
         lock.close()
+
+
+def formers(origin: str) -> dict[int, str]:
+    """The logs that the one of this origin follows, by their number."""
+    base, _, number = origin.rpartition("/")
+    if not base or not number.isascii() or not number.isdigit():
+        return {}
+    return {one: base if one == 1 else f"{base}/{one}" for one in range(1, int(number))}
+
+
+def held_back(store_dir: Path, number: int, in_force: Collection[bytes]) -> Collection[tuple[str, int]] | None:
+    """The (class, period) pairs of a former log that a hold still in force keeps; None where nobody can say which.
+
+    `in_force` are the ids of the holds in the database now: they came with it, and none was lifted.
+    """
+    if not in_force:
+        return ()
+    path = store_dir / f"ended-{number}" / database.FILE
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            ranges = [
+                row[1:] for row in db.execute("SELECT hold_id, first, last FROM hold") if bytes(row[0]) in in_force
+            ]
+            return {
+                (class_, period)
+                for first, last in ranges
+                for class_, period in db.execute(
+                    "SELECT DISTINCT class, period FROM payload WHERE seq BETWEEN ? AND ?", (first, last)
+                )
+            }
+    except (sqlite3.Error, UnicodeDecodeError):
+        return None
 
 
 def _origin(path: Path) -> str:

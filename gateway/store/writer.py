@@ -43,7 +43,7 @@ from gateway.ipc.server import error_parts
 from gateway.ports import Clock
 from gateway.primitives import cbor
 from gateway.store import db as database
-from gateway.store import postgres
+from gateway.store import postgres, succession
 from gateway.store.changes import CHANGES
 from gateway.store.db import Database
 from gateway.store.holds import ORDER
@@ -681,6 +681,7 @@ class Log:
             database.scrub(self._db)
         self._finish_forgetting()
         self._sweep_periods()
+        self._sweep_formers(until, size)
         return sum(group[4] for group in groups)
 
     def _finish_forgetting(self) -> None:
@@ -714,6 +715,32 @@ class Log:
                     self._periods.destroy(class_, start)
         except OSError as cause:
             raise AuditUnavailable(f"a period key cannot be destroyed: {cause}") from cause
+
+    def _sweep_formers(self, until: int, size: int) -> None:
+        """Destroy the period keys of the logs before this one, each after the term of the last payload it can close.
+
+        Their databases lie aside unchanged: without the keys nobody reads what is sealed in them. The entry comes
+        first; where the process ends before the key is gone, the next run enters it again.
+        """
+        db = self._db
+        in_force = {bytes(row[0]) for row in db.execute("SELECT hold_id FROM hold").fetchall()}
+        for number, former in succession.formers(self._config.origin).items():
+            try:
+                keys = PeriodKeys(self._config.periods_dir, former)
+                due = [(one, start) for one, start in keys if start + PERIOD_NS[one] + RETENTION_NS[one] <= until]
+                held = succession.held_back(self._config.store_dir, number, in_force) if due else ()
+                for class_, start in due:
+                    if held is None or (class_, start) in held:
+                        continue
+                    said = {
+                        "former": former, "class": class_, "period": start, "until_ns": until, "checkpoint": size,
+                    }  # fmt: skip
+                    self.commit([Unit([_plain("former.erased", said)], ())])
+                    self._points.reach("erased")
+                    keys.destroy(class_, start)
+                keys.clear()
+            except (OSError, ConfigRefused) as cause:
+                raise AuditUnavailable(f"a period key of {former} cannot be destroyed: {cause}") from cause
 
     def _close_old_payloads(self) -> None:
         """Put payloads from before there were period keys under theirs, each under that of its own time."""

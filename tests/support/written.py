@@ -75,7 +75,7 @@ TIMERS: Final[dict[str, tuple[str, ...]]] = {
     "node.cases.run": ("case.act", "case.sent", "case.dropped", "case.denied"),
     "writer._commits": ("clock.step",),
     "writer._checkpoints": ("filler", "pair.heads"),
-    "writer._housekeeping": ("payloads.erased",),
+    "writer._housekeeping": ("payloads.erased", "former.erased"),
 }
 
 PROCESSES: Final[dict[str, tuple[str, ...]]] = {
