@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gateway import __version__, ports
 from gateway.app.watch import again_if_moved
-from gateway.errors import NotFoundOrNotPermitted
+from gateway.errors import NotFoundOrNotPermitted, TooMany
 from gateway.flows import answer, nightly, trial, witness
 from gateway.flows.answer import AnsweringWorld
 from gateway.flows.witness import WitnessWorld
@@ -28,6 +28,7 @@ from gateway.terms.exchange import (
     PairHeadRequest,
     SignedMessage,
 )
+from gateway.terms.ids import PeerId
 from gateway.terms.words import BATCH_CLASSES, KeyType
 
 
@@ -44,6 +45,8 @@ class Door:
     """Puts the newest rules in force."""
     telling: nightly.TellingWorld
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _told: dict[PeerId, bytes | None] = field(default_factory=dict)
+    """By peer, the checkpoint under which it was told last where the pair stands."""
 
     async def check(self, request: CheckRequest, call: CallContext) -> SignedMessage:
         """Evaluate one batch."""
@@ -94,6 +97,12 @@ class Door:
         return await witness.cosign(call.peer, request, self.witnessing())
 
     async def pair_head(self, request: PairHeadRequest, call: CallContext) -> PairHead:
-        """Where our entries about the caller stand. It reads far back, so callers wait for one another."""
+        """Where our entries about the caller stand. It reads far back, so callers wait for one another, and nobody is
+        told twice under one checkpoint (T19)."""
         async with self._one_at_a_time:
-            return await nightly.tell(call.peer, request, self.telling)
+            digest = self.telling.book.last_digest()
+            if call.peer in self._told and self._told[call.peer] == digest:
+                raise TooMany(f"{call.peer} was told under this checkpoint")
+            told = await nightly.tell(call.peer, request, self.telling)
+            self._told[call.peer] = digest
+            return told

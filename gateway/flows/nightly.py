@@ -54,6 +54,9 @@ class PairBook(Protocol):
 
     def pair_key(self) -> bytes: ...
 
+    def last_digest(self) -> bytes | None:
+        """The digest of the newest published checkpoint."""
+
     def pair_heads(self) -> tuple[int, Mapping[str, pairs.Head]] | None:
         """Where every pair stands in the newest published tree, and its size."""
 

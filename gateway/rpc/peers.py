@@ -23,6 +23,7 @@ from gateway.errors import (
     GatewayError,
     InputRefused,
     Malformed,
+    MethodUnknown,
     NotFoundOrNotPermitted,
     NotIdentified,
     PeerSuspended,
@@ -225,7 +226,12 @@ class PeersClient:
 
         came: list[SignedMessage] = []
         body = convert.encode_pair_head_request(PairHeadRequest(self._request_id(), tuple(numbers)))
-        found = await self._ask(peer, convert.GET_PAIR_HEAD, body, read, timeout_s, came=came)
+        believed = (*BELIEVED, MethodUnknown)
+        try:
+            found = await self._ask(peer, convert.GET_PAIR_HEAD, body, read, timeout_s, believed=believed, came=came)
+        except MethodUnknown:
+            # What a release says whose contract has no such method.
+            raise CapabilityMissing(f"{peer} does not serve this method") from None
         return found, came[0]
 
     async def open_case(self, peer: PeerId, message: OpenCase, *, timeout_s: float) -> None:

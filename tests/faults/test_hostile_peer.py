@@ -122,7 +122,10 @@ async def test_every_method_of_the_port_works_between_honest_gateways() -> None:
         assert await client.chunk(HND, signed.manifest, 0, timeout_s=5) == b"chunk" * 100
         assert await client.add_checkpoint(HND, 0, [], b"PAN/log\n1\n", timeout_s=5) == world.COSIGNATURE
         assert (await client.describe(HND, timeout_s=5)).state == "HND"
-        assert [one.status for one in asker.seen] == ["OK"] * 5
+        told, signed_reply = await client.pair_head(HND, [1, 2, 7], timeout_s=5)
+        assert told == terms.a_pair_head(3)
+        assert envelope.decode(signed_reply.header).body_hash == envelope.body_hash(signed_reply.body)
+        assert [one.status for one in asker.seen] == ["OK"] * 6
         assert {one.caller for one in node.seen} == {"PAN"}
 
 
@@ -137,6 +140,18 @@ async def test_a_witness_that_knows_another_size_says_so_signed() -> None:
         with pytest.raises(errors.VerificationFailed) as caught:
             await asker.client.add_checkpoint(HND, 3, [bytes(32)], b"PAN/log\n9\n", timeout_s=5)
         assert caught.value.step == "proof"
+
+
+async def test_a_peer_of_a_release_without_a_method_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world.a_node() as node, asking(node.port) as asker:
+        node.door.trouble = errors.CapabilityMissing("x")
+        with pytest.raises(errors.CapabilityMissing):
+            await asker.client.pair_head(HND, [1], timeout_s=5)
+        # As a door answers whose contract does not know the path.
+        monkeypatch.setattr(convert, "GET_PAIR_HEAD", "/gateway.wire.v1.WitnessService/GetNothing")
+        with pytest.raises(errors.CapabilityMissing):
+            await asker.client.pair_head(HND, [1], timeout_s=5)
+        assert asker.seen[-1].reason == "METHOD_UNKNOWN"
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from gateway.app.door import Door
 from gateway.audit import merkle
 from gateway.audit.leaf import Leaf
-from gateway.errors import CapabilityMissing, PeerUnreachable
+from gateway.errors import CapabilityMissing, PeerUnreachable, TooMany
 from gateway.federation import envelope
 from gateway.flows import nightly
 from gateway.flows.nightly import Compared
 from gateway.primitives import cbor, ed25519
-from gateway.terms.exchange import PairHead
+from gateway.terms import RequestId
+from gateway.terms.exchange import PairHead, PairHeadRequest
 from tests.flows import world as w
 from tests.flows.world import HND, PAN, UTO, State, World
 from tests.support.entries import entry
@@ -216,3 +218,26 @@ async def test_of_many_entries_some_are_drawn_that_the_peer_cannot_foresee() -> 
 async def test_what_is_kept_of_a_comparison_reads_back() -> None:
     result = Compared(7, "limen/HND/log", 256, 9, bytes(32), 5, 1, "missing")
     assert Compared.decode(result.encode()) == result
+
+
+async def test_under_one_checkpoint_a_peer_is_told_once_since_reading_back_costs() -> None:
+    world = await region()
+    told: list[str] = []
+
+    class Call:
+        peer = PAN
+
+    telling = nightly.TellingWorld(world[HND].store, world[HND].store)
+    unused: Any = None
+    door = Door(unused, unused, unused, unused, unused, unused, telling)
+    call: Any = Call
+    asked = PairHeadRequest(RequestId(bytes(16)), (1,))
+    for _ in range(2):
+        try:
+            await door.pair_head(asked, call)
+            told.append("told")
+        except TooMany:
+            told.append("refused")
+    await tick(world[HND])
+    await door.pair_head(asked, call)
+    assert told == ["told", "refused"]

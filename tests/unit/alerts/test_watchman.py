@@ -217,6 +217,8 @@ def test_many_travellers_are_looked_at_in_steps_that_let_answers_through(node: N
         ("checkpoint.fault", {"origin": "o", "size": 1, "root": b"r"}, "failed_verification"),
         ("delta.received", {"list": "DOCUMENTS", "group": "DOCUMENT", "epoch": "e", "number": 1, "delta_hash": b"",
                             "fault": "signature"}, "failed_verification"),
+        ("pair.compared", {"origin": "o", "size": 1, "count": 1, "head": b"", "asked": 1, "unchecked": 0,
+                           "fault": "missing"}, "failed_verification"),
         ("witnesses.silent", {"silent": True, "quorum": 2, "size": 1, "reached_ns": 1}, "log_silence"),
     ],
 )  # fmt: skip
@@ -235,6 +237,7 @@ def test_what_the_log_says_of_the_node_is_an_alert_once(node: Node, kind: str, p
 def test_what_is_in_order_is_none(node: Node) -> None:
     node.log("witnesses.silent", silent=False, quorum=2, size=1, reached_ns=1)
     node.log("delta.received", list="D", group="D", epoch="e", number=1, delta_hash=b"", fault="")
+    node.log("pair.compared", origin="o", size=1, count=1, head=b"", asked=1, unchecked=0, fault="")
     for _ in range(100):
         node.log("filler")
     node.tick()

@@ -20,6 +20,8 @@ from gateway.terms.exchange import (
     KeyScope,
     Manifest,
     ManifestRequest,
+    PairHead,
+    PairHeadRequest,
 )
 from gateway.terms.ids import AgencyId, EpochId, PeerId, Purpose, PurposeGroup
 
@@ -86,6 +88,25 @@ checkpoint_requests = st.builds(
     st.lists(hashes32, max_size=63).map(tuple),
     st.binary(min_size=1, max_size=8192),
 )
+
+pair_head_requests = st.builds(PairHeadRequest, ids, st.sets(counts, max_size=64).map(sorted).map(tuple))
+
+
+@st.composite
+def pair_heads(draw: st.DrawFn, hashes: int) -> PairHead:
+    count = draw(st.integers(0, (1 << 63) - 1))
+    size = 32 if count else 0
+    return PairHead(
+        note=draw(st.binary(min_size=1, max_size=8192)),
+        leaf=draw(st.binary(min_size=1, max_size=1024)),
+        proof=tuple(draw(st.lists(hashes32, max_size=63))),
+        count=count,
+        head=draw(st.binary(min_size=size, max_size=size)),
+        salt=draw(st.binary(min_size=size, max_size=size)),
+        siblings=tuple(draw(st.lists(hashes32, min_size=15, max_size=15))) if count else (),
+        reached=draw(counts),
+        hashes=tuple(draw(st.lists(hashes32 | st.just(b""), min_size=hashes, max_size=hashes))),
+    )
 
 
 @st.composite
@@ -213,3 +234,11 @@ def a_delta(**changes: object) -> Delta:
         "made_ns": NOW_NS,
     }
     return Delta(**(values | changes))  # type: ignore[arg-type]
+
+
+def a_pair_head(hashes: int) -> PairHead:
+    """Where HND's entries about PAN stand."""
+    found = (b"h" * 32, b"", b"i" * 32) * hashes
+    return PairHead(
+        b"HND/log\n5\n", b"leaf", (b"p" * 32,), 9, b"e" * 32, b"s" * 32, (b"b" * 32,) * 15, 2, found[:hashes]
+    )

@@ -27,6 +27,8 @@ ROUND_TRIPS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Cal
     "describe_request": (terms.describe_requests, peers.encode_describe_request, peers.describe_request),
     "describe_reply": (terms.descriptions, peers.encode_describe_reply, peers.describe_reply),
     "checkpoint_request": (terms.checkpoint_requests, peers.encode_checkpoint_request, peers.checkpoint_request),
+    "pair_head_request": (terms.pair_head_requests, peers.encode_pair_head_request, peers.pair_head_request),
+    "pair_head": (terms.pair_heads(64), peers.encode_pair_head, lambda body: peers.pair_head(body, 64)),
     "known_size": (st.integers(0, (1 << 63) - 1), peers.encode_checkpoint_reply, peers.checkpoint_reply),
 }
 
@@ -109,6 +111,11 @@ DECODERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
         ).SerializeToString(),
         peers.checkpoint_request,
     ),
+    "pair_head_request": (
+        witness_pb2.GetPairHeadRequest(request_id=bytes(16), numbers=[1, 5, 700]).SerializeToString(),
+        peers.pair_head_request,
+    ),
+    "pair_head": (peers.encode_pair_head(terms.a_pair_head(3)), lambda body: peers.pair_head(body, 3)),
     "checkpoint_reply": (
         peers.encode_checkpoint_reply("— HND/witness AAAA\n".encode()),
         peers.checkpoint_reply,
@@ -236,3 +243,18 @@ def test_a_frame_around_points_and_proof_is_the_whole_reply(class_size: int) -> 
     header = envelope.decode(envelope.encode(frame.header_fields, body))
     assert (header.method, header.sender, header.receiver) == (peers.CHECK, "HND", "PAN")
     assert header.request_hash == REQUEST_HASH
+
+
+@pytest.mark.parametrize("numbers", [[0], [2, 1], [1, 1], list(range(1, 66))])
+def test_a_question_about_a_pair_names_at_most_64_entries_once_and_in_order(numbers: list[int]) -> None:
+    with pytest.raises(Malformed):
+        peers.pair_head_request(
+            witness_pb2.GetPairHeadRequest(request_id=bytes(16), numbers=numbers).SerializeToString()
+        )
+
+
+def test_an_answer_about_a_pair_has_a_hash_for_each_number_and_no_more() -> None:
+    body = peers.encode_pair_head(terms.a_pair_head(3))
+    for asked in (2, 4):
+        with pytest.raises(Malformed):
+            peers.pair_head(body, asked)

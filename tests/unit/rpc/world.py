@@ -35,6 +35,8 @@ from gateway.terms.exchange import (
     KeyScope,
     Manifest,
     ManifestRequest,
+    PairHead,
+    PairHeadRequest,
     SignedMessage,
 )
 from gateway.terms.ids import AgencyId, PeerId
@@ -216,6 +218,10 @@ class Door:
     async def add_checkpoint(self, request: CheckpointRequest, call: CallContext) -> bytes:
         await self._begin(call)
         return COSIGNATURE
+
+    async def pair_head(self, request: PairHeadRequest, call: CallContext) -> PairHead:
+        await self._begin(call)
+        return terms.a_pair_head(len(request.numbers))
 
 
 @dataclass
