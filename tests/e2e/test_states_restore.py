@@ -290,3 +290,12 @@ def test_the_new_log_goes_on_and_peers_log_it_when_the_list_of_members_names_it(
     assert {"officer.enrolled", "policy.activated", "federation.adopted", "node.started"} <= kinds
     ran = states.audit("PAN", tmp_path)
     assert ran.code == 0, ran.err
+
+    # The former log is exported beside it, and that is an act in the new one.
+    ran = limen(
+        "--json", "audit", "export", str(tmp_path / "former"), "--config", str(lost.pan),
+        "--set", f"paths.store={lost.pan / 'store' / 'ended-1'}",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "former" / "checkpoint").read_bytes().startswith(b"limen/PAN/log\n")
+    assert states.leaves("PAN", kind="audit.exported")[-1].public["size"] == ran.json["size"]
