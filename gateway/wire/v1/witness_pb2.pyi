@@ -140,7 +140,7 @@ class GetPairHeadResponse(_message.Message):
     head: _builtins.bytes
     """Leaf hash of the last of them. 32 bytes."""
     salt: _builtins.bytes
-    """The opening of the pair's place in the entry's root: 32 bytes, and 15 hashes of 32 bytes, the lowest first."""
+    """The opening of the pair's place in the entry's root: its salt, 32 bytes."""
     reached: _builtins.int
     """The lowest number in the pair that was looked at; numbers below it were not looked for."""
     @_builtins.property
@@ -148,7 +148,9 @@ class GetPairHeadResponse(_message.Message):
         """The proof that it is in that tree (RFC 6962), 32 bytes each, at most 63."""
 
     @_builtins.property
-    def siblings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def siblings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The 15 hashes beside the way up from that place, 32 bytes each, the lowest first."""
+
     @_builtins.property
     def hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Leaf hashes in the order of the request's numbers, 32 bytes each; empty where there is none or it was not looked for."""
