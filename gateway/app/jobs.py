@@ -33,6 +33,7 @@ async def make(settings: Config, ready: Callable[[], None], *, first_only: bool)
     uow = units.writer_client(settings, "jobs")
     public = read_public(settings.paths.keys)
     sender = Sender(settings.state, public.message, lambda: parts.last_digest(reader))
+    tables = TableFiles(settings.paths.tables, lambda message: manifest(message.body))
     stamp, met = due.stamp(settings, reader, now), due.met(reader)
     try:
         async with engines.of_node(settings, reader, now_ns=now, pinned_baseline=view.baseline) as engine:
@@ -42,7 +43,7 @@ async def make(settings: Config, ready: Callable[[], None], *, first_only: bool)
                 policy=engine,
                 uow=uow,
                 keys=keys,
-                published=TableFiles(settings.paths.tables, lambda message: manifest(message.body)),
+                published=tables,
                 book=ListBook(reader),
                 clock=clock,
                 chance=parts.SystemChance(),
@@ -51,6 +52,7 @@ async def make(settings: Config, ready: Callable[[], None], *, first_only: bool)
             )
             peers = [state for state in view.states() if state != settings.state]
             await publish.publish(peers, world, first_only=first_only)
+            tables.end(clock.now_ns())
         due.met_file(settings).write_text(met + "\n", "ascii")
         if not first_only:
             due.made_from(settings).write_text(stamp + "\n", "ascii")

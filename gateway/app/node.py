@@ -562,6 +562,7 @@ class Node:
         """Ask every owner for the tables it made for us. A table is due long before it expires."""
         if self._restored or not self._is_first:
             return
+        self.copies.end(self.clock.now_ns())
         owners, soon = self.others(), asyncio.get_running_loop().time() + MEET_S
         for owner in owners:
             self._met.setdefault(owner, _Meeting(soon))

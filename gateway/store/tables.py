@@ -29,7 +29,9 @@ ParseManifest = Callable[[SignedMessage], Manifest]
 
 @dataclass(slots=True)
 class _Open:
-    """A table in use. `stamp` is the identity of the manifest's file at `path`, to see a newer one without reading it.
+    """A table in use, or one that has ended: then only its manifest is left, by which an older one is refused.
+
+    `stamp` is the identity of the manifest's file at `path`, to see a newer one without reading it.
 
     The path is kept as text: every call of a peer's looks, and putting it together costs more than the look.
     """
@@ -38,7 +40,7 @@ class _Open:
     stamp: tuple[int, int]
     signed: SignedManifest
     table: bytes | mmap.mmap
-    view: table_format.TableView
+    view: table_format.TableView | None
 
 
 class TableFiles:
@@ -64,7 +66,7 @@ class TableFiles:
         opened = self._opened(other, manifest.scope.list_id, manifest.scope.group)
         if opened is not None and opened.signed.manifest != manifest:
             opened = self._before.get((str(other), manifest.scope.list_id.value, str(manifest.scope.group)))
-        if opened is None or opened.signed.manifest != manifest:
+        if opened is None or opened.view is None or opened.signed.manifest != manifest:
             raise NotFoundOrNotPermitted("the table is no longer the one that was asked under")
         sealed = opened.view.find(tag)
         return None if sealed is None else (opened.view.table_id, sealed)
@@ -72,7 +74,7 @@ class TableFiles:
     def chunk(self, other: PeerId, manifest: Manifest, number: int) -> bytes:
         """Chunk `number` of the current table if it is the manifest's version."""
         opened = self._opened(other, manifest.scope.list_id, manifest.scope.group)
-        if opened is None or opened.signed.manifest.version != manifest.version:
+        if opened is None or opened.view is None or opened.signed.manifest.version != manifest.version:
             raise NotFoundOrNotPermitted("no such table version")
         if not 0 <= number < len(manifest.chunk_hashes):
             raise NotFoundOrNotPermitted("no such chunk")
@@ -105,14 +107,31 @@ class TableFiles:
                 del kept[key]
         return count
 
+    def end(self, now_ns: int) -> int:
+        """Delete every table whose epoch has ended, and keep its manifest; returns how many."""
+        count = 0
+        for opened in self._all():
+            if opened.signed.manifest.expires_ns > now_ns:
+                continue
+            current = Path(opened.path)
+            for table in current.parent.glob("*.table"):
+                table.unlink()
+                count += 1
+            # Whoever has it open sees by the new stamp that it is gone.
+            os.utime(current)
+            self.current(*_place(current))
+        return count
+
     def all(self) -> list[SignedManifest]:
-        """Every current manifest, for `limen peer copies`."""
+        """The manifest of every table that is there, for `limen peer copies`."""
+        return [opened.signed for opened in self._all() if opened.view is not None]
+
+    def _all(self) -> list[_Open]:
         found = []
         for current in sorted(self._root.glob("*/*/current")):
-            list_name, _, group = current.parent.name.partition(".")
-            signed = self.current(PeerId(current.parent.parent.name), ListId(list_name), PurposeGroup(group))
-            if signed is not None:
-                found.append(signed)
+            opened = self._opened(*_place(current))
+            if opened is not None:
+                found.append(opened)
         return found
 
     def _folder(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> Path:
@@ -134,13 +153,25 @@ class TableFiles:
         current = Path(path)
         name, body, header, signature = cbor.decode(current.read_bytes())
         message = SignedMessage(body, header, signature)
-        with (current.parent / name).open("rb") as file:
-            table = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        opened = _Open(path, stamp, SignedManifest(self._parse(message), message), table, table_format.TableView(table))
+        signed = SignedManifest(self._parse(message), message)
+        try:
+            with (current.parent / name).open("rb") as file:
+                table = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            opened = _Open(path, stamp, signed, table, table_format.TableView(table))
+        except FileNotFoundError:
+            opened = _Open(path, stamp, signed, b"", None)
+            self._open.pop(key, None)
+            self._before.pop(key, None)
         if key in self._open:
             self._before[key] = self._open[key]
         self._open[key] = opened
         return opened
+
+
+def _place(current: Path) -> tuple[PeerId, ListId, PurposeGroup]:
+    """Whose table the manifest's file is of."""
+    list_name, _, group = current.parent.name.partition(".")
+    return PeerId(current.parent.parent.name), ListId(list_name), PurposeGroup(group)
 
 
 def _write(path: Path, data: bytes) -> None:
