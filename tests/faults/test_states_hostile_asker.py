@@ -16,7 +16,7 @@ from gateway.primitives import ed25519
 from gateway.pseudonym import oprf
 from gateway.rpc.convert import cases
 from gateway.rpc.convert import peers as convert
-from gateway.terms import ListId, PeerId, RequestId
+from gateway.terms import KeyType, ListId, PeerId, RequestId
 from gateway.terms.exchange import DeltasRequest, KeyScope, SignedMessage
 from gateway.terms.ids import EpochId, PurposeGroup
 from gateway.wire.v1 import watchlist_pb2
@@ -160,6 +160,7 @@ GATED: dict[str, tuple[dict[str, Any], str]] = {
     "another epoch": ({"epoch": "20200101-00000000"}, "EPOCH_REFUSED"),
     "another group's key": ({"group": "DOCUMENT"}, "POLICY_DENIED"),
     "another list": ({"purpose": "SEC.WATCH", "list_id": ListId.DOCUMENTS}, "POLICY_DENIED"),
+    "a key type that is not the purpose's": ({"key_types": (KeyType.MET2_YEAR_1,)}, "POLICY_DENIED"),
     "a purpose that is not agreed": ({"purpose": "READ.IDENT", "group": "READMISSION"}, "POLICY_DENIED"),
     "a purpose that is none": ({"purpose": "SEC.OTHER"}, "POLICY_DENIED"),
     "an agency that is none": ({"agency": "NOBODY"}, "POLICY_DENIED"),

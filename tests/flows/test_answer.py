@@ -27,7 +27,7 @@ from gateway.policy import catalogue
 from gateway.policy.decision import Deny
 from gateway.pseudonym import batch, oprf
 from gateway.rpc.convert import peers as convert
-from gateway.terms import BATCH_CLASSES, ListId, PeerId, Purpose, RequestId, Role
+from gateway.terms import BATCH_CLASSES, KeyType, ListId, PeerId, Purpose, RequestId, Role
 from gateway.terms.exchange import Came, CheckRequest, SignedMessage
 from gateway.terms.ids import AgencyId, EpochId, PurposeGroup
 from tests.flows import world as w
@@ -200,6 +200,42 @@ async def test_only_the_epoch_in_force_is_evaluated_and_only_until_it_ends() -> 
     await answered(owner, request(world))
     world.clock.pass_ns(1)
     await refused(owner, request(world, leg_id=RequestId(b"M" * 16)), EpochRefused)
+
+
+async def test_a_key_type_that_is_not_the_purposes_is_refused_whatever_the_rules_say() -> None:
+    world = await exchange()
+    world[HND].rule(w.everything)
+    for wrong in ((KeyType.MET2_YEAR_1,), (*catalogue.key_types_of(WATCH), KeyType.MET2_YEAR_1)):
+        refusal = await refused(world[HND], request(world, key_types=wrong), PolicyDenied)
+        assert "key_type" in getattr(refusal, "reasons")  # noqa: B009
+
+
+async def test_another_peers_epoch_is_refused() -> None:
+    world = await exchange()
+    owner = world[HND]
+    theirs = {"peer": PeerId("UTO"), "epoch": "20270101-00000001", "expires_ns": 1 << 62}
+    for name in ("epoch.put", "epoch.open"):
+        await owner.store.commit([], [ports.Change(name, theirs)])
+        await refused(owner, request(world, epoch=EpochId("20270101-00000001")), EpochRefused)
+
+
+async def test_a_pending_and_a_retired_epoch_are_evaluated_until_they_end() -> None:
+    world = await exchange()
+    owner = world[HND]
+    active, following = request(world).epoch, EpochId("20270101-00000001")
+    now = world.clock.now_ns()
+    await owner.keys.open_epoch(PAN, following)
+    begin = {"peer": PAN, "epoch": following, "expires_ns": now + 3 * DAY_NS}
+    await owner.store.commit([], [ports.Change("epoch.open", begin)])
+    await answered(owner, request(world, epoch=following, leg_id=RequestId(b"1" * 16)))
+    await owner.store.commit(
+        [], [ports.Change("epoch.activate", {"peer": PAN, "epoch": following, "until_ns": now + DAY_NS})]
+    )
+    world.clock.pass_ns(DAY_NS - 1)
+    await answered(owner, request(world, epoch=active, leg_id=RequestId(b"2" * 16)))
+    world.clock.pass_ns(1)
+    await refused(owner, request(world, epoch=active, leg_id=RequestId(b"3" * 16)), EpochRefused)
+    await answered(owner, request(world, epoch=following, leg_id=RequestId(b"4" * 16)))
 
 
 async def test_an_epoch_whose_key_was_destroyed_is_not_evaluated() -> None:
