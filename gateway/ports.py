@@ -248,6 +248,17 @@ class DeltaCopies(Protocol):
         """Those of the scope with a higher number, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What an owner signed (`shown`) against what it had signed before (`held`, None where there was nothing): anybody
+    with its public key can judge the two. `step` says what is wrong, as the log's entry does."""
+
+    step: str
+    owner: PeerId
+    shown: SignedManifest
+    held: SignedManifest | None
+
+
 class Tables(Protocol):
     """Encrypted tables, keyed by the other state: at the owner the peer each was made for, at the asker the owner each
     came from. One current (manifest, table) pair for each (other state, list, group)."""
@@ -271,8 +282,11 @@ class Tables(Protocol):
     def put(self, other: PeerId, signed: SignedManifest, table: bytes) -> None:
         """Store durably and make current. Raises VerificationFailed when the table is not the manifest's."""
 
+    def prove(self, proof: Contradiction) -> None:
+        """Keep, durably, what an owner signed and should not have. The same again changes nothing."""
+
     def drop(self, other: PeerId) -> int:
-        """Delete every table of the other state's; returns how many."""
+        """Delete every table of the other state's; returns how many. What proves a fault of it stays."""
 
     def all(self) -> list[SignedManifest]:
         """Every current manifest (`limen peer copies`)."""

@@ -9,7 +9,7 @@ from gateway.cli import node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`invite`, `accept`, `list`, `copies`, `test`, `revoke`, `readmit`."""
+    """`invite`, `accept`, `list`, `copies`, `faults`, `test`, `revoke`, `readmit`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     invite = verbs.add_parser(
         "invite", help="offer a state to become peers; makes a file and words", description="Invite a state."
@@ -36,6 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "copies", help="tables handed out and received", description="Print every table handed out and received."
     )
     node.add_config(copies)
+    faults = verbs.add_parser(
+        "faults",
+        help="what owners signed and should not have",
+        description="Print every table that an owner signed and that was refused here: an older one, another\n"
+        "under the same version, one that does not follow, or with other bytes than were signed. Each is kept as a\n"
+        "file with both signed manifests: who has the owner's public key can judge the two.",
+    )
+    node.add_config(faults)
     test = verbs.add_parser(
         "test",
         help="call a peer, step by step",

@@ -431,6 +431,8 @@ async def receive(owner: PeerId, group: PurposeGroup, list_id: ListId, world: Re
         if (view.version, len(view)) != (manifest.version, manifest.padded_count):
             raise VerificationFailed("table", "version or size is not the manifest's")
     except VerificationFailed as fault:
+        # First the proof, then the entry: an entry whose manifest hash nobody can show proves nothing.
+        world.copies.prove(ports.Contradiction(fault.step, owner, signed, held))
         await world.uow.commit([_received(manifest, signed.message, owner, fault.step)])
         raise
     scope = manifest.scope

@@ -14,14 +14,19 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gateway.errors import NotFoundOrNotPermitted, VerificationFailed
-from gateway.ports import SignedManifest
+from gateway.ports import Contradiction, SignedManifest
 from gateway.primitives import cbor
 from gateway.pseudonym import table as table_format
 from gateway.terms.exchange import Manifest, SignedMessage
 from gateway.terms.ids import PeerId, PurposeGroup
 from gateway.terms.words import ListId
+
+PROOFS: Final = "proofs"
+PROOFS_MAX: Final = 16
+"""Of one owner: the first ones prove enough, and who signs more of them fills no disk."""
 
 ParseManifest = Callable[[SignedMessage], Manifest]
 """Wire form to words: `rpc.convert` at the edge, given by `app`."""
@@ -106,6 +111,29 @@ class TableFiles:
             for key in [key for key in kept if key[0] == other]:
                 del kept[key]
         return count
+
+    def prove(self, proof: Contradiction) -> None:
+        """Keep what an owner signed: `DIR/proofs/<owner>-<hash of what it showed>`, of each owner the first so many."""
+        folder = self._root / PROOFS
+        path = folder / f"{proof.owner}-{hashlib.sha256(proof.shown.message.body).hexdigest()}"
+        if path.exists() or len(list(folder.glob(f"{proof.owner}-*"))) >= PROOFS_MAX:
+            return
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        signed = [proof.shown, *([proof.held] if proof.held is not None else [])]
+        messages = [[one.message.body, one.message.header, one.message.signature] for one in signed]
+        _write(path, cbor.encode([proof.step, *messages]))
+
+    def proofs(self) -> list[tuple[Path, Contradiction]]:
+        """Everything that was kept, and where."""
+        found = []
+        for path in sorted((self._root / PROOFS).glob("*-*")):
+            if path.suffix:
+                continue
+            step, *messages = cbor.decode(path.read_bytes())
+            shown, *held = [SignedManifest(self._parse(one), one) for one in (SignedMessage(*m) for m in messages)]
+            owner = PeerId(path.name.partition("-")[0])
+            found.append((path, Contradiction(step, owner, shown, held[0] if held else None)))
+        return found
 
     def end(self, now_ns: int) -> int:
         """Delete every table whose epoch has ended, and keep its manifest; returns how many."""
@@ -195,6 +223,7 @@ class MemoryTables:
     """The same promise in memory: the plainest statement of it, for flows' tests and the sandbox."""
 
     def __init__(self) -> None:
+        self.proofs: list[Contradiction] = []
         self._kept: dict[tuple[str, str, str], tuple[SignedManifest, bytes, table_format.TableView]] = {}
 
     def current(self, other: PeerId, list_id: ListId, group: PurposeGroup) -> SignedManifest | None:
@@ -222,6 +251,10 @@ class MemoryTables:
             raise VerificationFailed("table", "the hash differs from the manifest's")
         scope = signed.manifest.scope
         self._kept[(other, scope.list_id.value, scope.group)] = (signed, table, table_format.TableView(table))
+
+    def prove(self, proof: Contradiction) -> None:
+        if proof not in self.proofs:
+            self.proofs.append(proof)
 
     def drop(self, other: PeerId) -> int:
         gone = [key for key in self._kept if key[0] == other]

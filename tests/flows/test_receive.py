@@ -52,6 +52,10 @@ async def refused(world: World, step: str, kept: ports.SignedManifest) -> None:
     assert caught.value.step == step
     (fault,) = world[PAN].logged("table.received")[count:]
     assert (fault.peer, fault.public["fault"]) == (HND, step)
+    # What the entry names by its hash can be shown, with what it contradicts.
+    proof = world[PAN].copies.proofs[-1]
+    assert (proof.step, proof.owner, proof.held) == (step, HND, kept)
+    assert hashlib.sha256(proof.shown.message.body).digest() == fault.public["manifest_hash"]
     assert held(world) == kept
     answer = await world[PAN].ask(w.traveller(IVAN))
     assert len(answer.hits) == 1

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 def run(args: argparse.Namespace) -> int:
     """Dispatch on the verb."""
-    verbs = {"list": _list, "copies": _copies, "revoke": _revoke, "readmit": _readmit}
+    verbs = {"list": _list, "copies": _copies, "faults": _faults, "revoke": _revoke, "readmit": _readmit}
     return verbs[args.verb](args)
 
 
@@ -78,6 +78,26 @@ def _copies(args: argparse.Namespace) -> int:
             )
     columns = ("way", "peer", "list", "group", "version", "entries", "basis", "until")
     emit(args, rows, table(rows, columns) or ["no table was handed out or received"])
+    return OK
+
+
+def _faults(args: argparse.Namespace) -> int:
+    settings = node.load(args)
+    kept = TableFiles(settings.paths.copies, lambda message: convert.manifest(message.body)).proofs()
+    rows = [
+        {
+            "owner": str(proof.owner),
+            "list": proof.shown.manifest.scope.list_id.value,
+            "group": str(proof.shown.manifest.scope.group),
+            "fault": proof.step,
+            "shown": str(proof.shown.manifest.version),
+            "held": str(proof.held.manifest.version) if proof.held is not None else "-",
+            "file": str(path),
+        }
+        for path, proof in kept
+    ]
+    columns = ("owner", "list", "group", "fault", "shown", "held", "file")
+    emit(args, rows, table(rows, columns) or ["no owner has signed a table that had to be refused"])
     return OK
 
 

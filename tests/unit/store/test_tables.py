@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import NotFoundOrNotPermitted
+from gateway.ports import Contradiction
 from gateway.rpc.convert import peers as convert
-from gateway.store.tables import TableFiles
+from gateway.store.tables import PROOFS_MAX, TableFiles
 from gateway.terms import ListId
 from tests.flows.test_publish import made, owner, wanted
 from tests.flows.world import HND, PAN, WATCH_GROUP
@@ -66,3 +68,26 @@ async def test_a_question_on_its_way_is_looked_up_in_the_table_it_was_asked_unde
     held.put(HND, made(hnd), hnd.table(PAN))
     assert held.find(HND, made(hnd).manifest, hnd.table(PAN)[64:80]) is not None
     assert held.find(HND, first.manifest, tag) is not None
+
+
+async def test_what_an_owner_signed_and_should_not_have_is_kept_once_and_outlives_its_tables(tmp_path: Path) -> None:
+    _, hnd = await owner(wanted(1))
+    held, first = files(tmp_path), made(hnd)
+    held.put(HND, first, hnd.table(PAN))
+    await hnd.enlist(wanted(2))
+    await hnd.publish(PAN)
+    proof = Contradiction("version", HND, made(hnd), first)
+    for one in (proof, replace(proof, step="again")):
+        held.prove(one)
+    held.drop(HND)
+    assert [kept for _, kept in files(tmp_path).proofs()] == [proof]
+    assert held.all() == []
+
+
+async def test_an_owner_that_signs_faults_without_end_fills_no_disk(tmp_path: Path) -> None:
+    _, hnd = await owner(wanted(1))
+    held, signed = files(tmp_path), made(hnd)
+    for number in range(PROOFS_MAX + 3):
+        message = replace(signed.message, header=bytes([number]), body=signed.message.body + bytes(number))
+        held.prove(Contradiction("version", HND, replace(signed, message=message), None))
+    assert len(list((tmp_path / "proofs").iterdir())) == PROOFS_MAX
