@@ -1,4 +1,5 @@
-"""Writes docs/safeguards.md: each safeguard of an offered purpose, its source, what holds it, and its tests.
+"""Writes docs/safeguards.md: each safeguard of an offered purpose, its source, what holds it, and its tests; then the
+rule of every safeguard of the whole catalogue.
 
 python docs/make_safeguards.py           write the page
 python docs/make_safeguards.py --check   exit 1 when the page is not what would be written
@@ -17,7 +18,8 @@ from typing import Final, NamedTuple
 
 from gateway.policy import catalogue
 from gateway.policy.decision import MANDATORY, Obligation
-from gateway.policy.purposes import PurposeRow
+from gateway.policy.purposes import PURPOSES, PurposeRow
+from gateway.policy.safeguards import SAFEGUARDS as RULES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "safeguards.md"
@@ -183,11 +185,22 @@ HEAD: Final = """\
 # Safeguards: article, rule, tests
 
 Each safeguard of a purpose that is offered, where it comes from, what holds it, and two tests: of what passes and
-of what does not. Made by `docs/make_safeguards.py`, which fails where one of these is missing; what is not in a
-table here is not offered. Obligations are what a permit must be bound to, or it is a no
+of what does not. Made by `docs/make_safeguards.py`, which fails where one of these is missing; a
+purpose without such a table is not offered. Obligations are what a permit must be bound to, or it is a no
 (`gateway/policy/decision.py`); floors hold against any bundle (`gateway/policy/floors.py`). LED is Directive (EU)
 2016/680, CRC the Convention on the Rights of the Child; T numbers are requirements of the [threat
 model](threat-model.md). This is engineering, not legal advice.
+"""
+
+
+CATALOGUE_HEAD: Final = """
+## The whole catalogue as rules
+
+Every safeguard of every purpose has its rule in `policies/limen/baseline/purposes`, with tests of both sides
+made from the catalogue (`tests/policies/test_catalogued.py`). No flow asks these rules yet and they are in no
+bundle. Of a purpose that is **not offered** the gateway gives no rule its facts; a fact that is missing is a
+no, and the purpose is refused before that, `purpose_not_offered`. Of one that is offered, what holds its
+safeguards is the table above.
 """
 
 
@@ -196,6 +209,9 @@ def faults() -> Iterator[str]:
     wanted = {(row.code, words) for row in OFFERED for words in row.safeguards}
     for code, words in sorted(wanted - SAFEGUARDS.keys()):
         yield f"{code}: {words}: nothing says what holds it"
+    ruled = {(rule.purpose, rule.words) for rule in RULES}
+    for code, words in sorted({(row.code, words) for row in PURPOSES for words in row.safeguards} ^ ruled):
+        yield f"{code}: {words}: stands in the catalogue or in the rules, not in both"
     for code, words in sorted(SAFEGUARDS.keys() - wanted):
         yield f"{code}: {words}: is no safeguard of an offered purpose"
     for (code, words), held in SAFEGUARDS.items():
@@ -231,6 +247,14 @@ def page() -> str:
             obligation = f"`{held.obligation.value}`" if held.obligation is not None else "a floor"
             tests = "<br>".join(_link(test) for test in (held.permits, held.refuses))
             parts.append(f"| {words} | {held.source} | {obligation} | [{held.where}](../{held.where}) | {tests} |\n")
+    parts.append(CATALOGUE_HEAD)
+    parts.append("\n| purpose | offered | safeguard | rule | facts it needs | a no is |\n|---|---|---|---|---|---|\n")
+    offered = {row.code for row in OFFERED}
+    for rule in RULES:
+        facts = ", ".join(f"`{item.fact}`" for item in rule.conditions if item.fact) or "the operation"
+        spoken = "spoken" if rule.depends_on == "request" else "withheld"
+        told = "yes" if rule.purpose in offered else "no"
+        parts.append(f"| {rule.purpose} | {told} | {rule.words} | `{rule.code}` | {facts} | {spoken} |\n")
     return "".join(parts)
 
 

@@ -6,13 +6,13 @@ In a checkout they lie in `policies/` at the top; a wheel carries the same folde
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 from gateway.errors import ConfigRefused, InputRefused
-from gateway.opa import depends, golden, prepare
+from gateway.opa import catalogued, depends, golden, prepare
 from gateway.policy import agreement as agreements
 from gateway.policy import catalogue
 from gateway.policy.agreement import Agreement, Mandate
@@ -142,6 +142,8 @@ def generated() -> dict[str, bytes]:
         "limen/baseline/catalogue/data.json": _pretty(_catalogue()),
         "limen/baseline/prepared/data.json": _pretty(prepare.baseline(limits)),
         "limen/baseline/golden.json": _pretty(golden.baseline(limits)),
+        "limen/baseline/safeguards/data.json": _pretty(catalogued.data()),
+        "limen/examples/purposes/data.json": _lines("cases", catalogued.cases()),
         "limen/examples/agreement/data.json": _pretty(example.document()),
         "limen/examples/mandates/data.json": _pretty({mandate.id: mandate.document() for mandate in mandates}),
         "limen/examples/prepared/data.json": _pretty(prepare.national("UTO", [example], mandates)),
@@ -177,6 +179,11 @@ def dump(value: object) -> bytes:
 
 def _pretty(value: object) -> bytes:
     return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2) + "\n").encode()
+
+
+def _lines(name: str, values: Iterable[Mapping[str, Any]]) -> bytes:
+    """A list by its name, one value to a line: for what is long."""
+    return b"{" + dump(name) + b": [\n" + b",\n".join(dump(value) for value in values) + b"\n]}\n"
 
 
 def _read(*path: str) -> bytes:
