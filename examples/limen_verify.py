@@ -78,7 +78,7 @@ table.received event | list group epoch version padded_count table_hash manifest
 list.loaded event | list mode file_hash basis added changed withdrawn signers | - | officers decision
 list.entry event | list act basis | file_hash | entry_id originator decision officers before after
 list.denied event | list file_hash reasons | - | officers decision
-policy.activated event | layer digest sequence | signer not_after_ns | officers
+policy.activated event | layer digest sequence | signer not_after_ns impact persons | officers
 officer.enrolled event | agency roles key_thumbprint | - | officer by
 officer.retired event | agency key_thumbprint | roles | officer by
 officer.login event | agency granted | reason token_hash expires_ns | officer
@@ -1112,6 +1112,8 @@ class Audit:
                 self.begun(seq, public)
             elif kind in RETENTION_ACTS:
                 self.retained(kind, public)
+            elif kind == "policy.activated" and "persons" in public:
+                self.activated(public)
         except Bad as why:
             self.fault("persons", str(why), seq)
             return False
@@ -1172,6 +1174,19 @@ class Audit:
             signers.add(some_bytes(public_key))
         if len(signers) != 2:
             raise Bad("an act of two persons without the signatures of two distinct ones")
+
+    def activated(self, public: dict[str, Any]) -> None:
+        """Rules were put in force: two persons signed for the bundle and for the report of what it changes."""
+        signers = set()
+        for act, public_key, statement, signature in cbor(some_bytes(public["persons"])):
+            said = self.person(public_key, statement, signature)
+            names = ("layer", "digest", "sequence", "impact")
+            same = all(type(said[name]) is type(public[name]) and said[name] == public[name] for name in names)
+            if not same or {act, said["act"]} != {"limen/activation/1"}:
+                raise Bad("a signature is on another act, other rules or another report than the entry's")
+            signers.add(some_bytes(public_key))
+        if len(signers) != 2:
+            raise Bad("rules were put in force without the signatures of two distinct persons")
 
     def begun(self, seq: int, public: dict[str, Any]) -> None:
         """A log that follows another begins with two persons' word; nobody is enrolled in it yet."""

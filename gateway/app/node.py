@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gateway import ports
 from gateway.alerts import declared
 from gateway.alerts.declared import Declared
-from gateway.app import federation, parts, units
+from gateway.app import activation, federation, parts, units
 from gateway.app.alerts import AlertDesk, Watchman, declared_of
 from gateway.app.bundles import open_bundle
 from gateway.app.cases import CaseDesk
@@ -232,8 +232,9 @@ class Node:
         telemetry = Telemetry(settings.state, clock)
         node = cls(settings, clock, Reader(settings.paths.store, settings.paths.periods), telemetry)
         await node.view.refresh(first=True)
+        # Who may put rules in force is known before they are.
+        await patiently(node._first_register)
         await patiently(node._first_policy)
-        await node.register.refresh(first=True)
         await node.declared.refresh(first=True)
         return node
 
@@ -247,10 +248,14 @@ class Node:
         now = self.clock.now_ns()
         bundles = [open_bundle(self.settings, layer, self.reader, now) for layer in ("baseline", "national")]
         enforce = await self.engine.prepare(*bundles, now_ns=now, pinned_baseline=self.view().baseline)
+        held = {layer: self.reader.policy_sequence(layer) for layer in ("baseline", "national")}
+        before = {layer: known[1] for layer, known in held.items() if known is not None}
         entries, changes = [], []
         for bundle in bundles:
-            if self.reader.policy_sequence(bundle.layer) == (bundle.sequence, bundle.digest):
+            if held[bundle.layer] == (bundle.sequence, bundle.digest):
                 continue
+            signed = activation.handed_over(self.settings, bundle, before, self.register(), now)
+            by = {} if signed is None else {"impact": signed.impact, "persons": signed.persons}
             entries.append(
                 Entry(
                     "policy.activated",
@@ -261,8 +266,9 @@ class Node:
                         "sequence": bundle.sequence,
                         "signer": bundle.key_id,
                         "not_after_ns": bundle.not_after_ns,
+                        **by,
                     },
-                    secret={"officers": []},
+                    secret={"officers": [] if signed is None else list(signed.officers)},
                 )
             )
             changes.append(
@@ -274,7 +280,12 @@ class Node:
         if entries:
             await self.uow.commit(entries, changes)
         enforce()
+        for bundle in bundles:
+            activation.archive(self.settings, bundle)
         return self.engine
+
+    async def _first_register(self) -> None:
+        await self.register.refresh(first=True)
 
     async def _first_policy(self) -> None:
         await self.policy.refresh(first=True)

@@ -179,7 +179,7 @@ CATALOGUE: Final[tuple[Kind, ...]] = (
         Phase.EVENT,
         "A signed bundle is in force; its sequence is anchored here (T6).",
         public=("layer", "digest", "sequence"),
-        optional=("signer", "not_after_ns"),
+        optional=("signer", "not_after_ns", "impact", "persons"),
         secret=("officers",),
         retention="10y",
     ),

@@ -25,6 +25,11 @@ APPROVE: Final = "limen/case/approve/1"
 REVEAL: Final = "limen/reveal/1"
 RECOVERY: Final = "limen/recovery/1"
 
+ACTIVATION: Final = "limen/activation/1"
+
+_RULES: Final = ("layer", "digest", "sequence", "impact")
+"""What two persons sign about rules, as the entry has it too."""
+
 _BEGUN: Final = ("former", "size", "root", "held", "origin", "reason", "decision")
 
 RETENTION: Final = {
@@ -66,6 +71,8 @@ class Persons:
                 return self._begun(leaf)
             if leaf.kind in RETENTION:
                 return self._retained(leaf)
+            if leaf.kind == "policy.activated" and "persons" in leaf.public:
+                return self._activated(leaf)
         except (Malformed, ValueError, TypeError, KeyError):
             return "what persons signed cannot be read"
         return ""
@@ -130,6 +137,19 @@ class Persons:
                 return "a signature is on another act or other facts than the entry's"
             keys.add(_bytes(key))
         return "" if len(keys) == 2 else "an act of two persons without the signatures of two distinct ones"
+
+    def _activated(self, leaf: Leaf) -> str:
+        keys: set[bytes] = set()
+        for act, key, statement, signature in cbor.decode(_bytes(leaf.public["persons"])):
+            said, why = self._person(key, statement, signature)
+            if why:
+                return why
+            if (act, said["act"]) != (ACTIVATION, ACTIVATION) or any(
+                cbor.encode(said[name]) != cbor.encode(leaf.public[name]) for name in _RULES
+            ):
+                return "a signature is on another act, other rules or another report than the entry's"
+            keys.add(_bytes(key))
+        return "" if len(keys) == 2 else "rules were put in force without the signatures of two distinct persons"
 
     def _begun(self, leaf: Leaf) -> str:
         """The first entry of a log that follows another. Nobody is enrolled in it yet: where the card names persons,

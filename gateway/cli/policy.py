@@ -76,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     diff.add_argument("file", type=Path, metavar="FILE", help="the other bundle")
     diff.add_argument("--layer", choices=("baseline", "national"), default="national")
     diff.add_argument("--questions", metavar="FILE", help="more questions, as `limen policy decide` takes them")
+    diff.add_argument("-o", dest="out", type=Path, metavar="FILE", help="also as the report that two persons sign for")
     node.add_config(diff)
 
     rules = verbs.add_parser(
@@ -132,10 +133,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_config(check)
 
     activate = verbs.add_parser(
-        "activate", help="put a bundle in force", description="Verify a bundle and hand it to the running node."
+        "activate",
+        help="put a bundle in force, by two persons",
+        description="Verify a bundle and hand it to the running node. From the day that two policy officers are\n"
+        "enrolled, two of them sign first, over the bundle and the report of `limen policy diff -o`.",
     )
     activate.add_argument("file", type=Path, metavar="FILE")
     activate.add_argument("--layer", choices=("baseline", "national"), default="national")
+    activate.add_argument("--impact", type=Path, metavar="FILE", help="the report of what changes")
+    activate.add_argument("--sign", type=Path, metavar="OUT", help="sign for it and hand nothing over yet")
+    activate.add_argument("--key", type=Path, metavar="FILE", help="your key file, with --sign")
+    activate.add_argument(
+        "--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase (default: a prompt)"
+    )
+    activate.add_argument(
+        "--signature", type=Path, action="append", default=[], metavar="FILE", help="two, of two persons"
+    )
     node.add_config(activate)
 
     opa = verbs.add_parser(

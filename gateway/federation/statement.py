@@ -223,9 +223,10 @@ def reveal(*, state: PeerId, entry: int, leaf: bytes, purpose: str) -> dict[str,
     return {"state": state, "entry": entry, "leaf": leaf, "purpose": purpose}
 
 
-def activation(*, state: PeerId, layer: str, digest: bytes, sequence: int) -> dict[str, Any]:
-    """The facts of putting a policy bundle in force: which layer, the SHA-256 of the bundle and its number."""
-    return {"state": state, "layer": layer, "digest": digest, "sequence": sequence}
+def activation(*, state: PeerId, layer: str, digest: bytes, sequence: int, impact: bytes) -> dict[str, Any]:
+    """The facts of putting a policy bundle in force: which layer, the SHA-256 of the bundle, its number, and the
+    SHA-256 of the report of what changes by it."""
+    return {"state": state, "layer": layer, "digest": digest, "sequence": sequence, "impact": impact}
 
 
 def case(

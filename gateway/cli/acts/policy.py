@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gateway import config
-from gateway.app import bundles, engines
-from gateway.cli import advice, languages, node
-from gateway.cli.inputs import about, bytes_of, data_of
+from gateway.app import activation, bundles, engines, parts
+from gateway.cli import advice, languages, node, passphrase
+from gateway.cli.inputs import about, bytes_of, data_of, signatures
 from gateway.cli.main import OK, Refused
 from gateway.cli.output import emit, table
 from gateway.cli.report import matrix
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.errors import ConfigRefused, InputRefused, Malformed, PolicyDenied
-from gateway.federation import certificates
+from gateway.federation import certificates, statement
+from gateway.federation.officers import Register
 from gateway.keyring import files
 from gateway.opa import bundle, operated
 from gateway.opa.bundle import Bundle
@@ -321,13 +324,22 @@ def _diff(args: argparse.Namespace) -> int:
         f"{len(asked)} questions: {opened} permitted that were denied, {closed} denied that were permitted, "
         f"{len(rows) - opened - closed} with other bounds or reasons"
     )
-    emit(
-        args,
-        {"questions": len(asked), "opened": opened, "closed": closed, "other": len(rows) - opened - closed,
-         "changes": rows},
-        lines,
-    )  # fmt: skip
+    told = {
+        "questions": len(asked), "opened": opened, "closed": closed, "other": len(rows) - opened - closed,
+        "changes": rows,
+    }  # fmt: skip
+    if args.out is not None:
+        files.replace(args.out, activation.report(other, settings.state, _digests(settings), told), mode=0o644)
+        lines.append(f"{args.out}: the report, for two policy officers to read and to sign for")
+    emit(args, told, lines)
     return OK
+
+
+def _digests(settings: Config) -> dict[str, bytes]:
+    """The digest of each layer's bundle that the log has in force."""
+    with contextlib.closing(Reader(settings.paths.store)) as reader:
+        held = {layer: reader.policy_sequence(layer) for layer in ("baseline", "national")}
+    return {layer: known[1] for layer, known in held.items() if known is not None}
 
 
 def _at(question: Question, now: int) -> Question:
@@ -399,6 +411,9 @@ def _verify(args: argparse.Namespace) -> int:
 def _activate(args: argparse.Namespace) -> int:
     opened = _open(args)
     settings = node.load(args)
+    if args.sign is not None:
+        return _sign(args, settings, opened)
+    _hand_over(args, settings, opened)
     files.replace(settings.paths.policy / f"{opened.layer}.tar.gz", bytes_of(args.file))
     emit(
         args,
@@ -406,6 +421,50 @@ def _activate(args: argparse.Namespace) -> int:
         [f"sequence {opened.sequence} is handed over; a running node logs it and follows within a second or two"],
     )
     return OK
+
+
+def _sign(args: argparse.Namespace, settings: Config, opened: Bundle) -> int:
+    if args.key is None or args.impact is None:
+        raise Refused("--sign: name your key file with --key and the report that you have read with --impact")
+    data = _impact(args.impact)
+    with about(args.impact):
+        activation.judge_report(data, opened, settings.state, _digests(settings))
+    now_ns = node.clock_of(settings).now_ns()
+    signed_facts = activation.facts(opened, settings.state, data)
+    passphrase.sign(args, args.sign, statement.ACTIVATION, signed_facts, role=Role.POLICY_OFFICER, signed_ns=now_ns)
+    emit(args, {"file": str(args.sign)}, [f"{args.sign}: signed; the second person signs the same report"])
+    return OK
+
+
+def _hand_over(args: argparse.Namespace, settings: Config, opened: Bundle) -> None:
+    """Put the report and its signatures beside the bundle, or see that nobody has to sign.
+
+    Raises:
+        PolicyDenied: `signers`: two persons sign first.
+        VerificationFailed, NotIdentified: a report or a signature that does not hold.
+    """
+    now_ns = node.clock_of(settings).now_ns()
+    try:
+        before = _digests(settings)
+    except ConfigRefused:
+        before = {}  # A node that was never started: its first rules are part of founding it.
+    register = parts.register_of(settings) if before else Register()
+    is_asked = activation.is_asked(register, before, opened.layer, now_ns)
+    if args.impact is None and not args.signature:
+        if is_asked:
+            raise PolicyDenied(("signers",))
+        activation.place(settings, opened.layer).unlink(missing_ok=True)
+        return
+    if args.impact is None or not args.signature:
+        raise Refused("--impact and --signature go together: the report, and who has signed for it")
+    data, signed = _impact(args.impact), signatures(args.signature)
+    with about(args.impact):
+        activation.judge(data, signed, opened, settings.state, before, register, now_ns)
+    files.replace(activation.place(settings, opened.layer), activation.encode(data, signed))
+
+
+def _impact(path: Path) -> bytes:
+    return bytes_of(path, activation.REPORT_BYTES_MAX, InputRefused)
 
 
 def _opa_config(args: argparse.Namespace) -> int:

@@ -271,3 +271,47 @@ def test_persons_sign_for_what_the_entry_says(node: Node, other: dict[str, Any])
     seq = node.order(**other)
     verdict = both(node.copy(gone=False), CARD)
     assert (verdict.step, verdict.position) == ("persons", seq)
+
+
+# -- Rules put in force by two persons (the same node, the same two verifiers) ----------------------------------------
+
+RULES: dict[str, Scalar] = {"layer": "national", "digest": b"d" * 32, "sequence": 7, "impact": b"i" * 32}
+
+
+def activate(node: Node, signers: tuple[bytes, ...] = SEEDS, **more: Any) -> None:  # noqa: ANN401
+    said = statement.activation(state=PeerId("PAN"), **RULES)  # type: ignore[arg-type]
+    persons = []
+    for seed in signers:
+        made = statement.make(statement.ACTIVATION, said, role=Role.POLICY_OFFICER, signed_ns=5, seed=seed)
+        persons.append([statement.ACTIVATION, ed25519.public(seed), made.statement, made.signature])
+    public = {**RULES, "persons": cbor.encode(persons), **more}
+    node.put(Entry("policy.activated", Phase.EVENT, public=public, secret={"officers": []}))
+
+
+def test_rules_that_two_persons_signed_for_hold_by_both_verifiers(node: Node) -> None:
+    node.enrol()
+    activate(node)
+    assert both(node.copy(gone=False), CARD).ok
+
+
+@pytest.mark.parametrize(
+    ("signers", "more"),
+    [
+        (SEEDS[:1], {}),
+        ((SEEDS[0], SEEDS[0]), {}),
+        ((), {}),
+        ((SEEDS[0], b"z" * 32), {}),
+        (SEEDS, {"digest": b"x" * 32}),
+        (SEEDS, {"impact": b"x" * 32}),
+        (SEEDS, {"sequence": 8}),
+        (SEEDS, {"layer": "baseline"}),
+        (SEEDS, {"persons": b"no"}),
+    ],
+)
+def test_rules_that_two_persons_did_not_sign_for_are_found_by_both(
+    node: Node, signers: tuple[bytes, ...], more: dict[str, Any]
+) -> None:
+    node.enrol()
+    activate(node, signers, **more)
+    verdict = both(node.copy(gone=False), CARD)
+    assert (verdict.ok, verdict.step) == (False, "persons")

@@ -250,7 +250,7 @@ def test_a_signature_made_before_the_person_was_valid_is_refused() -> None:
 
 
 def test_a_bundle_is_put_in_force_by_number_and_digest() -> None:
-    facts = statement.activation(state=PeerId("PAN"), layer="national", digest=b"d" * 32, sequence=1)
+    facts = statement.activation(state=PeerId("PAN"), layer="national", digest=b"d" * 32, sequence=1, impact=b"i" * 32)
     signed = sign("ana", facts, act=statement.ACTIVATION)
     for bent in ({**facts, "sequence": 2}, {**facts, "sequence": True}):
         with pytest.raises(VerificationFailed):

@@ -120,4 +120,4 @@ def test_a_folder_that_cannot_be_written() -> None:
 def test_extras_know_their_names() -> None:
     done = subprocess.run(["sh", ".ci/extras", "docker"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "there are opa, buf, pysdmx and limen-interop" in done.stderr
+    assert "there are opa, buf, pysdmx, limen-interop and postgres" in done.stderr
