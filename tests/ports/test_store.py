@@ -482,7 +482,8 @@ def of_hnd(store: Store) -> list[tuple[str, str, int]]:
 def test_an_epoch_is_pending_then_active_then_retired_and_answered_all_the_time(run: Run) -> None:
     async def test(s: Store) -> None:
         def end(name: str) -> int | None:
-            return s.reader.epoch_end(HND, EpochId(name))
+            found: int | None = s.reader.epoch_end(HND, EpochId(name))
+            return found
 
         await s.uow.commit([], [Change("epoch.put", {"peer": HND, "epoch": "e1", "expires_ns": 90})])
         begin = Change("epoch.open", {"peer": HND, "epoch": "e2", "expires_ns": 200})
