@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,7 +189,8 @@ def archive(settings: Config, held: Bundle) -> None:
         data = source.read_bytes()
         if suffix == ".tar.gz" and hashlib.sha256(data).digest() != held.digest:
             continue  # The next one lies there already.
-        part = folder / f".{name}{suffix}"
+        # Several gateway processes come here at once, each with the same bytes.
+        part = folder / f".{name}{suffix}.{os.getpid()}"
         part.write_bytes(data)
         part.replace(target)
 

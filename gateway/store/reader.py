@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.audit import merkle, pairs, tiles, witness
+from gateway.audit import merkle, tiles, witness
 from gateway.errors import ConfigRefused, NotFoundOrNotPermitted
 from gateway.ports import StoredReply
 from gateway.primitives import cbor
@@ -24,6 +24,9 @@ from gateway.store.releases import ReleaseRows
 from gateway.terms.exchange import SignedMessage
 from gateway.terms.ids import EpochId, PeerId, RequestId
 from gateway.terms.words import ListId
+
+if TYPE_CHECKING:
+    from gateway.audit import pairs
 
 HEADS: Final = "pair_heads"
 HEADS_BEFORE: Final = "pair_heads_before"
@@ -141,6 +144,8 @@ class Reader(ReleaseRows, DeltaRows, EpochRows, AlertRows):
 
     def pair_heads(self) -> tuple[int, dict[str, pairs.Head]] | None:
         """(size, where every pair stood) of the newest published checkpoint; None before the first that says so."""
+        from gateway.audit import pairs  # here, because the supervisor reads too and needs no cryptography
+
         row = self._one("SELECT max(size) FROM checkpoint").fetchone()
         for name in (HEADS, HEADS_BEFORE):
             held = self._one("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()

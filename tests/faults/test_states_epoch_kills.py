@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,16 @@ from gateway.cli.acts.nodes import must
 from gateway.terms import PeerId
 from gateway.terms.ids import EpochId
 from gateway.terms.words import EpochState
-from tests.support.states import States
+from tests.support.states import States, running
 
 ASKER, OWNER = PeerId("HND"), PeerId("UTO")
+
+
+@pytest.fixture(scope="module")
+def states() -> Iterator[States]:
+    """A region of its own: keys are changed here, and who is asked under the old ones fetches tables at a tick."""
+    with running() as made:
+        yield made
 
 
 def epochs(states: States) -> dict[EpochId, EpochState]:
