@@ -58,8 +58,8 @@ def states() -> Iterator[States]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """With `--dist loadfile`: each file on one worker, and all that use the region on the same one, so that it is made
-    once."""
+    """With `--dist loadfile`: each file on one worker, and all of a folder that use the region on the same one, so that it
+    is made once for the examples and once for the faults."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
@@ -67,6 +67,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "states" if file.rpartition("/")[2].startswith("test_states_") else file
+            folder, _, name = file.rpartition("/")
+            return f"states of {folder}" if name.startswith("test_states_") else file
 
     return Scheduling(config, log)
