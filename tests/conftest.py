@@ -58,8 +58,8 @@ def states() -> Iterator[States]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """With `--dist loadfile`: each file on one worker, and all of a folder that use the region on the same one, so that it
-    is made once for the examples and once for the faults."""
+    """With `--dist loadfile`: each file on one worker, and all of a folder that use the region on the same one, so that
+    it is made once for the examples and once for the faults."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
